@@ -1,0 +1,223 @@
+#include "base/log.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *const log_level_names[] = {"error", "warn", "info", "debug", "trace", NULL};
+const char *const log_format_names[] = {"text", "json", NULL};
+
+static struct {
+    enum log_level level;
+    enum log_format format;
+    enum log_target target;
+    const char *path;
+    int fd;
+    unsigned lost;
+} state = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
+
+static int open_file(const char *path) {
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    return fd < 0 ? -errno : fd;
+}
+
+int log_open(const char *program, enum log_level level, enum log_format format,
+             enum log_target target, const char *path) {
+    int fd = STDERR_FILENO;
+    if (target == LOG_TO_FILE) {
+        fd = open_file(path);
+        if (fd < 0)
+            return fd;
+    }
+    log_close();
+    if (target == LOG_TO_SYSLOG)
+        openlog(program, LOG_PID, LOG_DAEMON);
+    state.level = level;
+    state.format = format;
+    state.target = target;
+    state.path = path;
+    state.fd = fd;
+    return 0;
+}
+
+int log_reopen(void) {
+    if (state.target != LOG_TO_FILE)
+        return 0;
+    int fd = open_file(state.path);
+    if (fd < 0)
+        return fd;
+    close(state.fd);
+    state.fd = fd;
+    return 0;
+}
+
+void log_close(void) {
+    if (state.target == LOG_TO_FILE)
+        close(state.fd);
+    if (state.target == LOG_TO_SYSLOG)
+        closelog();
+    state.target = LOG_TO_CONSOLE;
+    state.fd = STDERR_FILENO;
+}
+
+bool log_enabled(enum log_level level) {
+    return level <= state.level;
+}
+
+struct log_field log_bytes(const char *key, struct bytes value) {
+    struct log_field field = {.key = key, .text = value};
+    if (field.text.data == NULL)
+        field.text.data = (const uint8_t *)"";
+    return field;
+}
+
+struct log_field log_text(const char *key, const char *value) {
+    return log_bytes(key, bytes_of_text(value));
+}
+
+struct log_field log_number(const char *key, int64_t value) {
+    return (struct log_field){.key = key, .number = value};
+}
+
+static void write_time(struct writer *line) {
+    int64_t now_ms = clock_wall_ms();
+    time_t seconds = (time_t)(now_ms / 1000);
+    struct tm utc;
+    char text[32];
+    gmtime_r(&seconds, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    write_text(line, text);
+    snprintf(text, sizeof text, ".%03dZ", (int)(now_ms % 1000));
+    write_text(line, text);
+}
+
+static void write_number(struct writer *line, int64_t number) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)number);
+    write_text(line, text);
+}
+
+static void write_quoted(struct writer *line, struct bytes value) {
+    write_u8(line, '"');
+    text_write_escaped(line, value);
+    write_u8(line, '"');
+}
+
+/* Text values stand bare unless a reader, or a program that splits at blanks, could be misled. */
+static bool needs_quotes(struct bytes value) {
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t byte = value.data[i];
+        if (byte <= ' ' || byte == '"' || byte == '=' || byte == '\\' || byte >= 0x7f)
+            return true;
+    }
+    return value.len == 0;
+}
+
+static void write_field_text(struct writer *line, const struct log_field *field) {
+    write_u8(line, ' ');
+    write_text(line, field->key);
+    write_u8(line, '=');
+    if (field->text.data == NULL)
+        write_number(line, field->number);
+    else if (needs_quotes(field->text))
+        write_quoted(line, field->text);
+    else
+        write_bytes(line, field->text);
+}
+
+static void write_field_json(struct writer *line, const struct log_field *field) {
+    write_text(line, ",\"");
+    write_text(line, field->key);
+    write_text(line, "\":");
+    if (field->text.data == NULL)
+        write_number(line, field->number);
+    else
+        write_quoted(line, field->text);
+}
+
+static void write_head(struct writer *line, enum log_level level, const char *event) {
+    bool json = state.format == LOG_FORMAT_JSON;
+    /* syslog stamps its lines itself */
+    if (json) {
+        write_text(line, "{\"time\":\"");
+        write_time(line);
+        write_text(line, "\",\"level\":\"");
+        write_text(line, log_level_names[level]);
+        write_text(line, "\",\"event\":\"");
+        write_text(line, event);
+        write_text(line, "\"");
+        return;
+    }
+    if (state.target != LOG_TO_SYSLOG) {
+        write_time(line);
+        write_u8(line, ' ');
+    }
+    write_text(line, log_level_names[level]);
+    write_u8(line, ' ');
+    write_text(line, event);
+}
+
+static void emit(enum log_level level, const uint8_t *line, size_t len) {
+    static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG, LOG_DEBUG};
+    if (state.target == LOG_TO_SYSLOG) {
+        syslog(priorities[level], "%.*s", (int)len, (const char *)line);
+        return;
+    }
+    if (write(state.fd, line, len) != (ssize_t)len)
+        state.lost++;
+}
+
+static void report_lost(void) {
+    unsigned lost = state.lost;
+    state.lost = 0;
+    const struct log_field count = log_number("lines", lost);
+    log_write(LOG_LEVEL_WARN, "log_lines_lost", &count, 1);
+    if (state.lost > 0)
+        state.lost = lost;
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+               size_t count) {
+    uint8_t buffer[LOG_LINE_MAX];
+    /* a field that does not fit is left out whole; room is kept for what must close the line */
+    struct writer line = writer_of(buffer, sizeof buffer - 2);
+    if (state.lost > 0)
+        report_lost();
+    write_head(&line, level, event);
+    for (size_t i = 0; i < count; i++) {
+        struct writer before = line;
+        if (state.format == LOG_FORMAT_JSON)
+            write_field_json(&line, &fields[i]);
+        else
+            write_field_text(&line, &fields[i]);
+        if (line.failed)
+            line = before;
+    }
+    line.capacity = sizeof buffer;
+    if (state.format == LOG_FORMAT_JSON)
+        write_u8(&line, '}');
+    if (state.target != LOG_TO_SYSLOG)
+        write_u8(&line, '\n');
+    emit(level, line.start, line.len);
+}
+
+bool log_limit_pass(struct log_limit *limit, int64_t now_ms) {
+    if (now_ms - limit->second_began_ms >= 1000) {
+        if (limit->held_back > 0)
+            log_event(LOG_LEVEL_WARN, "log_lines_held_back", log_number("lines", limit->held_back));
+        *limit = (struct log_limit){.second_began_ms = now_ms};
+    }
+    if (limit->passed < LOG_BURST) {
+        limit->passed++;
+        return true;
+    }
+    limit->held_back++;
+    return false;
+}

@@ -1,0 +1,134 @@
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Reads the digits at *text and moves it past them. */
+static bool parse_digits(const char **text, uint64_t *out) {
+    const char *at = *text;
+    uint64_t value = 0;
+    if (*at < '0' || *at > '9')
+        return false;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *text = at;
+    *out = value;
+    return true;
+}
+
+bool text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out) {
+    uint64_t value;
+    if (!parse_digits(&text, &value) || *text != '\0' || value < min || value > max)
+        return false;
+    *out = value;
+    return true;
+}
+
+static const struct {
+    const char *suffix;
+    int64_t ms;
+} duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {"", 1000},
+};
+#define DURATION_UNITS (sizeof duration_units / sizeof duration_units[0])
+
+bool text_parse_duration_ms(const char *text, int64_t *out) {
+    const uint64_t longest_ms = UINT64_C(365) * 86400000;
+    uint64_t value;
+    if (!parse_digits(&text, &value))
+        return false;
+    for (size_t i = 0; i < DURATION_UNITS; i++) {
+        if (strcmp(text, duration_units[i].suffix) != 0)
+            continue;
+        if (value > longest_ms / (uint64_t)duration_units[i].ms)
+            return false;
+        *out = (int64_t)value * duration_units[i].ms;
+        return true;
+    }
+    return false;
+}
+
+void text_format_duration(int64_t duration_ms, char *out) {
+    size_t unit = 0;
+    if (duration_ms == 0)
+        unit = 3;
+    else
+        while (duration_ms % duration_units[unit].ms != 0)
+            unit++;
+    snprintf(out, TEXT_DURATION_SIZE, "%" PRId64 "%s", duration_ms / duration_units[unit].ms,
+             duration_units[unit].suffix);
+}
+
+bool text_parse_switch(const char *text, bool *out) {
+    static const char *const words[][2] = {
+        {"off", "on"}, {"false", "true"}, {"no", "yes"}, {"0", "1"}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        for (int value = 0; value < 2; value++) {
+            if (strcasecmp(text, words[i][value]) != 0)
+                continue;
+            *out = value == 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The length of the UTF-8 character that starts at `at`, 0 when none does (RFC 3629, section 4). */
+static size_t utf8_character(const uint8_t *at, size_t left) {
+    uint8_t first = at[0];
+    if (first < 0x80)
+        return 1;
+    size_t len = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (len == 0 || len > left)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool overlong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xf0 && at[1] < 0x90);
+    bool surrogate = first == 0xed && at[1] >= 0xa0;
+    bool beyond = first == 0xf4 && at[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : len;
+}
+
+bool text_is_utf8(struct bytes bytes, size_t *characters) {
+    size_t count = 0;
+    for (size_t at = 0; at < bytes.len; count++) {
+        size_t len = utf8_character(bytes.data + at, bytes.len - at);
+        if (len == 0)
+            return false;
+        at += len;
+    }
+    if (characters != NULL)
+        *characters = count;
+    return true;
+}
+
+static bool is_c1_control(const uint8_t *at, size_t len) {
+    return len == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
+void text_write_escaped(struct writer *writer, struct bytes bytes) {
+    for (size_t at = 0; at < bytes.len;) {
+        const uint8_t *from = bytes.data + at;
+        size_t len = utf8_character(from, bytes.len - at);
+        if (len == 1 && (*from == '"' || *from == '\\')) {
+            const uint8_t escaped[2] = {'\\', *from};
+            write_bytes(writer, bytes_of(escaped, sizeof escaped));
+        } else if (len == 0 || *from < 0x20 || *from == 0x7f || is_c1_control(from, len)) {
+            char escaped[7];
+            snprintf(escaped, sizeof escaped, "\\u%04x",
+                     is_c1_control(from, len) ? from[1] : *from);
+            write_text(writer, escaped);
+        } else {
+            write_bytes(writer, bytes_of(from, len));
+        }
+        at += len == 0 ? 1 : len;
+    }
+}

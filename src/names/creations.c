@@ -1,0 +1,230 @@
+#include "names/creations.h"
+
+#include "base/checksum.h"
+#include "base/text.h"
+#include "erlang/epmd_wire.h"
+#include "erlang/node_name.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#define FIRST_CREATION 4
+#define OLD_CREATIONS 3
+#define HEADER "portolan creations 1\n"
+
+/* What the last life of an older node's name had. */
+struct old_name {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(old_name) link;
+    uint8_t creation;
+    size_t len;
+    uint8_t name[];
+};
+TAILQ_HEAD(old_names, old_name);
+
+struct creations {
+    uint32_t next;
+    uint32_t saved_up_to; /* the last state that was saved says: start here */
+    bool old_names_changed;
+    struct old_name *old_by_name;
+    struct old_names old_by_age; /* the least recently used first */
+    size_t old_count;
+};
+
+struct creations *creations_new(int64_t clock_s) {
+    struct creations *creations = calloc(1, sizeof *creations);
+    if (creations == NULL)
+        return NULL;
+    uint32_t seed = (uint32_t)clock_s;
+    creations->next = seed < FIRST_CREATION ? FIRST_CREATION : seed;
+    creations->saved_up_to = creations->next;
+    TAILQ_INIT(&creations->old_by_age);
+    return creations;
+}
+
+static void forget_old(struct creations *creations, struct old_name *old) {
+    HASH_DELETE(hh, creations->old_by_name, old);
+    TAILQ_REMOVE(&creations->old_by_age, old, link);
+    creations->old_count--;
+    free(old);
+}
+
+void creations_free(struct creations *creations) {
+    if (creations == NULL)
+        return;
+    while (!TAILQ_EMPTY(&creations->old_by_age))
+        forget_old(creations, TAILQ_FIRST(&creations->old_by_age));
+    free(creations);
+}
+
+static struct old_name *find_old(const struct creations *creations, struct bytes name) {
+    struct old_name *found;
+    HASH_FIND(hh, creations->old_by_name, name.data, name.len, found);
+    return found;
+}
+
+static void remember_old(struct creations *creations, struct bytes name, uint8_t creation) {
+    struct old_name *old = malloc(sizeof *old + name.len);
+    if (old == NULL)
+        return;
+    memset(old, 0, sizeof *old);
+    old->creation = creation;
+    old->len = name.len;
+    memcpy(old->name, name.data, name.len);
+    HASH_ADD_KEYPTR(hh, creations->old_by_name, old->name, old->len, old);
+    if (old->hh.tbl == NULL) {
+        free(old);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&creations->old_by_age, old, link);
+    if (++creations->old_count > CREATIONS_OLD_NAMES)
+        forget_old(creations, TAILQ_FIRST(&creations->old_by_age));
+}
+
+static uint32_t take_number(struct creations *creations) {
+    uint32_t taken = creations->next++;
+    if (creations->next < FIRST_CREATION) {
+        creations->next = FIRST_CREATION;
+        creations->saved_up_to = FIRST_CREATION;
+    }
+    return taken;
+}
+
+static uint32_t next_old(struct creations *creations, struct bytes name) {
+    struct old_name *old = find_old(creations, name);
+    uint8_t creation;
+    if (old == NULL) {
+        creation = (uint8_t)(take_number(creations) % OLD_CREATIONS + 1);
+        remember_old(creations, name, creation);
+    } else {
+        creation = old->creation = (uint8_t)(old->creation % OLD_CREATIONS + 1);
+        TAILQ_REMOVE(&creations->old_by_age, old, link);
+        TAILQ_INSERT_TAIL(&creations->old_by_age, old, link);
+    }
+    creations->old_names_changed = true;
+    return creation;
+}
+
+uint32_t creations_next(struct creations *creations, struct bytes name, uint16_t highest_version) {
+    if (highest_version >= EPMD_WIDE_CREATION_VERSION)
+        return take_number(creations);
+    return next_old(creations, name);
+}
+
+bool creations_unsaved(const struct creations *creations) {
+    /* a quarter of a block is left when this turns true: the save need not be this instant */
+    uint64_t near = (uint64_t)creations->next + CREATIONS_BLOCK / 4;
+    return creations->old_names_changed || near >= creations->saved_up_to;
+}
+
+static uint32_t block_end(const struct creations *creations) {
+    return creations->next > UINT32_MAX - CREATIONS_BLOCK ? UINT32_MAX
+                                                          : creations->next + CREATIONS_BLOCK;
+}
+
+bool creations_encode(const struct creations *creations, struct writer *writer) {
+    size_t start = writer->len;
+    write_text(writer, HEADER "next ");
+    write_decimal(writer, block_end(creations));
+    write_u8(writer, '\n');
+    const struct old_name *old;
+    TAILQ_FOREACH(old, &creations->old_by_age, link) {
+        write_text(writer, "last ");
+        write_decimal(writer, old->creation);
+        write_u8(writer, ' ');
+        for (size_t i = 0; i < old->len; i++) {
+            static const char digits[] = "0123456789abcdef";
+            write_u8(writer, (uint8_t)digits[old->name[i] >> 4]);
+            write_u8(writer, (uint8_t)digits[old->name[i] & 15]);
+        }
+        write_u8(writer, '\n');
+    }
+    char sum[32];
+    snprintf(sum, sizeof sum, "sum %016" PRIx64 "\n",
+             checksum_of(bytes_of(writer->start + start, writer->len - start)));
+    write_text(writer, sum);
+    return !writer->failed;
+}
+
+void creations_saved(struct creations *creations) {
+    creations->saved_up_to = block_end(creations);
+    creations->old_names_changed = false;
+}
+
+/* Splits off the next line, without its end; false when there is none. */
+static bool take_line(struct reader *reader, char *line, size_t size) {
+    const uint8_t *end = reader->left == 0 ? NULL : memchr(reader->at, '\n', reader->left);
+    if (end == NULL || (size_t)(end - reader->at) >= size)
+        return false;
+    struct bytes taken = read_bytes(reader, (size_t)(end - reader->at));
+    memcpy(line, taken.data, taken.len);
+    line[taken.len] = '\0';
+    read_u8(reader);
+    return true;
+}
+
+/* The line "sum X" that ends the text must be the checksum of what stands before it. */
+static bool split_checked(struct bytes text, struct bytes *body) {
+    const size_t sum_len = strlen("sum 0123456789abcdef\n");
+    char expected[32];
+    if (text.len < sum_len)
+        return false;
+    *body = bytes_of(text.data, text.len - sum_len);
+    snprintf(expected, sizeof expected, "sum %016" PRIx64 "\n", checksum_of(*body));
+    return memcmp(expected, text.data + body->len, sum_len) == 0;
+}
+
+static int hex_digit(char digit) {
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Reads "C HEX", what stands behind "last " in a line. */
+static bool restore_old(struct creations *creations, const char *line) {
+    uint8_t name[ALIVE_NAME_MAX_BYTES];
+    size_t len = 0;
+    if (line[0] < '1' || line[0] > '3' || line[1] != ' ')
+        return false;
+    for (const char *at = line + 2; *at != '\0'; at += 2) {
+        int high = hex_digit(at[0]);
+        int low = high < 0 ? -1 : hex_digit(at[1]);
+        if (low < 0 || len == sizeof name)
+            return false;
+        name[len++] = (uint8_t)(high << 4 | low);
+    }
+    if (len == 0 || find_old(creations, bytes_of(name, len)) != NULL)
+        return false;
+    remember_old(creations, bytes_of(name, len), (uint8_t)(line[0] - '0'));
+    return true;
+}
+
+bool creations_restore(struct creations *creations, struct bytes text) {
+    struct bytes body;
+    if (!split_checked(text, &body))
+        return false;
+    struct reader reader = reader_of(body);
+    char line[16 + 2 * ALIVE_NAME_MAX_BYTES];
+    uint64_t next;
+    if (!take_line(&reader, line, sizeof line) || strncmp(line, HEADER, strlen(HEADER) - 1) != 0)
+        return false;
+    if (!take_line(&reader, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
+        !text_parse_number(line + 5, FIRST_CREATION, UINT32_MAX, &next))
+        return false;
+    while (take_line(&reader, line, sizeof line)) {
+        if (strncmp(line, "last ", 5) != 0 || !restore_old(creations, line + 5))
+            return false;
+    }
+    if (reader.left > 0)
+        return false;
+    if (next > creations->next)
+        creations->next = (uint32_t)next;
+    creations->saved_up_to = creations->next;
+    return true;
+}

@@ -1,0 +1,48 @@
+/*
+ * Creations: the numbers that tell two lives of a node name apart.
+ *
+ * Nodes of distribution version 6 and up get 32-bit creations, from one counter for all names, so
+ * no two registrations ever share one: it starts at the clock's seconds or at what the last run
+ * left, whichever is higher, and counts 4 … 2^32-1. Older nodes have two bits only, 1 … 3: for them
+ * the last one given to each of the last CREATIONS_OLD_NAMES names is kept, and the next follows
+ * it.
+ *
+ * Surviving a crash without a write for each registration: the counter's numbers are reserved in
+ * blocks. The saved state says "start at N", and N lies ahead of all numbers handed out; when they
+ * come near it, creations_unsaved() turns true and the owner writes creations_encode() somewhere
+ * safe, then says creations_saved(). Where nothing can be saved the clock alone keeps lives apart:
+ * it has moved on by the time a daemon is back.
+ */
+#ifndef PORTOLAN_NAMES_CREATIONS_H
+#define PORTOLAN_NAMES_CREATIONS_H
+
+#include "base/bytes.h"
+
+#define CREATIONS_OLD_NAMES 1000
+#define CREATIONS_BLOCK 4096
+
+struct creations;
+
+/* `clock_s`: seconds since 1970. NULL when out of memory. */
+struct creations *creations_new(int64_t clock_s);
+void creations_free(struct creations *creations);
+
+/*
+ * The creation of a new life of `name`, a node of this highest distribution version. Out of memory
+ * it still answers, but may forget what an older node's name had.
+ */
+uint32_t creations_next(struct creations *creations, struct bytes name, uint16_t highest_version);
+
+/* Whether the state must be saved again before a crash could repeat a creation. */
+bool creations_unsaved(const struct creations *creations);
+
+/* The state as text, into a buffer of the owner's; false when it does not fit. */
+#define CREATIONS_TEXT_MAX (128 + CREATIONS_OLD_NAMES * (8 + 2 * 1020))
+bool creations_encode(const struct creations *creations, struct writer *writer);
+void creations_saved(struct creations *creations);
+
+/* Takes over a saved state: to be called once, before the first creations_next. False: damaged
+ * text. */
+bool creations_restore(struct creations *creations, struct bytes text);
+
+#endif

@@ -1,0 +1,79 @@
+#include "names/epmd_service.h"
+
+static struct epmd_answer close_because(const char *reason) {
+    return (struct epmd_answer){.action = EPMD_ACTION_CLOSE, .reason = reason};
+}
+
+static struct epmd_answer just_reply(void) {
+    return (struct epmd_answer){.action = EPMD_ACTION_REPLY};
+}
+
+static struct epmd_answer answer_alive2(const struct epmd_service *service,
+                                        const struct epmd_node *node,
+                                        const struct epmd_caller *caller, struct writer *reply) {
+    struct registration *made = NULL;
+    enum registry_verdict verdict =
+        registry_register(service->registry, node, caller->holder, caller->holder_number, &made);
+    if (verdict == REGISTRY_NO_MEMORY)
+        return close_because(registry_reason(verdict));
+    if (verdict != REGISTRY_OK) {
+        epmd_write_alive2_reply(reply, node->highest_version, false, EPMD_CREATION_REFUSED);
+        return (struct epmd_answer){.action = EPMD_ACTION_REFUSE,
+                                    .reason = registry_reason(verdict)};
+    }
+    epmd_write_alive2_reply(reply, node->highest_version, true, made->creation);
+    return (struct epmd_answer){.action = EPMD_ACTION_HOLD, .registration = made};
+}
+
+static struct epmd_answer answer_port_please2(const struct epmd_service *service, struct bytes name,
+                                              struct writer *reply) {
+    const struct registration *found = registry_find(service->registry, name);
+    epmd_write_port2_reply(reply, found == NULL ? NULL : &found->node);
+    return just_reply();
+}
+
+static struct epmd_answer answer_kill(const struct epmd_service *service, struct writer *reply) {
+    if (registry_count(service->registry) > 0 && !service->relaxed_commands) {
+        write_text(reply, "NO");
+        return just_reply();
+    }
+    write_text(reply, "OK");
+    return (struct epmd_answer){.action = EPMD_ACTION_QUIT};
+}
+
+static struct epmd_answer answer_stop(const struct epmd_service *service, struct bytes name,
+                                      struct writer *reply) {
+    if (!service->relaxed_commands)
+        return close_because("STOP needs relaxed_command_check");
+    struct registration *found = registry_find(service->registry, name);
+    if (found == NULL) {
+        write_text(reply, "NOEXIST");
+        return just_reply();
+    }
+    write_text(reply, "STOPPED");
+    return (struct epmd_answer){.action = EPMD_ACTION_EVICT, .registration = found};
+}
+
+struct epmd_answer epmd_service_answer(const struct epmd_service *service,
+                                       const struct epmd_request *request,
+                                       const struct epmd_caller *caller, struct writer *reply) {
+    bool open_to_all = request->operation == EPMD_PORT_PLEASE2 ||
+                       (request->operation == EPMD_NAMES && service->remote_names);
+    if (!caller->local && !open_to_all)
+        return close_because("caller is not on this host");
+    switch (request->operation) {
+    case EPMD_ALIVE2:
+        return answer_alive2(service, &request->node, caller, reply);
+    case EPMD_PORT_PLEASE2:
+        return answer_port_please2(service, request->name, reply);
+    case EPMD_NAMES:
+        return (struct epmd_answer){.action = EPMD_ACTION_LIST, .listing = LISTING_NAMES};
+    case EPMD_DUMP:
+        return (struct epmd_answer){.action = EPMD_ACTION_LIST, .listing = LISTING_DUMP};
+    case EPMD_KILL:
+        return answer_kill(service, reply);
+    case EPMD_STOP:
+        return answer_stop(service, request->name, reply);
+    }
+    return close_because(epmd_decode_reason(EPMD_DECODE_UNKNOWN_OPERATION));
+}

@@ -1,0 +1,53 @@
+/*
+ * What a daemon answers to an epmd request: the rules of who may do what, and the reply. It knows
+ * no socket: the shell hands it a decoded request and does with the answer's action what is said
+ * there.
+ *
+ *   operation      who may           answer
+ *   ALIVE2         local             HOLD, or REFUSE with a reply that says so; CLOSE when not
+ * local PORT_PLEASE2   all               REPLY NAMES          local; others     LIST if
+ * remote_names DUMP           local             LIST KILL           local             QUIT; REPLY
+ * ("NO") while names are registered, unless relaxed STOP           local, relaxed    EVICT, or
+ * REPLY ("NOEXIST")
+ */
+#ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
+#define PORTOLAN_NAMES_EPMD_SERVICE_H
+
+#include "names/listing.h"
+
+struct epmd_service {
+    struct registry *registry; /* borrowed */
+    uint16_t port;             /* what NAMES and DUMP say */
+    bool relaxed_commands;     /* KILL while names are registered, and STOP */
+    bool remote_names;         /* whether other hosts may list names */
+};
+
+struct epmd_caller {
+    bool local;   /* on this host (design: its address is loopback or the one it called) */
+    void *holder; /* for ALIVE2: what shall hold the registration; see names/registry */
+    uint32_t holder_number; /* for DUMP */
+};
+
+enum epmd_action {
+    EPMD_ACTION_CLOSE, /* no reply; `reason` says why */
+    EPMD_ACTION_REPLY, /* send the reply, close */
+    EPMD_ACTION_HOLD, /* send the reply, keep the connection for `registration`, which exists now */
+    EPMD_ACTION_REFUSE, /* send the reply; the caller closes, or its time runs out; `reason` */
+    EPMD_ACTION_LIST,   /* send the listing of `listing`, close */
+    EPMD_ACTION_EVICT,  /* end `registration` and its connection; send the reply, close */
+    EPMD_ACTION_QUIT,   /* send the reply, end the daemon */
+};
+
+struct epmd_answer {
+    enum epmd_action action;
+    const char *reason;
+    struct registration *registration;
+    enum listing_kind listing;
+};
+
+/* Writes the reply, if there is one; the writer must have room for EPMD_SHORT_REPLY_MAX bytes. */
+struct epmd_answer epmd_service_answer(const struct epmd_service *service,
+                                       const struct epmd_request *request,
+                                       const struct epmd_caller *caller, struct writer *reply);
+
+#endif

@@ -1,0 +1,211 @@
+#include "names/registry.h"
+
+#include "erlang/node_name.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct entry {
+    struct registration registration; /* first: a registration is its entry */
+    UT_hash_handle hh;
+    TAILQ_ENTRY(entry) link;
+    uint8_t storage[]; /* name, then extra data */
+};
+TAILQ_HEAD(entries, entry);
+
+/* An entry is in one of two tables, by name and in the order in which DUMP lists it. */
+struct table {
+    struct entry *by_name;
+    struct entries in_order;
+};
+
+struct registry {
+    struct table live;
+    struct table departed;
+    struct creations *creations;
+    struct registry_cursor *cursors;
+};
+
+static struct entry *entry_of(struct registration *registration) {
+    return (struct entry *)registration;
+}
+
+struct registry *registry_new(struct creations *creations) {
+    struct registry *registry = calloc(1, sizeof *registry);
+    if (registry == NULL)
+        return NULL;
+    TAILQ_INIT(&registry->live.in_order);
+    TAILQ_INIT(&registry->departed.in_order);
+    registry->creations = creations;
+    return registry;
+}
+
+static struct entry *table_find(const struct table *table, struct bytes name) {
+    struct entry *found;
+    HASH_FIND(hh, table->by_name, name.data, name.len, found);
+    return found;
+}
+
+static bool table_index(struct table *table, struct entry *entry) {
+    const struct bytes name = entry->registration.node.name;
+    entry->hh.tbl = NULL;
+    HASH_ADD_KEYPTR(hh, table->by_name, name.data, name.len, entry);
+    return entry->hh.tbl != NULL;
+}
+
+/* Takes the entry out of its table, and sends on the cursors that were about to see it. */
+static void table_remove(struct registry *registry, struct table *table, struct entry *entry) {
+    struct registry_cursor *cursor = registry->cursors;
+    for (; cursor != NULL; cursor = cursor->next_cursor) {
+        if (cursor->next == entry)
+            registry_cursor_advance(cursor);
+    }
+    HASH_DELETE(hh, table->by_name, entry);
+    TAILQ_REMOVE(&table->in_order, entry, link);
+}
+
+static void forget_departed(struct registry *registry, struct entry *entry) {
+    table_remove(registry, &registry->departed, entry);
+    free(entry);
+}
+
+void registry_free(struct registry *registry) {
+    if (registry == NULL)
+        return;
+    while (!TAILQ_EMPTY(&registry->live.in_order))
+        registry_remove(registry, &TAILQ_FIRST(&registry->live.in_order)->registration);
+    while (!TAILQ_EMPTY(&registry->departed.in_order))
+        forget_departed(registry, TAILQ_FIRST(&registry->departed.in_order));
+    free(registry);
+}
+
+const char *registry_reason(enum registry_verdict verdict) {
+    switch (verdict) {
+    case REGISTRY_OK:
+        return "nothing is wrong";
+    case REGISTRY_NAME_TAKEN:
+        return "name is registered by another node";
+    case REGISTRY_NAME_INVALID:
+        return "name is not UTF-8";
+    case REGISTRY_NAME_TOO_LONG:
+        return "name is longer than 255 characters";
+    case REGISTRY_EXTRA_TOO_LONG:
+        return "extra data is longer than 1020 bytes";
+    case REGISTRY_NO_MEMORY:
+        return "out of memory";
+    }
+    return "unknown reason";
+}
+
+static enum registry_verdict check(const struct registry *registry, const struct epmd_node *node) {
+    enum alive_name_verdict name = alive_name_check(node->name);
+    if (name == ALIVE_NAME_TOO_LONG)
+        return REGISTRY_NAME_TOO_LONG;
+    if (name != ALIVE_NAME_OK)
+        return REGISTRY_NAME_INVALID;
+    if (node->extra.len > EPMD_EXTRA_MAX)
+        return REGISTRY_EXTRA_TOO_LONG;
+    return table_find(&registry->live, node->name) == NULL ? REGISTRY_OK : REGISTRY_NAME_TAKEN;
+}
+
+static struct entry *entry_new(const struct epmd_node *node) {
+    struct entry *entry = malloc(sizeof *entry + node->name.len + node->extra.len);
+    if (entry == NULL)
+        return NULL;
+    struct writer storage = writer_of(entry->storage, node->name.len + node->extra.len);
+    memset(entry, 0, sizeof *entry);
+    write_bytes(&storage, node->name);
+    write_bytes(&storage, node->extra);
+    entry->registration.node = *node;
+    entry->registration.node.name.data = entry->storage;
+    entry->registration.node.extra.data = entry->storage + node->name.len;
+    return entry;
+}
+
+enum registry_verdict registry_register(struct registry *registry, const struct epmd_node *node,
+                                        void *holder, uint32_t holder_number,
+                                        struct registration **made) {
+    enum registry_verdict verdict = check(registry, node);
+    if (verdict != REGISTRY_OK)
+        return verdict;
+    struct entry *entry = entry_new(node);
+    if (entry == NULL)
+        return REGISTRY_NO_MEMORY;
+    if (!table_index(&registry->live, entry)) {
+        free(entry);
+        return REGISTRY_NO_MEMORY;
+    }
+    TAILQ_INSERT_HEAD(&registry->live.in_order, entry, link);
+    struct entry *earlier = table_find(&registry->departed, node->name);
+    if (earlier != NULL)
+        forget_departed(registry, earlier);
+    entry->registration.holder = holder;
+    entry->registration.holder_number = holder_number;
+    entry->registration.creation =
+        creations_next(registry->creations, node->name, node->highest_version);
+    *made = &entry->registration;
+    return REGISTRY_OK;
+}
+
+void registry_remove(struct registry *registry, struct registration *registration) {
+    struct entry *entry = entry_of(registration);
+    table_remove(registry, &registry->live, entry);
+    registration->holder = NULL;
+    if (!table_index(&registry->departed, entry)) {
+        free(entry); /* no memory to remember it by */
+        return;
+    }
+    TAILQ_INSERT_TAIL(&registry->departed.in_order, entry, link);
+    if (HASH_COUNT(registry->departed.by_name) > REGISTRY_DEPARTED_MAX)
+        forget_departed(registry, TAILQ_FIRST(&registry->departed.in_order));
+}
+
+struct registration *registry_find(const struct registry *registry, struct bytes name) {
+    struct entry *entry = table_find(&registry->live, name);
+    return entry == NULL ? NULL : &entry->registration;
+}
+
+size_t registry_count(const struct registry *registry) {
+    return HASH_COUNT(registry->live.by_name);
+}
+
+void registry_cursor_begin(struct registry_cursor *cursor, struct registry *registry,
+                           enum registry_part part) {
+    struct table *table = part == REGISTRY_LIVE ? &registry->live : &registry->departed;
+    *cursor = (struct registry_cursor){
+        .registry = registry,
+        .next = TAILQ_FIRST(&table->in_order),
+        .next_cursor = registry->cursors,
+    };
+    if (registry->cursors != NULL)
+        registry->cursors->previous_cursor = cursor;
+    registry->cursors = cursor;
+}
+
+const struct registration *registry_cursor_peek(const struct registry_cursor *cursor) {
+    const struct entry *entry = cursor->next;
+    return entry == NULL ? NULL : &entry->registration;
+}
+
+void registry_cursor_advance(struct registry_cursor *cursor) {
+    struct entry *entry = cursor->next;
+    if (entry != NULL)
+        cursor->next = TAILQ_NEXT(entry, link);
+}
+
+void registry_cursor_end(struct registry_cursor *cursor) {
+    if (cursor->registry == NULL)
+        return;
+    if (cursor->previous_cursor != NULL)
+        cursor->previous_cursor->next_cursor = cursor->next_cursor;
+    else
+        cursor->registry->cursors = cursor->next_cursor;
+    if (cursor->next_cursor != NULL)
+        cursor->next_cursor->previous_cursor = cursor->previous_cursor;
+    cursor->registry = NULL;
+    cursor->next = NULL;
+}
