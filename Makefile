@@ -30,7 +30,7 @@ PROGRAMS := $(BUILD)/bin/portoland $(BUILD)/bin/epmd
 
 .PHONY: all help run check check-unit check-system bench bench-smoke fuzz lint format install uninstall clean
 
-all: $(CORE)
+all: $(PROGRAMS)
 
 help:
 	@echo 'make all      build everything into $(BUILD)/'

@@ -1,0 +1,401 @@
+#include "net/epmd_conn.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LISTING_PIECE 16384
+
+/* A request may trickle in, and a reply out, for this many packet timeouts in all. */
+#define PATIENCE 10
+
+struct inbox {
+    size_t len;
+    uint8_t data[EPMD_FRAME_MAX];
+};
+
+struct outbox {
+    struct listing listing; /* fills the buffer again when it has been sent */
+    uint64_t taken;         /* bytes of the whole reply that went out */
+    size_t sent;            /* of the buffer */
+    size_t len;
+    size_t size;
+    uint8_t data[];
+};
+
+static void on_ready(evutil_socket_t fd, short what, void *context);
+
+/* --- the life of a connection --- */
+
+static void release(struct epmd_conn *conn) {
+    if (conn->outbox != NULL)
+        listing_end(&conn->outbox->listing);
+    free(conn->outbox);
+    free(conn->inbox);
+    close(conn->fd);
+}
+
+void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
+    struct epmd_server *server = conn->server;
+    char peer[ADDRESS_TEXT_SIZE];
+    log_event(LOG_LEVEL_DEBUG, "closed", log_text("peer", address_format(&conn->peer, peer)),
+              log_text("reason", reason));
+    if (!conn->kept) {
+        release(conn);
+        return;
+    }
+    event_del(&conn->event);
+    if (conn->registration != NULL) {
+        log_event(LOG_LEVEL_INFO, "unregistered", log_bytes("name", conn->registration->node.name),
+                  log_number("port", conn->registration->node.port),
+                  log_number("creation", conn->registration->creation), log_text("reason", reason));
+        registry_remove(server->service->registry, conn->registration);
+    }
+    if (conn->limited)
+        peer_limit_leave(server->peer_limit, &conn->peer);
+    TAILQ_REMOVE(conn->state == EPMD_CONN_REGISTERED ? &server->registered : &server->waiting, conn,
+                 link);
+    release(conn);
+    free(conn);
+}
+
+/* Closes a connection that asked for what it must not or cannot have, and says so in the log. */
+static void refuse(struct epmd_conn *conn, const char *what, const char *reason) {
+    char peer[ADDRESS_TEXT_SIZE];
+    if (log_limit_pass(&conn->server->refusals, clock_monotonic_ms()))
+        log_event(LOG_LEVEL_WARN, "refused", log_text("what", what), log_text("reason", reason),
+                  log_text("peer", address_format(&conn->peer, peer)));
+    epmd_conn_close(conn, reason);
+}
+
+/* Moves a connection to the heap. NULL: it could not stay, and is closed. */
+static struct epmd_conn *keep(struct epmd_conn *fresh) {
+    struct epmd_server *server = fresh->server;
+    if (fresh->kept)
+        return fresh;
+    if (server->none_may_stay) {
+        refuse(fresh, "connection", "no descriptor left");
+        return NULL;
+    }
+    if (!address_peer_is_local(fresh->fd, &fresh->peer)) {
+        if (!peer_limit_enter(server->peer_limit, &fresh->peer)) {
+            refuse(fresh, "connection", "too many waiting connections from this address");
+            return NULL;
+        }
+        fresh->limited = true;
+    }
+    struct epmd_conn *conn = malloc(sizeof *conn);
+    if (conn == NULL) {
+        if (fresh->limited)
+            peer_limit_leave(server->peer_limit, &fresh->peer);
+        refuse(fresh, "connection", "out of memory");
+        return NULL;
+    }
+    *conn = *fresh;
+    conn->kept = true;
+    conn->opened_ms = clock_monotonic_ms();
+    TAILQ_INSERT_TAIL(&server->waiting, conn, link);
+    epmd_server_touch(server, conn);
+    event_assign(&conn->event, server->base, conn->fd, EV_READ | EV_PERSIST, on_ready, conn);
+    if (event_add(&conn->event, NULL) < 0) {
+        refuse(conn, "connection", "out of memory");
+        return NULL;
+    }
+    return conn;
+}
+
+/* Waits for the other direction from now on. False: it could not, and is closed. */
+static bool wait_for(struct epmd_conn *conn, short what) {
+    event_del(&conn->event);
+    event_assign(&conn->event, conn->server->base, conn->fd, (short)(what | EV_PERSIST), on_ready,
+                 conn);
+    if (event_add(&conn->event, NULL) == 0)
+        return true;
+    refuse(conn, "connection", "out of memory");
+    return false;
+}
+
+static bool is_out_of_patience(const struct epmd_conn *conn) {
+    int64_t open_ms = clock_monotonic_ms() - conn->opened_ms;
+    return open_ms > PATIENCE * conn->server->options.packet_timeout_ms;
+}
+
+/* --- replies --- */
+
+/* How many of the bytes went out; -1 when the connection is broken. */
+static ssize_t send_some(const struct epmd_conn *conn, const uint8_t *data, size_t len) {
+    ssize_t sent;
+    do
+        sent = send(conn->fd, data, len, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : sent;
+}
+
+enum drained { DRAINED, BLOCKED, BROKEN };
+
+/* Sends what the outbox holds and will hold, as far as the peer takes it. */
+static enum drained drain(struct epmd_conn *conn) {
+    struct outbox *outbox = conn->outbox;
+    for (;;) {
+        if (outbox->sent == outbox->len) {
+            outbox->sent = 0;
+            outbox->len = listing_read(&outbox->listing, outbox->data, outbox->size);
+            if (outbox->len == 0)
+                return DRAINED;
+        }
+        ssize_t sent = send_some(conn, outbox->data + outbox->sent, outbox->len - outbox->sent);
+        if (sent < 0)
+            return BROKEN;
+        outbox->sent += (size_t)sent;
+        outbox->taken += (size_t)sent;
+        if (outbox->sent < outbox->len)
+            return BLOCKED;
+    }
+}
+
+static void send_listing(struct epmd_conn *conn, enum listing_kind kind) {
+    const struct epmd_service *service = conn->server->service;
+    struct outbox *outbox = malloc(sizeof *outbox + LISTING_PIECE);
+    if (outbox == NULL) {
+        refuse(conn, "listing", "out of memory");
+        return;
+    }
+    *outbox = (struct outbox){.size = LISTING_PIECE};
+    listing_begin(&outbox->listing, kind, service->registry, service->port);
+    conn->outbox = outbox;
+    enum drained drained = drain(conn);
+    if (drained != BLOCKED) {
+        epmd_conn_close(conn, drained == DRAINED ? "answered" : "peer gone");
+        return;
+    }
+    conn = keep(conn);
+    if (conn == NULL)
+        return;
+    conn->state = EPMD_CONN_WRITING;
+    wait_for(conn, EV_WRITE);
+}
+
+static void log_request(const struct epmd_conn *conn, const struct epmd_request *request) {
+    char peer[ADDRESS_TEXT_SIZE];
+    address_format(&conn->peer, peer);
+    if (request->operation != EPMD_ALIVE2) {
+        log_event(LOG_LEVEL_TRACE, "request",
+                  log_text("operation", epmd_operation_name(request->operation)),
+                  log_bytes("name", request->name), log_text("peer", peer));
+        return;
+    }
+    log_event(LOG_LEVEL_TRACE, "request", log_text("operation", "ALIVE2"),
+              log_bytes("name", request->node.name), log_number("port", request->node.port),
+              log_number("type", request->node.type),
+              log_number("protocol", request->node.protocol),
+              log_number("highest_version", request->node.highest_version),
+              log_number("lowest_version", request->node.lowest_version),
+              log_number("extra_bytes", (int64_t)request->node.extra.len), log_text("peer", peer));
+}
+
+static void log_registered(const struct registration *registration) {
+    log_event(LOG_LEVEL_INFO, "registered", log_bytes("name", registration->node.name),
+              log_number("port", registration->node.port),
+              log_number("creation", registration->creation),
+              log_text("type", registration->node.type == EPMD_NODE_HIDDEN ? "hidden" : "normal"));
+}
+
+static void become_registered(struct epmd_conn *conn, struct registration *registration) {
+    struct epmd_server *server = conn->server;
+    conn->registration = registration;
+    conn->state = EPMD_CONN_REGISTERED;
+    TAILQ_REMOVE(&server->waiting, conn, link);
+    TAILQ_INSERT_TAIL(&server->registered, conn, link);
+    free(conn->inbox);
+    conn->inbox = NULL;
+    log_registered(registration);
+}
+
+/* Carries out an answer whose reply, if it has one, was sent already. */
+static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
+    struct epmd_server *server = conn->server;
+    switch (answer->action) {
+    case EPMD_ACTION_CLOSE:
+        refuse(conn, "request", answer->reason);
+        break;
+    case EPMD_ACTION_LIST:
+        send_listing(conn, answer->listing);
+        break;
+    case EPMD_ACTION_HOLD:
+        server->hooks.registered(server->hooks.context);
+        break;
+    case EPMD_ACTION_REFUSE:
+        conn->state = EPMD_CONN_REFUSED;
+        break;
+    case EPMD_ACTION_EVICT:
+        epmd_conn_close(answer->registration->holder, "stopped by command");
+        epmd_conn_close(conn, "answered");
+        break;
+    case EPMD_ACTION_QUIT:
+        epmd_conn_close(conn, "answered");
+        server->hooks.killed(server->hooks.context);
+        break;
+    case EPMD_ACTION_REPLY:
+        epmd_conn_close(conn, "answered");
+        break;
+    }
+}
+
+static void log_refused_registration(struct epmd_conn *conn, const struct epmd_node *node,
+                                     const char *reason) {
+    char peer[ADDRESS_TEXT_SIZE];
+    if (log_limit_pass(&conn->server->refusals, clock_monotonic_ms()))
+        log_event(LOG_LEVEL_WARN, "refused", log_text("what", "registration"),
+                  log_bytes("name", node->name), log_number("port", node->port),
+                  log_text("reason", reason), log_text("peer", address_format(&conn->peer, peer)));
+}
+
+/* --- requests --- */
+
+static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
+    struct epmd_server *server = conn->server;
+    uint8_t buffer[EPMD_SHORT_REPLY_MAX];
+    struct writer reply = writer_of(buffer, sizeof buffer);
+    log_request(conn, request);
+    if (request->operation == EPMD_ALIVE2 && (conn = keep(conn)) == NULL)
+        return;
+    const struct epmd_caller caller = {
+        .local = address_peer_is_local(conn->fd, &conn->peer),
+        .holder = conn,
+        .holder_number = (uint32_t)conn->fd,
+    };
+    struct epmd_answer answer = epmd_service_answer(server->service, request, &caller, &reply);
+    if (answer.action == EPMD_ACTION_HOLD)
+        become_registered(conn, answer.registration);
+    if (answer.action == EPMD_ACTION_REFUSE)
+        log_refused_registration(conn, &request->node, answer.reason);
+    if (server->options.delay_write_s > 0)
+        sleep(server->options.delay_write_s);
+    /* a short reply always fits the send buffer of a new connection, so less than all means it
+     * broke */
+    bool stays = answer.action == EPMD_ACTION_HOLD || answer.action == EPMD_ACTION_REFUSE;
+    if (reply.len > 0 && send_some(conn, reply.start, reply.len) != (ssize_t)reply.len && stays)
+        epmd_conn_close(conn, "peer gone");
+    else
+        act(conn, &answer);
+}
+
+static void await_more(struct epmd_conn *conn, struct bytes received) {
+    conn = keep(conn);
+    if (conn == NULL || received.len == 0)
+        return;
+    if (conn->inbox == NULL)
+        conn->inbox = malloc(sizeof *conn->inbox);
+    if (conn->inbox == NULL) {
+        refuse(conn, "request", "out of memory");
+        return;
+    }
+    conn->inbox->len = received.len;
+    memmove(conn->inbox->data, received.data, received.len);
+}
+
+static void take_request(struct epmd_conn *conn, struct bytes received) {
+    struct epmd_request request;
+    struct bytes payload;
+    switch (epmd_frame_parse(received, &payload)) {
+    case EPMD_FRAME_INCOMPLETE:
+        await_more(conn, received);
+        return;
+    case EPMD_FRAME_BAD_LENGTH:
+        refuse(conn, "request", "no request has this length");
+        return;
+    case EPMD_FRAME_OVERRUN:
+        refuse(conn, "request", "bytes beyond the announced length");
+        return;
+    case EPMD_FRAME_COMPLETE:
+        break;
+    }
+    enum epmd_decode error = epmd_request_decode(payload, &request);
+    if (error == EPMD_DECODE_OK)
+        answer(conn, &request);
+    else
+        refuse(conn, "request", epmd_decode_reason(error));
+}
+
+/* As recv, but 0 with *waiting set when nothing has come yet. */
+static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
+    ssize_t len;
+    do
+        len = recv(fd, data, size, 0);
+    while (len < 0 && errno == EINTR);
+    *waiting = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return *waiting ? 0 : len;
+}
+
+void epmd_conn_open(struct epmd_server *server, int fd, const struct address *peer) {
+    struct epmd_conn conn = {.server = server, .fd = fd, .peer = *peer};
+    bool waiting;
+    ssize_t len = receive(fd, server->received, sizeof server->received, &waiting);
+    if (len > 0 || waiting)
+        take_request(&conn, bytes_of(server->received, (size_t)len));
+    else
+        epmd_conn_close(&conn, "peer gone");
+}
+
+static void on_request(struct epmd_conn *conn) {
+    struct epmd_server *server = conn->server;
+    struct writer request = writer_of(server->received, sizeof server->received);
+    if (conn->inbox != NULL)
+        write_bytes(&request, bytes_of(conn->inbox->data, conn->inbox->len));
+    bool waiting;
+    ssize_t len =
+        receive(conn->fd, request.start + request.len, request.capacity - request.len, &waiting);
+    if (waiting)
+        return;
+    if (len <= 0) {
+        epmd_conn_close(conn,
+                        request.len > 0 ? "peer gone in the midst of a request" : "peer gone");
+        return;
+    }
+    if (is_out_of_patience(conn)) {
+        refuse(conn, "request", "took too long to come");
+        return;
+    }
+    epmd_server_touch(server, conn);
+    take_request(conn, bytes_of(request.start, request.len + (size_t)len));
+}
+
+static void on_writable(struct epmd_conn *conn) {
+    uint64_t taken_before = conn->outbox->taken;
+    enum drained drained = drain(conn);
+    if (drained != BLOCKED)
+        epmd_conn_close(conn, drained == DRAINED ? "answered" : "peer gone");
+    else if (is_out_of_patience(conn))
+        refuse(conn, "listing", "took too long to read");
+    else if (conn->outbox->taken != taken_before)
+        epmd_server_touch(conn->server, conn);
+}
+
+static void on_end(struct epmd_conn *conn) {
+    uint8_t byte;
+    bool waiting;
+    ssize_t len = receive(conn->fd, &byte, sizeof byte, &waiting);
+    if (!waiting)
+        epmd_conn_close(conn, len > 0 ? "node sent a byte" : "node closed its connection");
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *context) {
+    struct epmd_conn *conn = context;
+    (void)fd;
+    (void)what;
+    switch (conn->state) {
+    case EPMD_CONN_READING:
+        on_request(conn);
+        break;
+    case EPMD_CONN_WRITING:
+        on_writable(conn);
+        break;
+    case EPMD_CONN_REFUSED:
+    case EPMD_CONN_REGISTERED:
+        on_end(conn);
+        break;
+    }
+}

@@ -1,0 +1,80 @@
+/*
+ * One connection of an epmd client, and the server's side that it works with. Internal to
+ * net/epmd_server.c and net/epmd_conn.c.
+ *
+ *   state        waits for                   is in          ends with
+ *   READING      the rest of its request     waiting        the answer, a bad request, its time
+ *   WRITING      room for its reply          waiting        the last byte, its time
+ *   REFUSED      the node that was refused   waiting        its close, a byte, its time
+ *   REGISTERED   the end of the node         registered     its close, a byte
+ *
+ * A connection begins on the stack of the accept loop, and most end there. One that must wait is
+ * moved to the heap, counted and put in the list of its state.
+ */
+#ifndef PORTOLAN_NET_EPMD_CONN_H
+#define PORTOLAN_NET_EPMD_CONN_H
+
+#include "base/log.h"
+#include "net/epmd_server.h"
+#include "net/peer_limit.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+enum epmd_conn_state {
+    EPMD_CONN_READING,
+    EPMD_CONN_WRITING,
+    EPMD_CONN_REFUSED,
+    EPMD_CONN_REGISTERED,
+};
+
+struct inbox;
+struct outbox;
+
+struct epmd_conn {
+    struct epmd_server *server; /* borrowed */
+    int fd;
+    enum epmd_conn_state state;
+    bool kept;    /* on the heap, in a list, with an event */
+    bool limited; /* counted in the server's peer_limit */
+    struct address peer;
+    int64_t opened_ms;
+    int64_t active_ms;
+    struct inbox *inbox;               /* what has come of a request that is not whole yet */
+    struct outbox *outbox;             /* what the peer has not taken of its reply yet */
+    struct registration *registration; /* borrowed from the registry */
+    struct event event;
+    TAILQ_ENTRY(epmd_conn) link;
+};
+TAILQ_HEAD(epmd_conns, epmd_conn);
+
+struct epmd_server {
+    struct event_base *base;
+    const struct epmd_service *service;
+    struct epmd_server_options options;
+    struct epmd_server_hooks hooks;
+    struct listeners listeners;
+    struct event *accept_events[LISTENERS_MAX];
+    struct event *resume_event; /* ends a pause of accepting */
+    struct event *expiry_event; /* the time of the longest-idle waiting connection */
+    struct peer_limit *peer_limit;
+    struct epmd_conns waiting; /* the longest-idle first */
+    struct epmd_conns registered;
+    bool none_may_stay; /* the descriptor in use is the reserve */
+    int reserve_fd;
+    struct log_limit refusals, limits;
+    uint8_t received[EPMD_FRAME_MAX]; /* a request that is being read; nobody's between two calls */
+};
+
+/* Serves a connection that was just accepted: answers it at once, or keeps it. Owns the descriptor.
+ */
+void epmd_conn_open(struct epmd_server *server, int fd, const struct address *peer);
+
+/* Ends a kept connection, its registration with it. `reason` is for the log. */
+void epmd_conn_close(struct epmd_conn *conn, const char *reason);
+
+/* In epmd_server.c: a kept connection has begun or has moved a byte; it is the least idle now. */
+void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn);
+
+#endif

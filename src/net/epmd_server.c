@@ -1,0 +1,219 @@
+#include "base/clock.h"
+#include "net/epmd_conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Connections accepted before others get their turn. */
+#define ACCEPT_BATCH 64
+
+/* How long accepting rests when the kernel is out of memory for it. */
+#define ACCEPT_PAUSE_MS 100
+
+static struct timeval timeval_of(int64_t ms) {
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+}
+
+/* --- time --- */
+
+static void arm_expiry(struct epmd_server *server) {
+    const struct epmd_conn *first = TAILQ_FIRST(&server->waiting);
+    if (first == NULL || event_pending(server->expiry_event, EV_TIMEOUT, NULL))
+        return;
+    int64_t idle_ms = clock_monotonic_ms() - first->active_ms;
+    int64_t left_ms = server->options.packet_timeout_ms - idle_ms;
+    struct timeval left = timeval_of(left_ms < 1 ? 1 : left_ms);
+    /* should this fail for want of memory, the next connection that waits arms it */
+    event_add(server->expiry_event, &left);
+}
+
+void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn) {
+    conn->active_ms = clock_monotonic_ms();
+    TAILQ_REMOVE(&server->waiting, conn, link);
+    TAILQ_INSERT_TAIL(&server->waiting, conn, link);
+    arm_expiry(server);
+}
+
+static const char *expiry_reason(const struct epmd_conn *conn) {
+    switch (conn->state) {
+    case EPMD_CONN_READING:
+        return "no whole request in time";
+    case EPMD_CONN_WRITING:
+        return "reply not read in time";
+    default:
+        return "refused node stayed";
+    }
+}
+
+static void on_expiry(evutil_socket_t fd, short what, void *context) {
+    struct epmd_server *server = context;
+    int64_t now_ms = clock_monotonic_ms();
+    struct epmd_conn *first;
+    (void)fd;
+    (void)what;
+    while ((first = TAILQ_FIRST(&server->waiting)) != NULL &&
+           now_ms - first->active_ms >= server->options.packet_timeout_ms)
+        epmd_conn_close(first, expiry_reason(first));
+    arm_expiry(server);
+}
+
+/* --- accepting --- */
+
+static void pause_accepting(struct epmd_server *server) {
+    struct timeval pause = timeval_of(ACCEPT_PAUSE_MS);
+    if (event_add(server->resume_event, &pause) < 0)
+        return; /* then the loop goes on trying, which is dear but not wrong */
+    for (size_t i = 0; i < server->listeners.count; i++)
+        event_del(server->accept_events[i]);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *context) {
+    struct epmd_server *server = context;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        if (event_add(server->accept_events[i], NULL) < 0)
+            pause_accepting(server);
+    }
+}
+
+static int accept_one(int listener, struct address *peer) {
+    socklen_t len = sizeof *peer;
+    return accept4(listener, &peer->any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static void log_limit_hit(struct epmd_server *server, const char *limit, const char *outcome) {
+    if (log_limit_pass(&server->limits, clock_monotonic_ms()))
+        log_event(LOG_LEVEL_WARN, "limit", log_text("limit", limit), log_text("outcome", outcome));
+}
+
+/* Makes room for a connection where no descriptor was left, and takes it. */
+static int accept_when_full(struct epmd_server *server, int listener, struct address *peer) {
+    struct epmd_conn *longest_idle = TAILQ_FIRST(&server->waiting);
+    if (longest_idle != NULL) {
+        log_limit_hit(server, "descriptors", "shed the longest-idle connection");
+        epmd_conn_close(longest_idle, "shed: descriptors are short");
+        return accept_one(listener, peer);
+    }
+    if (server->reserve_fd < 0)
+        return -1;
+    log_limit_hit(server, "descriptors", "answering look-ups from the reserve");
+    close(server->reserve_fd);
+    server->reserve_fd = -1;
+    server->none_may_stay = true;
+    return accept_one(listener, peer);
+}
+
+static int open_reserve(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Takes back the reserve after a connection that used it. */
+static void refill_reserve(struct epmd_server *server) {
+    server->none_may_stay = false;
+    if (server->reserve_fd < 0)
+        server->reserve_fd = open_reserve();
+}
+
+static bool is_out_of_descriptors(int error) {
+    return error == EMFILE || error == ENFILE;
+}
+
+/* False: there is no further connection to accept now. */
+static bool accept_next(struct epmd_server *server, int listener) {
+    struct address peer;
+    int fd = accept_one(listener, &peer);
+    if (fd < 0 && is_out_of_descriptors(errno))
+        fd = accept_when_full(server, listener, &peer);
+    int error = errno;
+    if (fd >= 0)
+        epmd_conn_open(server, fd, &peer);
+    refill_reserve(server);
+    if (fd >= 0)
+        return true;
+    if (is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM) {
+        log_limit_hit(server, "memory or descriptors of the system", "accepting rests");
+        pause_accepting(server);
+        return false;
+    }
+    /* errors of the connection itself (accept(2)) are its peer's, and the next may be well */
+    return error != EAGAIN && error != EWOULDBLOCK;
+}
+
+static void on_acceptable(evutil_socket_t listener, short what, void *context) {
+    struct epmd_server *server = context;
+    (void)what;
+    if (server->options.delay_accept_s > 0)
+        sleep(server->options.delay_accept_s);
+    for (int i = 0; i < ACCEPT_BATCH && accept_next(server, listener); i++)
+        ;
+}
+
+/* --- beginning and end --- */
+
+static bool start_events(struct epmd_server *server) {
+    server->expiry_event = event_new(server->base, -1, 0, on_expiry, server);
+    server->resume_event = event_new(server->base, -1, 0, on_resume, server);
+    if (server->expiry_event == NULL || server->resume_event == NULL)
+        return false;
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        struct event *event = event_new(server->base, server->listeners.fds[i],
+                                        EV_READ | EV_PERSIST, on_acceptable, server);
+        server->accept_events[i] = event;
+        if (event == NULL || event_add(event, NULL) < 0)
+            return false;
+    }
+    return true;
+}
+
+struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_service *service,
+                                    const struct epmd_server_options *options,
+                                    const struct epmd_server_hooks *hooks,
+                                    const struct listeners *listeners) {
+    struct epmd_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return NULL;
+    server->base = base;
+    server->service = service;
+    server->options = *options;
+    server->hooks = *hooks;
+    server->listeners = *listeners;
+    server->reserve_fd = open_reserve();
+    server->peer_limit = peer_limit_new(options->peer_connections);
+    TAILQ_INIT(&server->waiting);
+    TAILQ_INIT(&server->registered);
+    if (server->peer_limit != NULL && start_events(server))
+        return server;
+    epmd_server_free(server);
+    return NULL;
+}
+
+static void close_all(struct epmd_conns *conns) {
+    struct epmd_conn *conn;
+    while ((conn = TAILQ_FIRST(conns)) != NULL)
+        epmd_conn_close(conn, "the daemon ends");
+}
+
+static void free_event(struct event *event) {
+    if (event != NULL)
+        event_free(event);
+}
+
+void epmd_server_free(struct epmd_server *server) {
+    if (server == NULL)
+        return;
+    close_all(&server->waiting);
+    close_all(&server->registered);
+    for (size_t i = 0; i < server->listeners.count; i++)
+        free_event(server->accept_events[i]);
+    free_event(server->expiry_event);
+    free_event(server->resume_event);
+    listeners_close(&server->listeners);
+    peer_limit_free(server->peer_limit);
+    if (server->reserve_fd >= 0)
+        close(server->reserve_fd);
+    free(server);
+}
