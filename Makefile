@@ -117,9 +117,11 @@ bench: all $(BENCH)
 bench-smoke: all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py --smoke
 
-$(BUILD)/bench/%: tests/bench/%.c
+$(BUILD)/bench/load: $(call objects,tests/bench/l*.c)
+$(BUILD)/bench/bare_loop: $(call objects,tests/bench/bare_loop.c)
+$(BENCH):
 	@mkdir -p $(@D)
-	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 # --- fuzz ---
 
@@ -167,4 +169,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(ALL:.o=.d) $(UNIT_OBJS:.o=.d)
+-include $(ALL:.o=.d) $(UNIT_OBJS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c))

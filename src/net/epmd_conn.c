@@ -125,11 +125,15 @@ static bool is_out_of_patience(const struct epmd_conn *conn) {
 
 /* --- replies --- */
 
-/* How many of the bytes went out; -1 when the connection is broken. */
-static ssize_t send_some(const struct epmd_conn *conn, const uint8_t *data, size_t len) {
+/*
+ * How many of the bytes went out; -1 when the connection is broken. With MSG_MORE they wait for
+ * what follows: where that is the close, reply and FIN travel in one segment, which spares both
+ * ends a third of the work of a look-up.
+ */
+static ssize_t send_some(const struct epmd_conn *conn, const uint8_t *data, size_t len, int more) {
     ssize_t sent;
     do
-        sent = send(conn->fd, data, len, MSG_NOSIGNAL);
+        sent = send(conn->fd, data, len, MSG_NOSIGNAL | more);
     while (sent < 0 && errno == EINTR);
     return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : sent;
 }
@@ -146,7 +150,7 @@ static enum drained drain(struct epmd_conn *conn) {
             if (outbox->len == 0)
                 return DRAINED;
         }
-        ssize_t sent = send_some(conn, outbox->data + outbox->sent, outbox->len - outbox->sent);
+        ssize_t sent = send_some(conn, outbox->data + outbox->sent, outbox->len - outbox->sent, 0);
         if (sent < 0)
             return BROKEN;
         outbox->sent += (size_t)sent;
@@ -277,7 +281,9 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
     /* a short reply always fits the send buffer of a new connection, so less than all means it
      * broke */
     bool stays = answer.action == EPMD_ACTION_HOLD || answer.action == EPMD_ACTION_REFUSE;
-    if (reply.len > 0 && send_some(conn, reply.start, reply.len) != (ssize_t)reply.len && stays)
+    if (reply.len > 0 &&
+        send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) != (ssize_t)reply.len &&
+        stays)
         epmd_conn_close(conn, "peer gone");
     else
         act(conn, &answer);

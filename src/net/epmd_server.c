@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Connections accepted before others get their turn. */
-#define ACCEPT_BATCH 64
-
 /* How long accepting rests when the kernel is out of memory for it. */
 #define ACCEPT_PAUSE_MS 100
 
@@ -122,9 +119,16 @@ static bool is_out_of_descriptors(int error) {
     return error == EMFILE || error == ENFILE;
 }
 
-/* False: there is no further connection to accept now. */
-static bool accept_next(struct epmd_server *server, int listener) {
+/*
+ * Accepts one connection a turn of the loop: cheaper than draining the queue, for an accept4 that
+ * finds nothing costs more than the loop's next turn, and fairer to those that wait already.
+ */
+static void on_acceptable(evutil_socket_t listener, short what, void *context) {
+    struct epmd_server *server = context;
     struct address peer;
+    (void)what;
+    if (server->options.delay_accept_s > 0)
+        sleep(server->options.delay_accept_s);
     int fd = accept_one(listener, &peer);
     if (fd < 0 && is_out_of_descriptors(errno))
         fd = accept_when_full(server, listener, &peer);
@@ -132,24 +136,11 @@ static bool accept_next(struct epmd_server *server, int listener) {
     if (fd >= 0)
         epmd_conn_open(server, fd, &peer);
     refill_reserve(server);
-    if (fd >= 0)
-        return true;
-    if (is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM) {
+    /* other errors are those of a connection that is gone already (accept(2)) */
+    if (fd < 0 && (is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
         log_limit_hit(server, "memory or descriptors of the system", "accepting rests");
         pause_accepting(server);
-        return false;
     }
-    /* errors of the connection itself (accept(2)) are its peer's, and the next may be well */
-    return error != EAGAIN && error != EWOULDBLOCK;
-}
-
-static void on_acceptable(evutil_socket_t listener, short what, void *context) {
-    struct epmd_server *server = context;
-    (void)what;
-    if (server->options.delay_accept_s > 0)
-        sleep(server->options.delay_accept_s);
-    for (int i = 0; i < ACCEPT_BATCH && accept_next(server, listener); i++)
-        ;
 }
 
 /* --- beginning and end --- */
