@@ -64,12 +64,8 @@ static int print_listing(int fd) {
     }
     struct reader reader = reader_of(bytes_of(piece, len));
     printf("epmd: up and running on port %u with data:\n", (unsigned)read_u32(&reader));
-    while ((len = read_answer(fd, piece, sizeof piece)) > 0) {
-        for (size_t i = 0; i < len; i++) {
-            if (piece[i] != 0)
-                putchar(piece[i]);
-        }
-    }
+    while ((len = read_answer(fd, piece, sizeof piece)) > 0)
+        fwrite(piece, 1, len, stdout);
     return 0;
 }
 

@@ -72,12 +72,14 @@ static enum exit_code listening_failed(const struct daemon_options *options, uin
     }
     bool taken = failure->error == EADDRINUSE;
     address_format(&failure->address, address);
-    if (taken && (!options->quiet_if_taken || options->debugging))
+    if (taken && options->quiet_if_taken && !options->debugging)
+        return EXIT_DONE;
+    if (taken)
         say_taken(options, address, port);
-    if (!taken)
+    else
         fprintf(stderr, "%s: cannot listen on %s: %s%s\n", options->program, address,
                 strerror(failure->error), cure_of(failure->error));
-    return taken && options->quiet_if_taken ? EXIT_DONE : EXIT_FAILED;
+    return EXIT_FAILED;
 }
 
 /* False with the exit code set when there is nothing to listen on. */
@@ -149,7 +151,7 @@ static bool watch_signals(struct daemon *daemon) {
 }
 
 static bool build_names(struct daemon *daemon, const struct config *config, uint16_t port) {
-    daemon->creations = creations_new(clock_wall_ms() / 1000);
+    daemon->creations = creations_new(clock_wall_ms());
     if (daemon->creations == NULL)
         return false;
     daemon->store = creation_store_open(config->data_dir, port, daemon->creations);

@@ -37,12 +37,21 @@ struct creations {
     size_t old_count;
 };
 
-struct creations *creations_new(int64_t clock_s) {
+/* What follows on the circle of creations, 0 to 3 left out. */
+static uint32_t on_circle(uint32_t number) {
+    return number < FIRST_CREATION ? FIRST_CREATION : number;
+}
+
+/* How far b lies behind a; negative when it lies before. */
+static int32_t distance(uint32_t a, uint32_t b) {
+    return (int32_t)(b - a);
+}
+
+struct creations *creations_new(int64_t clock_ms) {
     struct creations *creations = calloc(1, sizeof *creations);
     if (creations == NULL)
         return NULL;
-    uint32_t seed = (uint32_t)clock_s;
-    creations->next = seed < FIRST_CREATION ? FIRST_CREATION : seed;
+    creations->next = on_circle((uint32_t)clock_ms);
     creations->saved_up_to = creations->next;
     TAILQ_INIT(&creations->old_by_age);
     return creations;
@@ -88,11 +97,8 @@ static void remember_old(struct creations *creations, struct bytes name, uint8_t
 }
 
 static uint32_t take_number(struct creations *creations) {
-    uint32_t taken = creations->next++;
-    if (creations->next < FIRST_CREATION) {
-        creations->next = FIRST_CREATION;
-        creations->saved_up_to = FIRST_CREATION;
-    }
+    uint32_t taken = creations->next;
+    creations->next = on_circle(taken + 1);
     return taken;
 }
 
@@ -119,13 +125,12 @@ uint32_t creations_next(struct creations *creations, struct bytes name, uint16_t
 
 bool creations_unsaved(const struct creations *creations) {
     /* a quarter of a block is left when this turns true: the save need not be this instant */
-    uint64_t near = (uint64_t)creations->next + CREATIONS_BLOCK / 4;
-    return creations->old_names_changed || near >= creations->saved_up_to;
+    return creations->old_names_changed ||
+           distance(creations->next, creations->saved_up_to) <= CREATIONS_BLOCK / 4;
 }
 
 static uint32_t block_end(const struct creations *creations) {
-    return creations->next > UINT32_MAX - CREATIONS_BLOCK ? UINT32_MAX
-                                                          : creations->next + CREATIONS_BLOCK;
+    return on_circle(creations->next + CREATIONS_BLOCK);
 }
 
 bool creations_encode(const struct creations *creations, struct writer *writer) {
@@ -223,7 +228,7 @@ bool creations_restore(struct creations *creations, struct bytes text) {
     }
     if (reader.left > 0)
         return false;
-    if (next > creations->next)
+    if (distance(creations->next, (uint32_t)next) > 0)
         creations->next = (uint32_t)next;
     creations->saved_up_to = creations->next;
     return true;

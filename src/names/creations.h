@@ -23,8 +23,8 @@
 
 struct creations;
 
-/* `clock_s`: seconds since 1970. NULL when out of memory. */
-struct creations *creations_new(int64_t clock_s);
+/* `clock_ms`: milliseconds since 1970. NULL when out of memory. */
+struct creations *creations_new(int64_t clock_ms);
 void creations_free(struct creations *creations);
 
 /*

@@ -380,10 +380,11 @@ static void on_writable(struct epmd_conn *conn) {
         epmd_server_touch(conn->server, conn);
 }
 
+/* What was sent is read whole, so that the close is a FIN and no reset. */
 static void on_end(struct epmd_conn *conn) {
-    uint8_t byte;
+    struct epmd_server *server = conn->server;
     bool waiting;
-    ssize_t len = receive(conn->fd, &byte, sizeof byte, &waiting);
+    ssize_t len = receive(conn->fd, server->received, sizeof server->received, &waiting);
     if (!waiting)
         epmd_conn_close(conn, len > 0 ? "node sent a byte" : "node closed its connection");
 }

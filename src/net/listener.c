@@ -57,40 +57,56 @@ static bool add(struct listeners *listeners, const struct address *address, bool
     return false;
 }
 
-static bool add_item(struct listeners *listeners, const char *item, uint16_t port,
-                     struct listen_failure *failure) {
+#define SEPARATORS ", \t"
+#define ITEM_SIZE 128
+
+/* Takes the next item off the list; false at its end. */
+static bool next_item(const char **list, char item[ITEM_SIZE]) {
+    const char *start = *list + strspn(*list, SEPARATORS);
+    size_t len = strcspn(start, SEPARATORS);
+    snprintf(item, ITEM_SIZE, "%.*s", (int)len, start);
+    *list = start + len;
+    return len > 0;
+}
+
+/* All is read before anything is opened: a list that is wrong is wrong whoever has the port. */
+static bool is_readable(const char *list, struct listen_failure *failure) {
+    char item[ITEM_SIZE];
     struct address address;
-    if (!address_parse(item, port, &address)) {
+    while (next_item(&list, item)) {
+        if (address_parse(item, 0, &address))
+            continue;
         snprintf(failure->item, sizeof failure->item, "%s", item);
         failure->error = EINVAL;
         return false;
     }
-    const struct address v4 = address_loopback_v4(port), v6 = address_loopback_v6(port);
-    if (address_same_host(&address, &v4) || address_same_host(&address, &v6))
-        return true; /* bound already */
-    return add(listeners, &address, false, failure);
+    return true;
+}
+
+static bool is_loopback_itself(const struct address *address) {
+    const struct address v4 = address_loopback_v4(0), v6 = address_loopback_v6(0);
+    return address_same_host(address, &v4) || address_same_host(address, &v6);
 }
 
 static bool add_list(struct listeners *listeners, const char *list, uint16_t port,
                      struct listen_failure *failure) {
-    while (*list != '\0') {
-        char item[128];
-        size_t len = strcspn(list, ",");
-        snprintf(item, sizeof item, "%.*s", (int)len, list);
-        if (len > 0 && !add_item(listeners, item, port, failure))
+    char item[ITEM_SIZE];
+    struct address address;
+    while (next_item(&list, item)) {
+        bool bound_already = address_parse(item, port, &address) && is_loopback_itself(&address);
+        if (!bound_already && !add(listeners, &address, false, failure))
             return false;
-        list += len;
-        if (*list == ',')
-            list++;
     }
     return true;
 }
 
 static bool open_all(struct listeners *listeners, const char *list, uint16_t port,
                      struct listen_failure *failure) {
-    bool everywhere = list == NULL || *list == '\0';
+    bool everywhere = list == NULL || list[strspn(list, SEPARATORS)] == '\0';
     struct address v4 = everywhere ? address_any_v4(port) : address_loopback_v4(port);
     struct address v6 = everywhere ? address_any_v6(port) : address_loopback_v6(port);
+    if (!everywhere && !is_readable(list, failure))
+        return false;
     if (!add(listeners, &v4, true, failure) || !add(listeners, &v6, true, failure))
         return false;
     if (listeners->count == 0) {
