@@ -2,16 +2,20 @@
 
 #include <time.h>
 
-static int64_t read_clock_ms(clockid_t clock) {
+static int64_t read_clock_us(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 int64_t clock_monotonic_ms(void) {
-    return read_clock_ms(CLOCK_MONOTONIC);
+    return read_clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
 int64_t clock_wall_ms(void) {
-    return read_clock_ms(CLOCK_REALTIME);
+    return read_clock_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t clock_wall_us(void) {
+    return read_clock_us(CLOCK_REALTIME);
 }

@@ -7,7 +7,8 @@
 /* Milliseconds since an unknown start; never steps back. For timeouts. */
 int64_t clock_monotonic_ms(void);
 
-/* Milliseconds since 1970, UTC; may step. For log lines and for seeds. */
+/* Since 1970, UTC; may step. For log lines and for seeds. */
 int64_t clock_wall_ms(void);
+int64_t clock_wall_us(void);
 
 #endif

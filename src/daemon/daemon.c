@@ -151,7 +151,7 @@ static bool watch_signals(struct daemon *daemon) {
 }
 
 static bool build_names(struct daemon *daemon, const struct config *config, uint16_t port) {
-    daemon->creations = creations_new(clock_wall_ms());
+    daemon->creations = creations_new(clock_wall_us());
     if (daemon->creations == NULL)
         return false;
     daemon->store = creation_store_open(config->data_dir, port, daemon->creations);

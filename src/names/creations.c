@@ -47,11 +47,11 @@ static int32_t distance(uint32_t a, uint32_t b) {
     return (int32_t)(b - a);
 }
 
-struct creations *creations_new(int64_t clock_ms) {
+struct creations *creations_new(int64_t clock_us) {
     struct creations *creations = calloc(1, sizeof *creations);
     if (creations == NULL)
         return NULL;
-    creations->next = on_circle((uint32_t)clock_ms);
+    creations->next = on_circle((uint32_t)(clock_us / CREATIONS_TICK_US));
     creations->saved_up_to = creations->next;
     TAILQ_INIT(&creations->old_by_age);
     return creations;

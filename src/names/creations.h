@@ -23,8 +23,12 @@
 
 struct creations;
 
-/* `clock_ms`: milliseconds since 1970. NULL when out of memory. */
-struct creations *creations_new(int64_t clock_ms);
+/* No daemon registers faster than this, so that without a saved state the clock is ahead all the
+ * same. */
+#define CREATIONS_TICK_US 32
+
+/* `clock_us`: microseconds since 1970. NULL when out of memory. */
+struct creations *creations_new(int64_t clock_us);
 void creations_free(struct creations *creations);
 
 /*
