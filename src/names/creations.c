@@ -16,7 +16,7 @@
 
 #define FIRST_CREATION 4
 #define OLD_CREATIONS 3
-#define HEADER "portolan creations 1\n"
+#define HEADER "portolan creations 1"
 
 /* What the last life of an older node's name had. */
 struct old_name {
@@ -135,7 +135,7 @@ static uint32_t block_end(const struct creations *creations) {
 
 bool creations_encode(const struct creations *creations, struct writer *writer) {
     size_t start = writer->len;
-    write_text(writer, HEADER "next ");
+    write_text(writer, HEADER "\nnext ");
     write_decimal(writer, block_end(creations));
     write_u8(writer, '\n');
     const struct old_name *old;
@@ -217,7 +217,7 @@ bool creations_restore(struct creations *creations, struct bytes text) {
     struct reader reader = reader_of(body);
     char line[16 + 2 * ALIVE_NAME_MAX_BYTES];
     uint64_t next;
-    if (!take_line(&reader, line, sizeof line) || strncmp(line, HEADER, strlen(HEADER) - 1) != 0)
+    if (!take_line(&reader, line, sizeof line) || strcmp(line, HEADER) != 0)
         return false;
     if (!take_line(&reader, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
         !text_parse_number(line + 5, FIRST_CREATION, UINT32_MAX, &next))

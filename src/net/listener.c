@@ -135,7 +135,8 @@ bool listeners_adopt(struct listeners *listeners, int fd) {
     if (listeners->count == LISTENERS_MAX ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != SOCK_STREAM ||
         getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_len) < 0 || !listening ||
-        getsockname(fd, &address.any, &address_size) < 0 || address_size > sizeof address)
+        getsockname(fd, &address.any, &address_size) < 0 ||
+        (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6))
         return false;
     prepare(fd);
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)

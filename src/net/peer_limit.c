@@ -48,6 +48,9 @@ static struct host_key key_of(const struct address *peer) {
     if (peer->any.sa_family == AF_INET) {
         key.family = 4;
         memcpy(key.prefix, &peer->v4.sin_addr, 4);
+    } else if (IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
+        key.family = 4;
+        memcpy(key.prefix, peer->v6.sin6_addr.s6_addr + 12, 4);
     } else {
         key.family = 6;
         memcpy(key.prefix, &peer->v6.sin6_addr, 8);
