@@ -111,10 +111,14 @@ UNIT_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup
 
 # --- bench ---
 
-bench: all $(BENCH)
+bench:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py
 
-bench-smoke: all $(BENCH)
+bench-smoke:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py --smoke
 
 $(BUILD)/bench/load: $(call objects,tests/bench/l*.c)
@@ -161,10 +165,14 @@ install: all
 	ln -sf portoland $(DESTDIR)$(bindir)/epmd
 	install -m 644 man/epmd.1 $(DESTDIR)$(mandir)/man1/epmd.1
 	install -m 644 man/portoland.8 $(DESTDIR)$(mandir)/man8/portoland.8
+	install -m 644 etc/epmd.socket $(DESTDIR)$(unitdir)/epmd.socket
+	sed 's|@PREFIX@|$(PREFIX)|' etc/epmd.service.in >$(DESTDIR)$(unitdir)/epmd.service
+	chmod 644 $(DESTDIR)$(unitdir)/epmd.service
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/portoland $(DESTDIR)$(bindir)/epmd \
-	    $(DESTDIR)$(mandir)/man1/epmd.1 $(DESTDIR)$(mandir)/man8/portoland.8
+	    $(DESTDIR)$(mandir)/man1/epmd.1 $(DESTDIR)$(mandir)/man8/portoland.8 \
+	    $(DESTDIR)$(unitdir)/epmd.socket $(DESTDIR)$(unitdir)/epmd.service
 
 clean:
 	rm -rf build

@@ -87,7 +87,7 @@ static const struct flag {
     const char *meaning;
 } flags[] = {
     {"-address", "LIST", set_address,
-     "listen on these addresses (commas between) and on loopback only"},
+     "listen on these addresses and loopback, not on all; commas between"},
     {"-port", "NO", set_port, "use another port than 4369"},
     {"-d", NULL, set_debug, "log what happens to standard error; twice: each request decoded"},
     {"-debug", NULL, set_debug, "the same"},
@@ -112,8 +112,12 @@ static const struct {
     {"-names", EPMD_CALL_NAMES, NULL, "list the names that are registered"},
     {"-dump", EPMD_CALL_DUMP, NULL, "list them, and those that have left"},
     {"-started", EPMD_CALL_STARTED, NULL, "exit with 0 if a daemon answers, else with 1"},
-    {"-kill", EPMD_CALL_KILL, NULL, "end the running daemon"},
-    {"-stop", EPMD_CALL_STOP, "NAME", "unregister a name by force"},
+    {"-kill", EPMD_CALL_KILL, NULL,
+     "end the running daemon, if no name is registered or it was "
+     "started with -relaxed_command_check"},
+    {"-stop", EPMD_CALL_STOP, "NAME",
+     "unregister a name by force, if the daemon was started with "
+     "-relaxed_command_check"},
 };
 #define CALLS (sizeof calls / sizeof calls[0])
 
@@ -148,9 +152,9 @@ static void print_help(const char *program) {
 static enum parsed parse_call(struct command *command, size_t which, int argc, char **argv) {
     bool has_argument = calls[which].argument != NULL;
     if (argc < (has_argument ? 2 : 1))
-        return fail(command, "a name is missing behind", argv[0]);
+        return fail(command, "a name must follow", argv[0]);
     if (argc > (has_argument ? 2 : 1))
-        return fail(command, "nothing may follow this call, but there is", argv[argc - 1]);
+        return fail(command, "unexpected behind the call:", argv[argc - 1]);
     command->call = calls[which].call;
     command->call_name = has_argument ? argv[1] : NULL;
     return PARSED;
@@ -161,7 +165,7 @@ static enum parsed parse_flag(struct command *command, const struct flag *flag, 
     const char *value = NULL;
     if (flag->argument != NULL) {
         if (*argc < 2)
-            return fail(command, "a value is missing behind", flag->name);
+            return fail(command, "a value must follow", flag->name);
         value = (*argv)[1];
         (*argc)--;
         (*argv)++;

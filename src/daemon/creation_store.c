@@ -71,7 +71,7 @@ static bool lock(struct creation_store *store) {
         return false;
     }
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        warn(store, "another daemon of this port uses it", errno);
+        warn(store, "another daemon of this port uses it", EBUSY);
         return false;
     }
     return true;

@@ -33,14 +33,14 @@ static void say_taken(const struct daemon_options *options, const char *address,
     struct port_holder holder;
     if (port_holder_find(port, &holder))
         fprintf(stderr,
-                "%s: cannot listen on %s: port %u is in use by %s (process %d); stop it, or choose "
+                "%s: cannot listen on %s: it is in use by %s (process %d); stop that, or choose "
                 "another port with -port\n",
-                options->program, address, port, holder.program, (int)holder.pid);
+                options->program, address, holder.program, (int)holder.pid);
     else
         fprintf(stderr,
-                "%s: cannot listen on %s: port %u is in use, by a process that cannot be seen from "
-                "here; stop it, or choose another port with -port\n",
-                options->program, address, port);
+                "%s: cannot listen on %s: it is in use by a process that cannot be seen from "
+                "here; stop that, or choose another port with -port\n",
+                options->program, address);
 }
 
 static const char *cure_of(int error) {
@@ -65,8 +65,8 @@ static enum exit_code listening_failed(const struct daemon_options *options, uin
     char address[ADDRESS_TEXT_SIZE];
     if (failure->item[0] != '\0') {
         fprintf(stderr,
-                "%s: '%s' is not an IP address; -address takes numeric addresses with commas "
-                "between them\n",
+                "%s: '%s' is not an IP address; -address takes numeric addresses, commas or "
+                "blanks between them\n",
                 options->program, failure->item);
         return EXIT_FAILED;
     }
@@ -117,15 +117,23 @@ static bool open_log(const struct config *config, const struct daemon_options *o
 
 /* --- the loop --- */
 
+static void reopen_log(void) {
+    int error = log_reopen();
+    if (error == 0)
+        log_event(LOG_LEVEL_INFO, "log_reopened", log_number("process", getpid()));
+    else
+        log_event(LOG_LEVEL_WARN, "log_not_reopened", log_text("reason", strerror(-error)),
+                  log_text("outcome", "the old file stays in use"));
+}
+
 static void on_signal(evutil_socket_t number, short what, void *context) {
     struct daemon *daemon = context;
     (void)what;
     if (number == SIGHUP) {
-        int error = log_reopen();
-        log_event(LOG_LEVEL_INFO, "log_reopened", log_text("result", strerror(-error)));
+        reopen_log();
         return;
     }
-    log_event(LOG_LEVEL_INFO, "stopping", log_text("reason", strsignal((int)number)));
+    log_event(LOG_LEVEL_INFO, "stopping", log_text("signal", sigabbrev_np((int)number)));
     event_base_loopbreak(daemon->base);
 }
 
@@ -148,6 +156,18 @@ static bool watch_signals(struct daemon *daemon) {
     }
     signal(SIGPIPE, SIG_IGN);
     return true;
+}
+
+/*
+ * Signals wait while there is nobody to take them: before the loop runs, when the port is open
+ * already, and after it.
+ */
+static void hold_signals(bool hold) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
 static bool build_names(struct daemon *daemon, const struct config *config, uint16_t port) {
@@ -227,6 +247,7 @@ enum exit_code daemon_run(const struct config *config, const struct daemon_optio
     struct listeners listeners;
     enum exit_code code = EXIT_FAILED;
     process_raise_descriptor_limit();
+    hold_signals(true);
     if (!get_listeners(&listeners, config, options, &code))
         return code;
     if (!open_log(config, options)) {
@@ -243,7 +264,9 @@ enum exit_code daemon_run(const struct config *config, const struct daemon_optio
                build_server(&daemon, config, options, &listeners)) {
         log_started(options, &listeners);
         process_notify_ready();
+        hold_signals(false);
         code = event_base_dispatch(daemon.base) < 0 ? EXIT_FAILED : EXIT_DONE;
+        hold_signals(true);
         process_notify_stopping();
     } else {
         log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", "out of memory"));

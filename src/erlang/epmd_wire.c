@@ -117,6 +117,18 @@ const char *epmd_operation_name(enum epmd_operation operation) {
     return "unknown";
 }
 
+const char *epmd_node_type_name(uint8_t type) {
+    switch (type) {
+    case EPMD_NODE_NORMAL:
+        return "normal";
+    case EPMD_NODE_HIDDEN:
+    case EPMD_NODE_HIDDEN_C:
+        return "hidden";
+    default:
+        return "other";
+    }
+}
+
 void epmd_write_alive2_reply(struct writer *writer, uint16_t highest_version, bool accepted,
                              uint32_t creation) {
     bool wide = highest_version >= EPMD_WIDE_CREATION_VERSION;

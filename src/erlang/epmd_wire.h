@@ -48,7 +48,7 @@ enum epmd_operation {
 /* What a node says of itself when it registers, and what a look-up tells of it. */
 struct epmd_node {
     uint16_t port;
-    uint8_t type; /* EPMD_NODE_NORMAL, EPMD_NODE_HIDDEN; others are carried as they are */
+    uint8_t type; /* EPMD_NODE_NORMAL, EPMD_NODE_HIDDEN ...; others are carried as they are */
     uint8_t protocol;
     uint16_t highest_version;
     uint16_t lowest_version;
@@ -58,6 +58,7 @@ struct epmd_node {
 
 #define EPMD_NODE_NORMAL 77
 #define EPMD_NODE_HIDDEN 72
+#define EPMD_NODE_HIDDEN_C 104 /* what erl_interface says of a C node */
 
 struct epmd_request {
     enum epmd_operation operation;
@@ -92,6 +93,9 @@ enum epmd_decode epmd_request_decode(struct bytes payload, struct epmd_request *
 
 const char *epmd_decode_reason(enum epmd_decode error);
 const char *epmd_operation_name(enum epmd_operation operation);
+
+/* "normal", "hidden" or "other". */
+const char *epmd_node_type_name(uint8_t type);
 
 /* Replies; each appends to the writer. */
 void epmd_write_alive2_reply(struct writer *writer, uint16_t highest_version, bool accepted,

@@ -29,29 +29,25 @@ struct old_name {
 TAILQ_HEAD(old_names, old_name);
 
 struct creations {
-    uint32_t next;
-    uint32_t saved_up_to; /* the last state that was saved says: start here */
+    uint64_t next;        /* a creation is its low 32 bits */
+    uint64_t saved_up_to; /* the last state that was saved says: start here */
     bool old_names_changed;
     struct old_name *old_by_name;
     struct old_names old_by_age; /* the least recently used first */
     size_t old_count;
 };
 
-/* What follows on the circle of creations, 0 to 3 left out. */
-static uint32_t on_circle(uint32_t number) {
-    return number < FIRST_CREATION ? FIRST_CREATION : number;
-}
-
-/* How far b lies behind a; negative when it lies before. */
-static int32_t distance(uint32_t a, uint32_t b) {
-    return (int32_t)(b - a);
+/* The counter's next place whose low 32 bits, which are the creation, are not 0 to 3. */
+static uint64_t usable(uint64_t place) {
+    uint32_t creation = (uint32_t)place;
+    return creation < FIRST_CREATION ? place + FIRST_CREATION - creation : place;
 }
 
 struct creations *creations_new(int64_t clock_us) {
     struct creations *creations = calloc(1, sizeof *creations);
     if (creations == NULL)
         return NULL;
-    creations->next = on_circle((uint32_t)(clock_us / CREATIONS_TICK_US));
+    creations->next = usable((uint64_t)clock_us / CREATIONS_TICK_US);
     creations->saved_up_to = creations->next;
     TAILQ_INIT(&creations->old_by_age);
     return creations;
@@ -97,8 +93,8 @@ static void remember_old(struct creations *creations, struct bytes name, uint8_t
 }
 
 static uint32_t take_number(struct creations *creations) {
-    uint32_t taken = creations->next;
-    creations->next = on_circle(taken + 1);
+    uint32_t taken = (uint32_t)creations->next;
+    creations->next = usable(creations->next + 1);
     return taken;
 }
 
@@ -126,11 +122,11 @@ uint32_t creations_next(struct creations *creations, struct bytes name, uint16_t
 bool creations_unsaved(const struct creations *creations) {
     /* a quarter of a block is left when this turns true: the save need not be this instant */
     return creations->old_names_changed ||
-           distance(creations->next, creations->saved_up_to) <= CREATIONS_BLOCK / 4;
+           creations->next + CREATIONS_BLOCK / 4 >= creations->saved_up_to;
 }
 
-static uint32_t block_end(const struct creations *creations) {
-    return on_circle(creations->next + CREATIONS_BLOCK);
+static uint64_t block_end(const struct creations *creations) {
+    return usable(creations->next + CREATIONS_BLOCK);
 }
 
 bool creations_encode(const struct creations *creations, struct writer *writer) {
@@ -220,7 +216,7 @@ bool creations_restore(struct creations *creations, struct bytes text) {
     if (!take_line(&reader, line, sizeof line) || strcmp(line, HEADER) != 0)
         return false;
     if (!take_line(&reader, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
-        !text_parse_number(line + 5, FIRST_CREATION, UINT32_MAX, &next))
+        !text_parse_number(line + 5, FIRST_CREATION, INT64_MAX, &next))
         return false;
     while (take_line(&reader, line, sizeof line)) {
         if (strncmp(line, "last ", 5) != 0 || !restore_old(creations, line + 5))
@@ -228,8 +224,8 @@ bool creations_restore(struct creations *creations, struct bytes text) {
     }
     if (reader.left > 0)
         return false;
-    if (distance(creations->next, (uint32_t)next) > 0)
-        creations->next = (uint32_t)next;
+    if (usable(next) > creations->next)
+        creations->next = usable(next);
     creations->saved_up_to = creations->next;
     return true;
 }

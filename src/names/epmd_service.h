@@ -3,12 +3,15 @@
  * no socket: the shell hands it a decoded request and does with the answer's action what is said
  * there.
  *
- *   operation      who may           answer
- *   ALIVE2         local             HOLD, or REFUSE with a reply that says so; CLOSE when not
- * local PORT_PLEASE2   all               REPLY NAMES          local; others     LIST if
- * remote_names DUMP           local             LIST KILL           local             QUIT; REPLY
- * ("NO") while names are registered, unless relaxed STOP           local, relaxed    EVICT, or
- * REPLY ("NOEXIST")
+ *   operation      who may             answer
+ *   ALIVE2         local               HOLD, or REFUSE with a reply that says so
+ *   PORT_PLEASE2   all                 REPLY
+ *   NAMES          local; others if    LIST
+ *                  remote_names
+ *   DUMP           local               LIST
+ *   KILL           local               QUIT; REPLY "NO" while names are registered, unless relaxed
+ *   STOP           local, relaxed      EVICT, or REPLY "NOEXIST"
+ *   any of these   others              CLOSE
  */
 #ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
 #define PORTOLAN_NAMES_EPMD_SERVICE_H

@@ -204,7 +204,7 @@ static void log_registered(const struct registration *registration) {
     log_event(LOG_LEVEL_INFO, "registered", log_bytes("name", registration->node.name),
               log_number("port", registration->node.port),
               log_number("creation", registration->creation),
-              log_text("type", registration->node.type == EPMD_NODE_HIDDEN ? "hidden" : "normal"));
+              log_text("type", epmd_node_type_name(registration->node.type)));
 }
 
 static void become_registered(struct epmd_conn *conn, struct registration *registration) {

@@ -6,10 +6,10 @@
  * costs memory and a place in the event loop. Nothing a peer does ends the process:
  *
  *   out of descriptors     the longest-idle waiting connection is shed; where all are registered
- * nodes, one descriptor kept in reserve still answers look-ups, one by one out of memory that
- * connection is closed a peer that is slow    closed after packet_timeout without a byte (or ten
- * times that in all) a host that is greedy  at most peer_connections waiting connections, other
- * hosts only
+ *                          nodes, one descriptor in reserve still answers look-ups, one by one
+ *   out of memory          that connection is closed
+ *   a peer that is slow    closed after packet_timeout without a byte, or ten times that in all
+ *   a host that is greedy  at most peer_connections waiting connections, other hosts only
  */
 #ifndef PORTOLAN_NET_EPMD_SERVER_H
 #define PORTOLAN_NET_EPMD_SERVER_H
