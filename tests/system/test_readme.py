@@ -1,0 +1,138 @@
+"""The README does what it says: its console blocks are typed into a shell, its targets and files are there.
+
+```console blocks are one session in the order of the page: a line after `$ ` is typed, and what stands below it, down
+to the next `$ `, is what is printed. ```sh blocks are for people: they install things or never end.
+"""
+
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+
+import pytest
+
+import erl
+from daemon import BUILD, REPOSITORY, environment, free_port
+from deadlines import scaled
+
+README = (REPOSITORY / "README.md").read_text()
+TOUR_PORT = "4370"
+STEP_SECONDS = 60
+
+# What differs from run to run.
+MASKS = [(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME"), (r"at port \d+", "at port PORT"), (r"\bport=\d+", "port=PORT"),
+         (r"creation=\d+", "creation=N"), (r"process=\d+", "process=PID"), (r"fd = \d+", "fd = FD")]
+
+
+def blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def steps():
+    """(command, what it prints) for all console blocks."""
+    return [tuple(step.partition("\n")[::2]) for block in blocks("console") for step in re.split(r"^\$ ", block, flags=re.M)[1:]]
+
+
+def masked(text):
+    for pattern, mask in MASKS:
+        text = re.sub(pattern, mask, text)
+    return text.strip()
+
+
+class Shell:
+    """One interactive session: commands go in by stdin, and a mark tells where the output of each ends."""
+
+    def __init__(self, directory, env):
+        self.process = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, cwd=directory, env=env, text=True)
+
+    def type(self, command):
+        mark = f"--- {os.urandom(8).hex()} ---"
+        # a node would read the commands that follow
+        self.process.stdin.write(f"{{ {command}\n}} </dev/null\necho '{mark}'\n")
+        self.process.stdin.flush()
+        deadline = threading.Timer(scaled(STEP_SECONDS), self.process.kill)
+        deadline.start()
+        printed = ""
+        for line in self.process.stdout:
+            if line.rstrip("\n") == mark:
+                deadline.cancel()
+                return printed
+            printed += line
+        raise AssertionError(f"the shell ended, or was ended after {scaled(STEP_SECONDS):g} s, at: {command}\n{printed}")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def started_in(home):
+    """What the tour left running, where it was cut off: processes whose home is the test's."""
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        try:
+            with open(path, "rb") as file:
+                if f"HOME={home}".encode() in file.read().split(b"\0"):
+                    yield int(path.split("/")[2])
+        except OSError:
+            continue
+
+
+@pytest.fixture
+def tour(tmp_path):
+    """A shell in a folder that looks like a checkout after `make`, and the port that stands for the tour's."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "bin").symlink_to(BUILD.resolve() / "bin")
+    port = str(free_port())
+    shell = Shell(tmp_path, environment(tmp_path, ERL_CRASH_DUMP="/dev/null"))
+    yield shell, port
+    shell.end()
+    for pid in started_in(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(erl.missing() is not None, reason=str(erl.missing()))
+def test_the_tour_prints_what_the_page_says(tour):
+    shell, port = tour
+    assert len(steps()) > 8
+    for command, expected in steps():
+        printed = shell.type(command.replace(TOUR_PORT, port))
+        assert masked(printed) == masked(expected.replace(TOUR_PORT, port)), f"$ {command}\n{printed}"
+
+
+def test_every_target_that_is_named_is_there():
+    targets = set(re.findall(r"\bmake ((?:[a-z][a-z-]*\b(?!=) ?)*)", "\n".join(blocks("sh") + re.findall(r"`[^`\n]+`", README))))
+    words = {word for target in targets for word in target.split()}
+    assert {"run", "check", "bench", "install"} <= words
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert {word for word in words if not re.search(rf"^{word}:", makefile, re.M)} == set()
+
+
+def test_every_file_that_is_named_is_there():
+    paths = set(re.findall(r"\b(?:src|man|docs|tests|scripts|etc)/[\w./-]*\w", README)) | {"LICENSE"}
+    assert "scripts/replace-epmd" in paths
+    assert {path for path in paths if not (REPOSITORY / path).exists()} == set()
+
+
+@pytest.mark.parametrize("script", ["deps", "replace-epmd"])
+def test_scripts_of_the_page_can_be_run(script):
+    done = subprocess.run([REPOSITORY / "scripts" / script, "--help"], capture_output=True, text=True, timeout=scaled(10))
+    assert done.returncode == 0 and done.stdout.startswith("usage: ")
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc on this machine")
+@pytest.mark.parametrize("page", ["epmd.1", "portoland.8"])
+def test_the_manual_names_every_flag_and_key(page):
+    text = subprocess.run(["mandoc", "-T", "utf8", REPOSITORY / "man" / page], capture_output=True, text=True, check=True).stdout
+    plain = re.sub(r".\x08", "", text)
+    help_text = subprocess.run([BUILD / "bin" / "epmd", "--help"], capture_output=True, text=True, check=True).stdout
+    flags = re.findall(r"^    (-[\w-]+)", help_text, re.M)
+    keys = re.findall(r"^    ((?:node|epmd|log)\.\w+)", help_text, re.M)
+    assert len(flags) > 14 and len(keys) > 8
+    assert [flag for flag in flags if flag not in plain] == []
+    if page == "portoland.8":
+        assert [key for key in keys if key not in plain] == []

@@ -1,0 +1,44 @@
+/*
+ * Runs the unit tests of all modules.
+ *
+ * PORTOLAN_TEST_SEED=N repeats the random choices of an earlier run, CK_RUN_SUITE=NAME runs one
+ * suite, CK_FORK=no keeps all in one process.
+ */
+#include "random.h"
+#include "suites.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TEST_TIMEOUT_S 120
+
+static Suite *(*const suites[])(void) = {
+    bytes_suite,     text_suite,       log_suite,      checksum_suite, node_name_suite,
+    epmd_wire_suite, creations_suite,  registry_suite, listing_suite,  epmd_service_suite,
+    address_suite,   peer_limit_suite, listener_suite, config_suite,   creation_store_suite,
+};
+#define SUITES (sizeof suites / sizeof suites[0])
+
+Suite *suite_begin(const char *name, TCase **tests) {
+    Suite *suite = suite_create(name);
+    *tests = tcase_create(name);
+    tcase_set_timeout(*tests, TEST_TIMEOUT_S);
+    suite_add_tcase(suite, *tests);
+    return suite;
+}
+
+int main(void) {
+    uint64_t seed = random_begin();
+    SRunner *runner = srunner_create(suites[0]());
+    for (size_t i = 1; i < SUITES; i++)
+        srunner_add_suite(runner, suites[i]());
+    printf("PORTOLAN_TEST_SEED=%" PRIu64 "\n", seed);
+    fflush(stdout);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    if (failed > 0)
+        printf("PORTOLAN_TEST_SEED=%" PRIu64 " makes the same random choices again\n", seed);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

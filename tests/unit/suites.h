@@ -1,0 +1,26 @@
+/* The suites of the unit tests, one a module of src/, and how each begins. */
+#ifndef PORTOLAN_TESTS_UNIT_SUITES_H
+#define PORTOLAN_TESTS_UNIT_SUITES_H
+
+#include <check.h>
+
+Suite *bytes_suite(void);
+Suite *text_suite(void);
+Suite *log_suite(void);
+Suite *checksum_suite(void);
+Suite *node_name_suite(void);
+Suite *epmd_wire_suite(void);
+Suite *creations_suite(void);
+Suite *registry_suite(void);
+Suite *listing_suite(void);
+Suite *epmd_service_suite(void);
+Suite *address_suite(void);
+Suite *peer_limit_suite(void);
+Suite *listener_suite(void);
+Suite *config_suite(void);
+Suite *creation_store_suite(void);
+
+/* A suite of one case, which has time enough to run under sanitizers and valgrind. */
+Suite *suite_begin(const char *name, TCase **tests);
+
+#endif

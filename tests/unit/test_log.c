@@ -1,0 +1,279 @@
+#include "base/log.h"
+
+#include "assertions.h"
+#include "random.h"
+#include "scratch.h"
+#include "suites.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct scratch scratch;
+static char log_path[256];
+
+static void begin(void) {
+    scratch_make(&scratch);
+    strcpy(log_path, scratch_path(&scratch, "log"));
+}
+
+/* Leaves the log as it was before any log_open, for the tests that share this process. */
+static void end(void) {
+    log_open("unit", LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TO_CONSOLE, NULL);
+    scratch_remove(&scratch);
+}
+
+static void log_as(enum log_format format) {
+    ck_assert_int_eq(log_open("unit", LOG_LEVEL_TRACE, format, LOG_TO_FILE, log_path), 0);
+}
+
+static const char *logged(const char *name) {
+    static char text[64 * 1024];
+    struct bytes read = scratch_read(&scratch, name, text, sizeof text - 1);
+    text[read.len] = '\0';
+    return text;
+}
+
+static void assert_logged(const char *pattern) {
+    regex_t expression;
+    ck_assert_int_eq(regcomp(&expression, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    const char *text = logged("log");
+    int mismatch = regexec(&expression, text, 0, NULL, 0);
+    regfree(&expression);
+    ck_assert_msg(mismatch == 0, "the log is '%s', expected '%s'", text, pattern);
+}
+
+#define TIME "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z"
+
+START_TEST(a_line_of_text_has_time_level_event_and_fields) {
+    log_as(LOG_FORMAT_TEXT);
+    log_event(LOG_LEVEL_WARN, "registered", log_text("name", "rabbit"), log_number("port", 25672));
+
+    assert_logged("^" TIME " warn registered name=rabbit port=25672\n$");
+}
+END_TEST
+
+START_TEST(a_line_of_json_is_one_object) {
+    log_as(LOG_FORMAT_JSON);
+    log_event(LOG_LEVEL_ERROR, "failed", log_text("name", "a \"b\"\n"), log_number("code", -5));
+
+    assert_logged("^\\{\"time\":\"" TIME "\",\"level\":\"error\",\"event\":\"failed\","
+                  "\"name\":\"a \\\\\"b\\\\\"\\\\u000a\",\"code\":-5\\}\n$");
+}
+END_TEST
+
+START_TEST(a_value_is_quoted_when_a_reader_could_be_misled) {
+    log_as(LOG_FORMAT_TEXT);
+    log_event(LOG_LEVEL_INFO, "e", log_text("a", "two words"), log_text("b", "x=1"),
+              log_text("c", ""), log_text("d", "back\\slash"), log_text("e", "plain-1.2:3"),
+              log_bytes("f", bytes_of(NULL, 0)), log_text("g", "ø"));
+
+    assert_logged(
+        " a=\"two words\" b=\"x=1\" c=\"\" d=\"back\\\\\\\\slash\" e=plain-1\\.2:3 f=\"\" "
+        "g=\"ø\"\n$");
+}
+END_TEST
+
+START_TEST(numbers_have_no_bounds_of_their_own) {
+    log_as(LOG_FORMAT_TEXT);
+    log_event(LOG_LEVEL_INFO, "e", log_number("low", INT64_MIN), log_number("high", INT64_MAX));
+
+    assert_logged(" low=-9223372036854775808 high=9223372036854775807\n$");
+}
+END_TEST
+
+START_TEST(lines_below_the_level_are_not_written) {
+    log_open("unit", LOG_LEVEL_WARN, LOG_FORMAT_TEXT, LOG_TO_FILE, log_path);
+    log_event(LOG_LEVEL_INFO, "quiet", log_number("n", 1));
+    log_event(LOG_LEVEL_WARN, "loud", log_number("n", 2));
+
+    assert_logged("^" TIME " warn loud n=2\n$");
+    ck_assert(log_enabled(LOG_LEVEL_ERROR));
+    ck_assert(!log_enabled(LOG_LEVEL_INFO));
+}
+END_TEST
+
+/* One line, closed as its format wants it, and nothing in it that moves a terminal. */
+static void assert_one_clean_line(enum log_format format) {
+    const char *text = logged("log");
+    size_t len = strlen(text);
+    ck_assert_uint_gt(len, 0);
+    ck_assert_uint_le(len, LOG_LINE_MAX);
+    ck_assert_ptr_eq(strchr(text, '\n'), text + len - 1);
+    ck_assert(format == LOG_FORMAT_TEXT || text[len - 2] == '}');
+    ck_assert(text_is_utf8(bytes_of(text, len), NULL));
+    size_t printable = 0;
+    while ((unsigned char)text[printable] >= 0x20)
+        printable++;
+    ck_assert_uint_eq(printable, len - 1);
+}
+
+START_TEST(no_value_breaks_a_line) {
+    struct random random = random_stream("log values");
+
+    for (int i = 0; i < 300; i++) {
+        enum log_format format = (enum log_format)(i % 2);
+        uint8_t value[1200];
+        size_t len = random_below(&random, sizeof value + 1);
+        random_fill(&random, value, len);
+        log_as(format);
+        log_event(LOG_LEVEL_INFO, "e", log_bytes("a", bytes_of(value, len / 2)),
+                  log_bytes("b", bytes_of(value, len)));
+        assert_one_clean_line(format);
+        unlink(log_path);
+    }
+}
+END_TEST
+
+START_TEST(a_field_that_does_not_fit_is_left_out_whole) {
+    char value[LOG_LINE_MAX];
+    memset(value, 'x', sizeof value);
+    log_as(LOG_FORMAT_JSON);
+    log_event(LOG_LEVEL_INFO, "e", log_number("a", 1),
+              log_bytes("b", bytes_of(value, sizeof value)), log_number("c", 3));
+
+    assert_logged(",\"event\":\"e\",\"a\":1,\"c\":3\\}\n$");
+}
+END_TEST
+
+START_TEST(a_line_fills_the_limit_and_no_more) {
+    char value[LOG_LINE_MAX];
+    memset(value, 'x', sizeof value);
+
+    for (size_t len = LOG_LINE_MAX - 120; len < LOG_LINE_MAX; len++) {
+        for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
+            log_as((enum log_format)format);
+            log_event(LOG_LEVEL_INFO, "e", log_bytes("a", bytes_of(value, len)));
+            assert_one_clean_line((enum log_format)format);
+            unlink(log_path);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_rotated_file_is_opened_anew) {
+    log_as(LOG_FORMAT_TEXT);
+    log_event(LOG_LEVEL_INFO, "before", log_number("n", 1));
+    char rotated[256];
+    strcpy(rotated, scratch_path(&scratch, "log.1"));
+    ck_assert_int_eq(rename(log_path, rotated), 0);
+
+    log_event(LOG_LEVEL_INFO, "between", log_number("n", 2));
+    ck_assert_int_eq(log_reopen(), 0);
+    log_event(LOG_LEVEL_INFO, "after", log_number("n", 3));
+
+    assert_logged("^" TIME " info after n=3\n$");
+    ck_assert_ptr_nonnull(strstr(logged("log.1"), "between"));
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_opened_anew_is_kept) {
+    log_as(LOG_FORMAT_TEXT);
+    char moved[256];
+    strcpy(moved, scratch_path(&scratch, "log.1"));
+    ck_assert_int_eq(rename(log_path, moved), 0);
+    ck_assert_int_eq(mkdir(log_path, 0700), 0);
+
+    ck_assert_int_eq(log_reopen(), -EISDIR);
+    log_event(LOG_LEVEL_INFO, "after", log_number("n", 3));
+
+    ck_assert_ptr_nonnull(strstr(logged("log.1"), "after"));
+}
+END_TEST
+
+START_TEST(a_failed_open_changes_nothing) {
+    log_as(LOG_FORMAT_TEXT);
+    char missing[256];
+    strcpy(missing, scratch_path(&scratch, "none/log"));
+
+    ck_assert_int_eq(log_open("unit", LOG_LEVEL_ERROR, LOG_FORMAT_JSON, LOG_TO_FILE, missing),
+                     -ENOENT);
+    log_event(LOG_LEVEL_INFO, "after", log_number("n", 3));
+
+    assert_logged("^" TIME " info after n=3\n$");
+}
+END_TEST
+
+START_TEST(a_second_start_appends) {
+    log_as(LOG_FORMAT_TEXT);
+    log_event(LOG_LEVEL_INFO, "first", log_number("n", 1));
+    log_close();
+    log_as(LOG_FORMAT_TEXT);
+    log_event(LOG_LEVEL_INFO, "second", log_number("n", 2));
+
+    assert_logged("^" TIME " info first n=1\n" TIME " info second n=2\n$");
+}
+END_TEST
+
+START_TEST(lost_lines_are_counted_when_writing_works_again) {
+    ck_assert_int_eq(symlink("/dev/full", log_path), 0);
+    log_as(LOG_FORMAT_TEXT);
+    for (int i = 0; i < 3; i++)
+        log_event(LOG_LEVEL_INFO, "lost", log_number("n", i));
+    unlink(log_path);
+    ck_assert_int_eq(log_reopen(), 0);
+
+    log_event(LOG_LEVEL_INFO, "kept", log_number("n", 3));
+    log_event(LOG_LEVEL_INFO, "kept", log_number("n", 4));
+
+    assert_logged("^" TIME " warn log_lines_lost lines=3\n" TIME " info kept n=3\n" TIME
+                  " info kept n=4\n$");
+}
+END_TEST
+
+START_TEST(the_console_is_standard_error) {
+    int file = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int console = dup(STDERR_FILENO);
+    log_open("unit", LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TO_CONSOLE, NULL);
+    dup2(file, STDERR_FILENO);
+    log_event(LOG_LEVEL_INFO, "said", log_number("n", 1));
+    dup2(console, STDERR_FILENO);
+    close(console);
+    close(file);
+
+    assert_logged("^" TIME " info said n=1\n$");
+}
+END_TEST
+
+START_TEST(a_burst_is_held_back_and_counted_in_the_next_second) {
+    struct log_limit limit = {.second_began_ms = 0};
+    log_as(LOG_FORMAT_TEXT);
+    int passed = 0;
+    for (int i = 0; i < LOG_BURST + 30; i++)
+        passed += log_limit_pass(&limit, 5000 + i);
+
+    ck_assert_int_eq(passed, LOG_BURST);
+    ck_assert_str_eq(logged("log"), "");
+    ck_assert(!log_limit_pass(&limit, 5999));
+    ck_assert(log_limit_pass(&limit, 6000));
+    assert_logged("^" TIME " warn log_lines_held_back lines=31\n$");
+    ck_assert(log_limit_pass(&limit, 7100));
+    assert_logged("lines=31\n$");
+}
+END_TEST
+
+Suite *log_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("log", &tests);
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, a_line_of_text_has_time_level_event_and_fields);
+    tcase_add_test(tests, a_line_of_json_is_one_object);
+    tcase_add_test(tests, a_value_is_quoted_when_a_reader_could_be_misled);
+    tcase_add_test(tests, numbers_have_no_bounds_of_their_own);
+    tcase_add_test(tests, lines_below_the_level_are_not_written);
+    tcase_add_test(tests, no_value_breaks_a_line);
+    tcase_add_test(tests, a_field_that_does_not_fit_is_left_out_whole);
+    tcase_add_test(tests, a_line_fills_the_limit_and_no_more);
+    tcase_add_test(tests, a_rotated_file_is_opened_anew);
+    tcase_add_test(tests, a_file_that_cannot_be_opened_anew_is_kept);
+    tcase_add_test(tests, a_failed_open_changes_nothing);
+    tcase_add_test(tests, a_second_start_appends);
+    tcase_add_test(tests, lost_lines_are_counted_when_writing_works_again);
+    tcase_add_test(tests, the_console_is_standard_error);
+    tcase_add_test(tests, a_burst_is_held_back_and_counted_in_the_next_second);
+    return suite;
+}
