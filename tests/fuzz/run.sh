@@ -31,7 +31,9 @@ for source in "$root"/tests/fuzz/fuzz_*.c; do
     corpus=$root/build/fuzz/corpus/$target
     log=$logs/$target.log
     mkdir -p "$corpus" || exit 1
-    "$programs/$target" "$corpus" "$root/tests/fuzz/corpus/$target" \
+    # freed memory is watched for a while, but not for half of what the target may use
+    ASAN_OPTIONS=quarantine_size_mb=32:${ASAN_OPTIONS:-} \
+        "$programs/$target" "$corpus" "$root/tests/fuzz/corpus/$target" \
         -max_total_time="$seconds" -rss_limit_mb=512 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="$findings/$target-" >"$log" 2>&1
     code=$?

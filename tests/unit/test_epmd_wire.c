@@ -169,6 +169,14 @@ START_TEST(every_refusal_has_a_reason) {
 }
 END_TEST
 
+START_TEST(hidden_nodes_are_told_from_normal_ones) {
+    ck_assert_str_eq(epmd_node_type_name(EPMD_NODE_NORMAL), "normal");
+    ck_assert_str_eq(epmd_node_type_name(EPMD_NODE_HIDDEN), "hidden");
+    ck_assert_str_eq(epmd_node_type_name(EPMD_NODE_HIDDEN_C), "hidden");
+    ck_assert_str_eq(epmd_node_type_name(0), "other");
+}
+END_TEST
+
 static struct epmd_node random_node(struct random *random, uint8_t *name, uint8_t *extra) {
     size_t extra_len = random_below(random, EPMD_EXTRA_MAX + 1);
     random_fill(random, extra, extra_len);
@@ -323,6 +331,7 @@ Suite *epmd_wire_suite(void) {
     tcase_add_test(tests, a_stop_names_any_bytes_up_to_the_first_nul);
     tcase_add_test(tests, only_six_operations_are_known);
     tcase_add_test(tests, every_refusal_has_a_reason);
+    tcase_add_test(tests, hidden_nodes_are_told_from_normal_ones);
     tcase_add_test(tests, what_a_node_encodes_is_what_is_decoded);
     tcase_add_test(tests, what_a_client_asks_is_what_is_decoded);
     tcase_add_test(tests, a_registered_node_gets_the_creation_its_version_understands);
