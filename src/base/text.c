@@ -132,3 +132,28 @@ void text_write_escaped(struct writer *writer, struct bytes bytes) {
         at += len == 0 ? 1 : len;
     }
 }
+
+void text_write_hex(struct writer *writer, struct bytes bytes) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.len; i++) {
+        write_u8(writer, (uint8_t)digits[bytes.data[i] >> 4]);
+        write_u8(writer, (uint8_t)digits[bytes.data[i] & 15]);
+    }
+}
+
+static int hex_digit(char digit) {
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool text_parse_hex(const char *text, struct writer *writer) {
+    for (; *text != '\0'; text += 2) {
+        int high = hex_digit(text[0]);
+        int low = high < 0 ? -1 : hex_digit(text[1]);
+        if (low < 0)
+            return false;
+        write_u8(writer, (uint8_t)(high << 4 | low));
+    }
+    return !writer->failed;
+}

@@ -35,4 +35,9 @@ bool text_is_utf8(struct bytes bytes, size_t *characters);
  */
 void text_write_escaped(struct writer *writer, struct bytes bytes);
 
+/* Two lower-case digits a byte; the parser takes nothing else, and no more than `writer` has room
+ * for. */
+void text_write_hex(struct writer *writer, struct bytes bytes);
+bool text_parse_hex(const char *text, struct writer *writer);
+
 #endif

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "cli/epmd_client.h"
 #include "daemon/daemon.h"
-#include "daemon/version.h"
+#include "base/version.h"
 
 #include <string.h>
 

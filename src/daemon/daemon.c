@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "daemon/creation_store.h"
 #include "daemon/process.h"
-#include "daemon/version.h"
+#include "base/version.h"
 #include "net/epmd_server.h"
 #include "net/port_holder.h"
 

@@ -1,12 +1,10 @@
 #include "names/creations.h"
 
-#include "base/checksum.h"
+#include "base/sealed_text.h"
 #include "base/text.h"
 #include "erlang/epmd_wire.h"
 #include "erlang/node_name.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -130,8 +128,8 @@ static uint64_t block_end(const struct creations *creations) {
 }
 
 bool creations_encode(const struct creations *creations, struct writer *writer) {
-    size_t start = writer->len;
-    write_text(writer, HEADER "\nnext ");
+    size_t begin = sealed_text_begin(writer, HEADER);
+    write_text(writer, "next ");
     write_decimal(writer, block_end(creations));
     write_u8(writer, '\n');
     const struct old_name *old;
@@ -139,17 +137,10 @@ bool creations_encode(const struct creations *creations, struct writer *writer) 
         write_text(writer, "last ");
         write_decimal(writer, old->creation);
         write_u8(writer, ' ');
-        for (size_t i = 0; i < old->len; i++) {
-            static const char digits[] = "0123456789abcdef";
-            write_u8(writer, (uint8_t)digits[old->name[i] >> 4]);
-            write_u8(writer, (uint8_t)digits[old->name[i] & 15]);
-        }
+        text_write_hex(writer, bytes_of(old->name, old->len));
         write_u8(writer, '\n');
     }
-    char sum[32];
-    snprintf(sum, sizeof sum, "sum %016" PRIx64 "\n",
-             checksum_of(bytes_of(writer->start + start, writer->len - start)));
-    write_text(writer, sum);
+    sealed_text_end(writer, begin);
     return !writer->failed;
 }
 
@@ -158,71 +149,32 @@ void creations_saved(struct creations *creations) {
     creations->old_names_changed = false;
 }
 
-/* Splits off the next line, without its end; false when there is none. */
-static bool take_line(struct reader *reader, char *line, size_t size) {
-    const uint8_t *end = reader->left == 0 ? NULL : memchr(reader->at, '\n', reader->left);
-    if (end == NULL || (size_t)(end - reader->at) >= size)
-        return false;
-    struct bytes taken = read_bytes(reader, (size_t)(end - reader->at));
-    memcpy(line, taken.data, taken.len);
-    line[taken.len] = '\0';
-    read_u8(reader);
-    return true;
-}
-
-/* The line "sum X" that ends the text must be the checksum of what stands before it. */
-static bool split_checked(struct bytes text, struct bytes *body) {
-    const size_t sum_len = strlen("sum 0123456789abcdef\n");
-    char expected[32];
-    if (text.len < sum_len)
-        return false;
-    *body = bytes_of(text.data, text.len - sum_len);
-    snprintf(expected, sizeof expected, "sum %016" PRIx64 "\n", checksum_of(*body));
-    return memcmp(expected, text.data + body->len, sum_len) == 0;
-}
-
-static int hex_digit(char digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 /* Reads "C HEX", what stands behind "last " in a line. */
 static bool restore_old(struct creations *creations, const char *line) {
-    uint8_t name[ALIVE_NAME_MAX_BYTES];
-    size_t len = 0;
-    if (line[0] < '1' || line[0] > '3' || line[1] != ' ')
+    uint8_t buffer[ALIVE_NAME_MAX_BYTES];
+    struct writer name = writer_of(buffer, sizeof buffer);
+    if (line[0] < '1' || line[0] > '3' || line[1] != ' ' || !text_parse_hex(line + 2, &name))
         return false;
-    for (const char *at = line + 2; *at != '\0'; at += 2) {
-        int high = hex_digit(at[0]);
-        int low = high < 0 ? -1 : hex_digit(at[1]);
-        if (low < 0 || len == sizeof name)
-            return false;
-        name[len++] = (uint8_t)(high << 4 | low);
-    }
-    if (len == 0 || find_old(creations, bytes_of(name, len)) != NULL)
+    if (name.len == 0 || find_old(creations, writer_bytes(&name)) != NULL)
         return false;
-    remember_old(creations, bytes_of(name, len), (uint8_t)(line[0] - '0'));
+    remember_old(creations, writer_bytes(&name), (uint8_t)(line[0] - '0'));
     return true;
 }
 
 bool creations_restore(struct creations *creations, struct bytes text) {
-    struct bytes body;
-    if (!split_checked(text, &body))
-        return false;
-    struct reader reader = reader_of(body);
+    struct reader lines;
     char line[16 + 2 * ALIVE_NAME_MAX_BYTES];
     uint64_t next;
-    if (!take_line(&reader, line, sizeof line) || strcmp(line, HEADER) != 0)
+    if (!sealed_text_open(text, HEADER, &lines))
         return false;
-    if (!take_line(&reader, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
+    if (!sealed_text_line(&lines, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
         !text_parse_number(line + 5, FIRST_CREATION, INT64_MAX, &next))
         return false;
-    while (take_line(&reader, line, sizeof line)) {
+    while (sealed_text_line(&lines, line, sizeof line)) {
         if (strncmp(line, "last ", 5) != 0 || !restore_old(creations, line + 5))
             return false;
     }
-    if (reader.left > 0)
+    if (lines.left > 0)
         return false;
     if (usable(next) > creations->next)
         creations->next = usable(next);

@@ -1,11 +1,12 @@
 /*
  * Creations: the numbers that tell two lives of a node name apart.
  *
- * Nodes of distribution version 6 and up get 32-bit creations, from one counter for all names, so
- * no two registrations ever share one: it starts at the clock's seconds or at what the last run
- * left, whichever is higher, and counts 4 … 2^32-1. Older nodes have two bits only, 1 … 3: for them
- * the last one given to each of the last CREATIONS_OLD_NAMES names is kept, and the next follows
- * it.
+ * Nodes of distribution version 6 and up get 32-bit creations, from one counter for all names. It
+ * starts at the clock, in ticks of CREATIONS_TICK_US, or at what the last run left, whichever is
+ * more; its low 32 bits, 4 … 2^32-1, are the creation, so that two lives share one only by the
+ * chance of being apart by a multiple of 38 hours to the tick. Older nodes have two bits only,
+ * 1 … 3: for them the last one given to each of the last CREATIONS_OLD_NAMES names is kept, and the
+ * next follows it.
  *
  * Surviving a crash without a write for each registration: the counter's numbers are reserved in
  * blocks. The saved state says "start at N", and N lies ahead of all numbers handed out; when they

@@ -1,0 +1,6 @@
+#ifndef PORTOLAN_BASE_VERSION_H
+#define PORTOLAN_BASE_VERSION_H
+
+#define PORTOLAN_VERSION "0.1.0"
+
+#endif

@@ -1,6 +1,0 @@
-#ifndef PORTOLAN_DAEMON_VERSION_H
-#define PORTOLAN_DAEMON_VERSION_H
-
-#define PORTOLAN_VERSION "0.1.0"
-
-#endif

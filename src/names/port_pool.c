@@ -1,0 +1,435 @@
+#include "names/port_pool.h"
+
+#include "base/sealed_text.h"
+#include "base/text.h"
+#include "erlang/ekka_port.h"
+#include "erlang/node_name.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#define HEADER "portolan ports 1"
+#define LINE_MAX (32 + 2 * ALIVE_NAME_MAX_BYTES)
+
+const char *const port_policy_names[] = {"range", "derived", "any", NULL};
+
+/* A port that a name has: leased, or held by its registration. */
+struct claim {
+    UT_hash_handle by_name;
+    UT_hash_handle by_port;
+    uint16_t port;
+    bool held;
+    bool leased; /* by port_pool_lease: such a claim is saved */
+    int64_t expires_ms;
+    size_t len;
+    uint8_t name[];
+};
+
+/* The port that a name had last. */
+struct memory {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(memory) link;
+    uint16_t port;
+    size_t len;
+    uint8_t name[];
+};
+TAILQ_HEAD(memories, memory);
+
+struct port_pool {
+    struct port_pool_options options;
+    struct claim *claims_by_name;
+    struct claim *claims_by_port;
+    struct memory *memories;
+    struct memories memories_by_age; /* the longest unused first */
+    bool unsaved;
+};
+
+struct port_pool *port_pool_new(const struct port_pool_options *options) {
+    struct port_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    pool->options = *options;
+    TAILQ_INIT(&pool->memories_by_age);
+    return pool;
+}
+
+void port_pool_configure(struct port_pool *pool, const struct port_pool_options *options) {
+    pool->options = *options;
+}
+
+const char *port_verdict_reason(enum port_verdict verdict) {
+    switch (verdict) {
+    case PORT_OK:
+        return "nothing is wrong";
+    case PORT_POOL_FULL:
+        return "every port of the range is taken";
+    case PORT_DERIVED_TAKEN:
+        return "the port that the rule derives from this name is taken";
+    case PORT_DERIVED_NONE:
+        return "the rule derives no port from this name";
+    case PORT_NOT_IN_RANGE:
+        return "the port is outside the range";
+    case PORT_NOT_DERIVED:
+        return "the port is not the one that the rule derives from this name";
+    case PORT_LEASED_TO_OTHER:
+        return "the port is leased to another name";
+    case PORT_NO_MEMORY:
+        return "out of memory";
+    }
+    return "unknown reason";
+}
+
+/* --- claims --- */
+
+static struct claim *claim_of_name(const struct port_pool *pool, struct bytes name) {
+    struct claim *found;
+    HASH_FIND(by_name, pool->claims_by_name, name.data, name.len, found);
+    return found;
+}
+
+static struct claim *claim_on_port(const struct port_pool *pool, uint16_t port) {
+    struct claim *found;
+    HASH_FIND(by_port, pool->claims_by_port, &port, sizeof port, found);
+    return found;
+}
+
+static void drop_claim(struct port_pool *pool, struct claim *claim) {
+    HASH_DELETE(by_name, pool->claims_by_name, claim);
+    HASH_DELETE(by_port, pool->claims_by_port, claim);
+    pool->unsaved = pool->unsaved || claim->leased;
+    free(claim);
+}
+
+/* The port must be without a claim, and the name too. NULL when out of memory. */
+static struct claim *add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
+    struct claim *claim = malloc(sizeof *claim + name.len);
+    if (claim == NULL)
+        return NULL;
+    memset(claim, 0, sizeof *claim);
+    claim->port = port;
+    claim->len = name.len;
+    memcpy(claim->name, name.data, name.len);
+    HASH_ADD_KEYPTR(by_name, pool->claims_by_name, claim->name, claim->len, claim);
+    if (claim->by_name.tbl == NULL) {
+        free(claim);
+        return NULL;
+    }
+    HASH_ADD(by_port, pool->claims_by_port, port, sizeof claim->port, claim);
+    if (claim->by_port.tbl == NULL) {
+        HASH_DELETE(by_name, pool->claims_by_name, claim);
+        free(claim);
+        return NULL;
+    }
+    return claim;
+}
+
+/* --- memories --- */
+
+static struct memory *memory_of(const struct port_pool *pool, struct bytes name) {
+    struct memory *found;
+    HASH_FIND(hh, pool->memories, name.data, name.len, found);
+    return found;
+}
+
+static void forget(struct port_pool *pool, struct memory *memory) {
+    HASH_DELETE(hh, pool->memories, memory);
+    TAILQ_REMOVE(&pool->memories_by_age, memory, link);
+    free(memory);
+}
+
+static struct memory *new_memory(struct port_pool *pool, struct bytes name) {
+    struct memory *memory = malloc(sizeof *memory + name.len);
+    if (memory == NULL)
+        return NULL;
+    memset(memory, 0, sizeof *memory);
+    memory->len = name.len;
+    memcpy(memory->name, name.data, name.len);
+    HASH_ADD_KEYPTR(hh, pool->memories, memory->name, memory->len, memory);
+    if (memory->hh.tbl == NULL) {
+        free(memory);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&pool->memories_by_age, memory, link);
+    if (HASH_COUNT(pool->memories) > PORT_STICKY_MAX)
+        forget(pool, TAILQ_FIRST(&pool->memories_by_age));
+    return memory;
+}
+
+/* For want of memory a name may lose its port; it gets another. */
+static void remember(struct port_pool *pool, struct bytes name, uint16_t port) {
+    struct memory *memory = memory_of(pool, name);
+    if (memory == NULL) {
+        memory = new_memory(pool, name);
+    } else {
+        TAILQ_REMOVE(&pool->memories_by_age, memory, link);
+        TAILQ_INSERT_TAIL(&pool->memories_by_age, memory, link);
+    }
+    if (memory != NULL)
+        memory->port = port;
+}
+
+void port_pool_free(struct port_pool *pool) {
+    if (pool == NULL)
+        return;
+    while (pool->claims_by_name != NULL)
+        drop_claim(pool, pool->claims_by_name);
+    while (pool->memories != NULL)
+        forget(pool, TAILQ_FIRST(&pool->memories_by_age));
+    free(pool);
+}
+
+/* --- leases --- */
+
+static bool is_free(const struct port_pool *pool, const struct port_probe *probe, uint32_t port) {
+    return claim_on_port(pool, (uint16_t)port) == NULL &&
+           probe->is_free(probe->context, (uint16_t)port);
+}
+
+static bool is_in_range(const struct port_pool *pool, uint16_t port) {
+    return port >= pool->options.first && port <= pool->options.last;
+}
+
+static enum port_verdict choose_from_range(const struct port_pool *pool, struct bytes name,
+                                           const struct port_probe *probe, uint16_t *chosen) {
+    const struct memory *memory = memory_of(pool, name);
+    if (memory != NULL && is_in_range(pool, memory->port) && is_free(pool, probe, memory->port)) {
+        *chosen = memory->port;
+        return PORT_OK;
+    }
+    for (uint32_t port = pool->options.first; port <= pool->options.last; port++) {
+        if (!is_free(pool, probe, port))
+            continue;
+        *chosen = (uint16_t)port;
+        return PORT_OK;
+    }
+    return PORT_POOL_FULL;
+}
+
+static enum port_verdict choose_derived(const struct port_pool *pool, struct bytes name,
+                                        const struct port_probe *probe, uint16_t *chosen) {
+    uint32_t port;
+    if (!ekka_port(name, pool->options.base, &port) || port == 0)
+        return PORT_DERIVED_NONE;
+    *chosen = (uint16_t)port;
+    return is_free(pool, probe, port) ? PORT_OK : PORT_DERIVED_TAKEN;
+}
+
+enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
+                                  const struct port_probe *probe, uint16_t *port) {
+    struct claim *claim = claim_of_name(pool, name);
+    if (claim == NULL) {
+        bool derived = pool->options.policy == PORT_POLICY_DERIVED;
+        enum port_verdict verdict = derived ? choose_derived(pool, name, probe, port)
+                                            : choose_from_range(pool, name, probe, port);
+        if (verdict != PORT_OK)
+            return verdict;
+        claim = add_claim(pool, name, *port);
+        if (claim == NULL)
+            return PORT_NO_MEMORY;
+        remember(pool, name, *port);
+    }
+    if (!claim->held)
+        claim->expires_ms = now_ms + PORT_LEASE_MS;
+    claim->leased = true;
+    pool->unsaved = true;
+    *port = claim->port;
+    return PORT_OK;
+}
+
+bool port_pool_release(struct port_pool *pool, struct bytes name) {
+    struct claim *claim = claim_of_name(pool, name);
+    if (claim == NULL || claim->held)
+        return false;
+    drop_claim(pool, claim);
+    return true;
+}
+
+static struct port_lease show(const struct claim *claim) {
+    return (struct port_lease){.name = bytes_of(claim->name, claim->len),
+                               .port = claim->port,
+                               .held = claim->held,
+                               .expires_ms = claim->expires_ms};
+}
+
+int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
+                         void *context) {
+    int64_t next_ms = INT64_MAX;
+    struct claim *claim, *following;
+    HASH_ITER(by_name, pool->claims_by_name, claim, following) {
+        const struct port_lease lease = show(claim);
+        if (claim->held)
+            continue;
+        if (claim->expires_ms > now_ms) {
+            next_ms = claim->expires_ms < next_ms ? claim->expires_ms : next_ms;
+            continue;
+        }
+        ended(context, &lease);
+        drop_claim(pool, claim);
+    }
+    return next_ms;
+}
+
+/* --- registrations --- */
+
+enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes name, uint16_t port) {
+    const struct claim *claim = claim_on_port(pool, port);
+    uint32_t derived;
+    if (!pool->options.enforce)
+        return PORT_OK;
+    if (claim != NULL && !bytes_equal(bytes_of(claim->name, claim->len), name))
+        return PORT_LEASED_TO_OTHER;
+    switch (pool->options.policy) {
+    case PORT_POLICY_RANGE:
+        return is_in_range(pool, port) ? PORT_OK : PORT_NOT_IN_RANGE;
+    case PORT_POLICY_DERIVED:
+        return ekka_port(name, pool->options.base, &derived) && derived == port ? PORT_OK
+                                                                                : PORT_NOT_DERIVED;
+    case PORT_POLICY_ANY:
+        break;
+    }
+    return PORT_OK;
+}
+
+void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t port) {
+    struct claim *claim = claim_of_name(pool, name);
+    if (port == 0)
+        return; /* a node that listens nowhere */
+    if (claim != NULL && claim->port != port) {
+        drop_claim(pool, claim);
+        claim = NULL;
+    }
+    if (claim == NULL) {
+        const struct claim *other = claim_on_port(pool, port);
+        if (other != NULL)
+            return; /* not enforced: two nodes say that they have it, and the first keeps the claim
+                     */
+        claim = add_claim(pool, name, port);
+    }
+    if (claim != NULL)
+        claim->held = true;
+}
+
+void port_pool_unregistered(struct port_pool *pool, struct bytes name) {
+    struct claim *claim = claim_of_name(pool, name);
+    if (claim != NULL && claim->held)
+        drop_claim(pool, claim);
+}
+
+static int compare_ports(struct claim *a, struct claim *b) {
+    return (int)a->port - (int)b->port;
+}
+
+void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context) {
+    struct claim *claim, *following;
+    HASH_SRT(by_port, pool->claims_by_port, compare_ports);
+    HASH_ITER(by_port, pool->claims_by_port, claim, following) {
+        const struct port_lease lease = show(claim);
+        visit(context, &lease);
+    }
+}
+
+bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease) {
+    const struct claim *claim = claim_of_name(pool, name);
+    if (claim != NULL)
+        *lease = show(claim);
+    return claim != NULL;
+}
+
+size_t port_pool_count(const struct port_pool *pool) {
+    return HASH_CNT(by_name, pool->claims_by_name);
+}
+
+/* --- the saved state --- */
+
+bool port_pool_unsaved(const struct port_pool *pool) {
+    return pool->unsaved;
+}
+
+size_t port_pool_text_max(const struct port_pool *pool) {
+    size_t lines = HASH_CNT(by_name, pool->claims_by_name) + HASH_COUNT(pool->memories);
+    return SEALED_TEXT_OVERHEAD + lines * LINE_MAX;
+}
+
+static void write_line(struct writer *writer, const char *kind, uint16_t port, uint64_t left_ms,
+                       struct bytes name) {
+    write_text(writer, kind);
+    write_u8(writer, ' ');
+    write_decimal(writer, port);
+    write_u8(writer, ' ');
+    write_decimal(writer, left_ms);
+    write_u8(writer, ' ');
+    text_write_hex(writer, name);
+    write_u8(writer, '\n');
+}
+
+bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64_t now_ms) {
+    size_t begin = sealed_text_begin(writer, HEADER);
+    struct claim *claim, *following;
+    HASH_ITER(by_name, pool->claims_by_name, claim, following) {
+        if (!claim->leased)
+            continue;
+        int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
+        write_line(writer, "lease", claim->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
+                   bytes_of(claim->name, claim->len));
+    }
+    const struct memory *memory;
+    TAILQ_FOREACH(memory, &pool->memories_by_age, link) {
+        write_line(writer, "last", memory->port, 0, bytes_of(memory->name, memory->len));
+    }
+    sealed_text_end(writer, begin);
+    return !writer->failed;
+}
+
+void port_pool_saved(struct port_pool *pool) {
+    pool->unsaved = false;
+}
+
+/* Splits off the next word of a line; NULL when there is none. */
+static char *next_word(char **rest) {
+    char *word = strsep(rest, " ");
+    return word != NULL && word[0] != '\0' ? word : NULL;
+}
+
+static bool restore_line(struct port_pool *pool, char *line, int64_t now_ms) {
+    uint8_t buffer[ALIVE_NAME_MAX_BYTES];
+    struct writer hex = writer_of(buffer, sizeof buffer);
+    const char *kind = next_word(&line), *port_text = next_word(&line);
+    const char *left_text = next_word(&line), *name_text = next_word(&line);
+    uint64_t port, left_ms;
+    if (name_text == NULL || line != NULL || !text_parse_number(port_text, 1, UINT16_MAX, &port) ||
+        !text_parse_number(left_text, 0, PORT_LEASE_MS, &left_ms) ||
+        !text_parse_hex(name_text, &hex))
+        return false;
+    struct bytes name = writer_bytes(&hex);
+    if (alive_name_check(name) != ALIVE_NAME_OK)
+        return false;
+    if (strcmp(kind, "last") == 0) {
+        remember(pool, name, (uint16_t)port);
+        return true;
+    }
+    if (strcmp(kind, "lease") != 0 || claim_of_name(pool, name) != NULL ||
+        claim_on_port(pool, (uint16_t)port) != NULL)
+        return false;
+    struct claim *claim = add_claim(pool, name, (uint16_t)port);
+    if (claim != NULL) {
+        claim->leased = true;
+        claim->expires_ms = now_ms + (int64_t)left_ms;
+    }
+    return true;
+}
+
+bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms) {
+    struct reader lines;
+    char line[LINE_MAX];
+    if (!sealed_text_open(text, HEADER, &lines))
+        return false;
+    while (sealed_text_line(&lines, line, sizeof line)) {
+        if (!restore_line(pool, line, now_ms))
+            return false;
+    }
+    return lines.left == 0;
+}

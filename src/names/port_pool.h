@@ -1,0 +1,119 @@
+/*
+ * The port pool: which port a node is to listen on, promised before the node runs.
+ *
+ * A lease promises a port to a name. It waits for its node for PORT_LEASE_MS; when the node
+ * registers, the lease is held by the registration and ends with it. No port ever has two holders.
+ * A name that comes again gets the port it had, as long as that is free (sticky ports, the last
+ * PORT_STICKY_MAX names).
+ *
+ *   state of a port    becomes          when
+ *   free               leased           port_pool_lease
+ *   leased             held             its name registers (on this port, or on another: then this
+ * one is free) free             PORT_LEASE_MS pass, or port_pool_release held               free
+ * its name unregisters free               held             a name registers on it without a lease
+ *
+ * Whether a program outside of the pool listens on a port is not known here: `probe` asks the
+ * shell.
+ */
+#ifndef PORTOLAN_NAMES_PORT_POOL_H
+#define PORTOLAN_NAMES_PORT_POOL_H
+
+#include "base/bytes.h"
+
+#define PORT_LEASE_MS 60000
+#define PORT_STICKY_MAX 4096
+
+enum port_policy {
+    PORT_POLICY_RANGE,   /* a port of [first, last] */
+    PORT_POLICY_DERIVED, /* ekka's rule (erlang/ekka_port) */
+    PORT_POLICY_ANY,     /* a lease comes from the range, a registration may be on any port */
+};
+
+extern const char *const port_policy_names[]; /* by enum port_policy, NULL at the end */
+
+struct port_pool_options {
+    enum port_policy policy;
+    uint16_t first, last; /* the range, both included; first <= last */
+    uint16_t base;        /* of ekka's rule */
+    bool enforce;         /* refuse registrations on ports outside the policy */
+};
+
+/* How the pool asks whether anything on this host listens on a port. Borrowed for the call. */
+struct port_probe {
+    bool (*is_free)(void *context, uint16_t port);
+    void *context;
+};
+
+struct port_pool;
+
+struct port_pool *port_pool_new(const struct port_pool_options *options);
+void port_pool_free(struct port_pool *pool);
+
+/* New options for what comes; leases and holders stay as they are. */
+void port_pool_configure(struct port_pool *pool, const struct port_pool_options *options);
+
+enum port_verdict {
+    PORT_OK,
+    PORT_POOL_FULL,     /* every port of the range has a holder, or a listener */
+    PORT_DERIVED_TAKEN, /* the one port of the rule has another holder, or a listener */
+    PORT_DERIVED_NONE,  /* the rule gives this name no port: a remote shell, or over 65,535 */
+    PORT_NOT_IN_RANGE,  /* of a registration: the policy wants another port */
+    PORT_NOT_DERIVED,
+    PORT_LEASED_TO_OTHER,
+    PORT_NO_MEMORY,
+};
+const char *port_verdict_reason(enum port_verdict verdict);
+
+/*
+ * Promises a port to the name (its alive name): the one it holds or has a lease on already (the
+ * lease's time begins anew), else the one it had, else the lowest that is free.
+ */
+enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
+                                  const struct port_probe *probe, uint16_t *port);
+
+/* Gives a lease back. False when the name has none, or is registered. */
+bool port_pool_release(struct port_pool *pool, struct bytes name);
+
+/* Whether a registration of this name on this port may be, as far as the policy goes. */
+enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes name, uint16_t port);
+
+/* A name has registered, or has left. Out of memory the registration stands, unknown to the pool.
+ */
+void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t port);
+void port_pool_unregistered(struct port_pool *pool, struct bytes name);
+
+struct port_lease {
+    struct bytes name;
+    uint16_t port;
+    bool held;          /* by a registration */
+    int64_t expires_ms; /* of a lease that waits for its node */
+};
+typedef void port_lease_visit(void *context, const struct port_lease *lease);
+
+/* Ends the leases whose time is over, each shown to `ended`; returns when to call it next,
+ * INT64_MAX for never. */
+int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
+                         void *context);
+
+/* Who has what, in the order of ports. */
+void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context);
+
+/* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
+bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease);
+
+/* How many leases and registrations there are. */
+size_t port_pool_count(const struct port_pool *pool);
+
+/* Whether there is something to save since the last port_pool_saved. */
+bool port_pool_unsaved(const struct port_pool *pool);
+
+/* The state as text. What a registration holds is saved as a lease, so that its node finds its port
+ * again. */
+size_t port_pool_text_max(const struct port_pool *pool);
+bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64_t now_ms);
+void port_pool_saved(struct port_pool *pool);
+
+/* Takes over a saved state, once, into a new pool. False: damaged text. */
+bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms);
+
+#endif
