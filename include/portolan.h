@@ -1,0 +1,351 @@
+/*
+ * libportolan: where Erlang nodes are, from C.
+ *
+ *   portolan_resolve       the host and port of a node
+ *   portolan_names         the names that the epmd of a host has registered
+ *   portolan_derive_port   the port that ekka's rule gives a name; asks nobody
+ *   portolan_register      registers a name at the epmd of this host, until portolan_unregister
+ *   portolan_lease         promises a port to a node of this host, until portolan_release
+ *
+ * Each but the rule comes twice: a form that blocks, and one named ..._start that makes an
+ * operation for an event loop.
+ *
+ * The wire formats are those of "Distribution Protocol" in the ERTS manual (epmd), and of
+ * docs/control.md (the control socket of portoland). Nothing is asked of libevent or OpenSSL.
+ *
+ * Rules that hold for every function here:
+ *
+ *   Deadlines   are milliseconds from the call on, for all that the call does: looking up the host,
+ *               connecting on each address and port, and the last byte of the answer. A signal does
+ *               not end a call.
+ *   Threads     may call everything at the same time. There is no global state. An object that a
+ *               function made is for one thread at a time.
+ *   Descriptors are close-on-exec and non-blocking. SIGPIPE is never raised, and no signal is
+ *               handled by a thread of this library (a host name is looked up in a thread of its
+ *               own, which may outlive the deadline, and ends by itself).
+ *   fork        is fine; what was made before it belongs to the parent. A child may free its copy,
+ *               which leaves the parent's as it is, and do nothing else with it.
+ *   Text        is UTF-8 with a NUL at its end. Names that come from elsewhere may hold control
+ *               characters: escape them before a terminal sees them. Messages are escaped already.
+ *   NULL        for `options` means the defaults, for `error` that no message is wanted; what a
+ *               ..._free function is handed may be NULL.
+ *   Failure     leaves results alone, but for pointers, which become NULL.
+ */
+#ifndef PORTOLAN_H
+#define PORTOLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PORTOLAN_API __attribute__((visibility("default")))
+
+/* --- errors --- */
+
+enum portolan_code {
+    PORTOLAN_PENDING = -1,           /* of a step: not done yet */
+    PORTOLAN_OK = 0,                 /* done */
+    PORTOLAN_ERROR_ARGUMENT = 1,     /* the caller's: an impossible name, host, port or option */
+    PORTOLAN_ERROR_MEMORY = 2,       /* out of memory */
+    PORTOLAN_ERROR_SYSTEM = 3,       /* this host is out of descriptors or threads */
+    PORTOLAN_ERROR_TIMEOUT = 4,      /* no answer before the deadline */
+    PORTOLAN_ERROR_HOST = 5,         /* the host's name has no address */
+    PORTOLAN_ERROR_CONNECT = 6,      /* nobody listens there, or there is no way to it */
+    PORTOLAN_ERROR_CLOSED = 7,       /* the other side closed before it had answered */
+    PORTOLAN_ERROR_REPLY = 8,        /* the answer is not what the protocol allows */
+    PORTOLAN_ERROR_TOO_LARGE = 9,    /* the answer is beyond this library's limits */
+    PORTOLAN_ERROR_NOT_FOUND = 10,   /* the node, or its lease, is not known there */
+    PORTOLAN_ERROR_REFUSED = 11,     /* epmd refused the name: most often it is taken */
+    PORTOLAN_ERROR_NO_PORT = 12,     /* the rule gives that name no port, or one over 65,535 */
+    PORTOLAN_ERROR_PORTS_TAKEN = 13, /* every port that a lease could give is taken */
+    PORTOLAN_ERROR_NO_DAEMON = 14,   /* no portoland answers on the control socket */
+    PORTOLAN_ERROR_DENIED = 15,      /* portoland lets this user read only, or not even that */
+    PORTOLAN_ERROR_DAEMON = 16,      /* portoland tried, and could not */
+};
+
+/* A few words for a code, in English, without a full stop. Never NULL, also for other numbers. */
+PORTOLAN_API const char *portolan_error_text(enum portolan_code code);
+
+#define PORTOLAN_MESSAGE_SIZE 1024
+
+/*
+ * What went wrong, for people, on one line: what was tried, on what, why it failed and what to do.
+ *
+ *   cannot resolve 'rabbit@s1': 10.0.0.1:4369 refused the connection; 10.0.0.1:4370 did not answer
+ *   within 2500 ms; is its TCP port open in the firewall?
+ *
+ * After a success the message is empty, or tells what failed before something else succeeded.
+ */
+struct portolan_error {
+    enum portolan_code code;
+    char message[PORTOLAN_MESSAGE_SIZE];
+};
+
+/* --- options --- */
+
+/* The ways to know where a node is, in the order in which they are tried. */
+enum portolan_source {
+    PORTOLAN_SOURCE_REGISTERED = 1, /* the portoland of this host has the node registered */
+    PORTOLAN_SOURCE_EPMD = 2,       /* the epmd, or the portoland, of the node's host says so */
+    PORTOLAN_SOURCE_DERIVED = 4,    /* ekka's rule; whether the node runs is not known */
+};
+
+#define PORTOLAN_DEFAULT_DEADLINE_MS 10000 /* as long as an Erlang node waits for epmd */
+#define PORTOLAN_DEADLINE_MAX_MS 86400000
+#define PORTOLAN_DEFAULT_EPMD_PORT 4369
+#define PORTOLAN_DEFAULT_BASE_PORT 4370
+#define PORTOLAN_DEFAULT_CONTROL_SOCKET "/run/portolan/portolan.sock"
+#define PORTOLAN_ADDRESS_SIZE 64         /* of a numeric address, with %interface */
+#define PORTOLAN_CONTROL_SOCKET_SIZE 108 /* of the path of a Unix socket */
+
+/*
+ * How to ask. portolan_options_init makes one, whose zeros are the defaults. A later version of the
+ * library may know more members at the end: `size` tells which ones the program knows.
+ */
+struct portolan_options {
+    size_t size;
+
+    /* For the whole call, 1 to PORTOLAN_DEADLINE_MAX_MS. 0: PORTOLAN_DEFAULT_DEADLINE_MS. */
+    int64_t deadline_ms;
+
+    /* The epmd port to ask, and no other. 0: first 4369, then, when no epmd there knows the answer,
+     * the front port of a portoland, which is base_port. */
+    uint16_t epmd_port;
+
+    /* Of ekka's rule. 0: 4370. */
+    uint16_t base_port;
+
+    /* For portolan_resolve: which sources may be tried, enum portolan_source or'ed. 0: all. */
+    unsigned sources;
+
+    /* A numeric address, IPv4 or IPv6, to ask in place of the host's name: no look-up of the host
+     * then. Empty: look the host up. */
+    char address[PORTOLAN_ADDRESS_SIZE];
+
+    /* The path of portoland's control socket. Empty: PORTOLAN_DEFAULT_CONTROL_SOCKET. */
+    char control_socket[PORTOLAN_CONTROL_SOCKET_SIZE];
+};
+
+/* Sets all defaults: portolan_options_init(&options, sizeof options). Reads no environment. */
+PORTOLAN_API void portolan_options_init(struct portolan_options *options, size_t size);
+
+/*
+ * Takes over what the environment says, as the programs of Portolan and OTP do: ERL_EPMD_PORT, and
+ * PORTOLAN_NODE__DIST_BASE_PORT, PORTOLAN_CONTROL__SOCKET or, for who is not root, the
+ * portolan.sock in XDG_RUNTIME_DIR when it is there. A value that cannot be is
+ * PORTOLAN_ERROR_ARGUMENT, and changes nothing. No other function of this library reads the
+ * environment; as with getenv, no other thread may be changing it.
+ */
+PORTOLAN_API enum portolan_code portolan_options_from_environment(struct portolan_options *options,
+                                                                  struct portolan_error *error);
+
+/* --- the rule --- */
+
+/*
+ * ekka's fixed-port rule: base_port (0: 4370) and the digits before the first '@' of `node`, modulo
+ * 60,000. *port is 0 for a name that begins with "remsh": it listens on nothing that others need.
+ * PORTOLAN_ERROR_NO_PORT when the sum is over 65,535. Asks nobody and never blocks.
+ */
+PORTOLAN_API enum portolan_code portolan_derive_port(const char *node, uint16_t base_port,
+                                                     uint16_t *port);
+
+/* --- where a node is --- */
+
+#define PORTOLAN_HOST_SIZE 256
+
+enum portolan_node_type { PORTOLAN_NODE_NORMAL = 77, PORTOLAN_NODE_HIDDEN = 72 };
+
+struct portolan_endpoint {
+    char host[PORTOLAN_HOST_SIZE]; /* the node's own, as in its name; "localhost" for one without */
+    char address[PORTOLAN_ADDRESS_SIZE]; /* at which its epmd answered; empty from other sources */
+    uint16_t port;
+    uint16_t highest_version; /* of the distribution protocol, from epmd; else 0, as the next two */
+    uint16_t lowest_version;
+    uint8_t type; /* enum portolan_node_type, or what else the node said */
+    uint8_t reserved;
+    enum portolan_source source;
+    uint32_t more_reserved[8]; /* 0 */
+};
+
+/*
+ * Where the node `Name@Host` is, or `Name` of this host. Asks the portoland of this host when there
+ * is one, then the epmd of the node's host, then the rule, and says which of them knew. When the
+ * first two do not know, the rule's answer is a success: leave PORTOLAN_SOURCE_DERIVED out of
+ * options->sources when that is not wanted. An address or port that does not answer costs its share
+ * of the deadline only, so that the others get theirs.
+ */
+PORTOLAN_API enum portolan_code portolan_resolve(const char *node,
+                                                 const struct portolan_options *options,
+                                                 struct portolan_endpoint *endpoint,
+                                                 struct portolan_error *error);
+
+/* --- the names of a host --- */
+
+#define PORTOLAN_NAMES_MAX 100000
+#define PORTOLAN_NAMES_REPLY_MAX (64 * 1024 * 1024) /* bytes */
+
+struct portolan_name {
+    const char *name; /* the alive name, without a host; belongs to the listing */
+    uint16_t port;
+};
+
+struct portolan_listing {
+    uint16_t epmd_port;          /* on which epmd says that it listens */
+    size_t count;                /* of names, PORTOLAN_NAMES_MAX at most */
+    size_t malformed;            /* lines that were left out, as they are not of epmd's form */
+    struct portolan_name *names; /* in the order of the answer: the newest first */
+};
+
+/*
+ * What the epmd of `host` has registered; NULL or "" for this host. A front port shows its names to
+ * its own host only, unless it is configured otherwise: to others it closes without an answer
+ * (PORTOLAN_ERROR_CLOSED). epmd's answer does not say how long it is: one that is cut within a line
+ * is an error, one that is cut between lines cannot be told from a shorter one. Over
+ * PORTOLAN_NAMES_MAX names, or PORTOLAN_NAMES_REPLY_MAX bytes, it is PORTOLAN_ERROR_TOO_LARGE.
+ * The listing is the caller's, to be freed with portolan_listing_free.
+ */
+PORTOLAN_API enum portolan_code portolan_names(const char *host,
+                                               const struct portolan_options *options,
+                                               struct portolan_listing **listing,
+                                               struct portolan_error *error);
+PORTOLAN_API void portolan_listing_free(struct portolan_listing *listing);
+
+/* --- registering --- */
+
+struct portolan_registration;
+
+/*
+ * Registers the alive name `name` (no '@', 1 to 255 characters) with `port` at the epmd of this
+ * host. The registration lasts as long as its connection: until portolan_unregister, the end of the
+ * process, or the end of epmd. It is not renewed by itself. A name that is taken is
+ * PORTOLAN_ERROR_REFUSED. options->address, if set, must be one of this host: epmd registers for no
+ * other.
+ */
+PORTOLAN_API enum portolan_code portolan_register(const char *name, uint16_t port,
+                                                  enum portolan_node_type type,
+                                                  const struct portolan_options *options,
+                                                  struct portolan_registration **registration,
+                                                  struct portolan_error *error);
+
+/* Ends the registration and frees it. epmd notices at once, but not before this returns. In a
+ * forked child it frees the child's copy alone; the name goes when the parent lets go of it. */
+PORTOLAN_API void portolan_unregister(struct portolan_registration *registration);
+
+/* The number that tells this life of the name from others; 0 is never one. */
+PORTOLAN_API uint32_t
+portolan_registration_creation(const struct portolan_registration *registration);
+
+/* Becomes readable when the registration is lost: epmd never writes to it. Borrowed; do not read
+ * from it, write to it or close it. */
+PORTOLAN_API int portolan_registration_descriptor(const struct portolan_registration *registration);
+
+/* Whether its connection still stands; does not block. */
+PORTOLAN_API bool portolan_registration_is_held(const struct portolan_registration *registration);
+
+/* --- leases --- */
+
+struct portolan_leased_port {
+    uint16_t port;
+    uint16_t epmd_port;    /* for ERL_EPMD_PORT of the node: where it finds portoland */
+    bool held;             /* the node is registered already */
+    int64_t expires_in_ms; /* if it does not register before; -1 while held */
+    uint32_t reserved[4];  /* 0 */
+};
+
+/*
+ * Asks the portoland of this host to promise a port to `node` (`Name@Host` or `Name`), or to renew
+ * the promise. Wants root, portoland's own user or a member of the group portolan
+ * (PORTOLAN_ERROR_DENIED). portolan_release gives it back; PORTOLAN_ERROR_NOT_FOUND when there is
+ * no lease that waits for the node.
+ */
+PORTOLAN_API enum portolan_code portolan_lease(const char *node,
+                                               const struct portolan_options *options,
+                                               struct portolan_leased_port *lease,
+                                               struct portolan_error *error);
+PORTOLAN_API enum portolan_code portolan_release(const char *node,
+                                                 const struct portolan_options *options,
+                                                 struct portolan_error *error);
+
+/* --- without blocking --- */
+
+/*
+ * An operation is one of the calls above, on its way:
+ *
+ *   portolan_resolve_start(node, NULL, &operation, &error);
+ *   ... wait until portolan_operation_descriptor(operation) is readable ...
+ *   code = portolan_operation_step(operation);      again while it is PORTOLAN_PENDING
+ *   portolan_operation_endpoint(operation, &endpoint);
+ *   portolan_operation_free(operation);
+ *
+ * Its one descriptor stays the same from start to free, and becomes readable whenever there is
+ * something to do, the deadline and the end included: no timer of the caller's is needed. An
+ * operation uses three descriptors of the process while it is pending, two when it is done, and a
+ * thread while a host name is looked up (never for a numeric address). Starting and stepping never
+ * block.
+ */
+struct portolan_operation;
+
+/* Each starts its call: what cannot even be tried (ARGUMENT, MEMORY, SYSTEM) is said here, all else
+ * by portolan_operation_step. The texts and the options are copied. */
+PORTOLAN_API enum portolan_code portolan_resolve_start(const char *node,
+                                                       const struct portolan_options *options,
+                                                       struct portolan_operation **operation,
+                                                       struct portolan_error *error);
+PORTOLAN_API enum portolan_code portolan_names_start(const char *host,
+                                                     const struct portolan_options *options,
+                                                     struct portolan_operation **operation,
+                                                     struct portolan_error *error);
+PORTOLAN_API enum portolan_code portolan_register_start(const char *name, uint16_t port,
+                                                        enum portolan_node_type type,
+                                                        const struct portolan_options *options,
+                                                        struct portolan_operation **operation,
+                                                        struct portolan_error *error);
+PORTOLAN_API enum portolan_code portolan_lease_start(const char *node,
+                                                     const struct portolan_options *options,
+                                                     struct portolan_operation **operation,
+                                                     struct portolan_error *error);
+PORTOLAN_API enum portolan_code portolan_release_start(const char *node,
+                                                       const struct portolan_options *options,
+                                                       struct portolan_operation **operation,
+                                                       struct portolan_error *error);
+
+/* What to wait on: readable (POLLIN, EPOLLIN) means that a step is due. Borrowed, and gone with the
+ * operation: take it out of an epoll set before portolan_operation_free. */
+PORTOLAN_API int portolan_operation_descriptor(const struct portolan_operation *operation);
+
+/* Goes on as far as it can without blocking. PORTOLAN_PENDING, or how it ended; then again the
+ * same. Harmless when nothing is due. */
+PORTOLAN_API enum portolan_code portolan_operation_step(struct portolan_operation *operation);
+
+/* The message of struct portolan_error, once the operation is done; empty before. Borrowed. */
+PORTOLAN_API const char *portolan_operation_message(const struct portolan_operation *operation);
+
+/*
+ * The result of an operation that ended with PORTOLAN_OK, of the kind that was started; else
+ * PORTOLAN_ERROR_ARGUMENT. A listing and a registration become the caller's, so they are given
+ * once.
+ */
+PORTOLAN_API enum portolan_code
+portolan_operation_endpoint(const struct portolan_operation *operation,
+                            struct portolan_endpoint *endpoint);
+PORTOLAN_API enum portolan_code portolan_operation_listing(struct portolan_operation *operation,
+                                                           struct portolan_listing **listing);
+PORTOLAN_API enum portolan_code
+portolan_operation_registration(struct portolan_operation *operation,
+                                struct portolan_registration **registration);
+PORTOLAN_API enum portolan_code
+portolan_operation_leased_port(const struct portolan_operation *operation,
+                               struct portolan_leased_port *lease);
+
+/* Ends the operation, done or not, and frees it with all that was not taken from it. */
+PORTOLAN_API void portolan_operation_free(struct portolan_operation *operation);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

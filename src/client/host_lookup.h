@@ -1,0 +1,56 @@
+/*
+ * The addresses of a host, without blocking and without the caller's thread waiting for DNS.
+ *
+ * getaddrinfo has no form that can be given up: so it runs in a detached thread of its own, which
+ * takes no signals and shares one object with who asked. Whoever of the two lets go last frees it;
+ * so a look-up that is given up is no leak and touches nothing of the caller's. (getaddrinfo_a
+ * would announce its end from a thread that takes the program's signals.)
+ */
+#ifndef PORTOLAN_CLIENT_HOST_LOOKUP_H
+#define PORTOLAN_CLIENT_HOST_LOOKUP_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HOST_ADDRESSES_MAX 8 /* of more, the resolver's first */
+
+struct host_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    };
+};
+
+struct host_addresses {
+    struct host_address list[HOST_ADDRESSES_MAX];
+    size_t count;
+    int error; /* of getaddrinfo (EAI_...); 0: count > 0 */
+};
+
+/* A numeric address, or none ("": 127.0.0.1, then ::1). False: it is a name, to be looked up. */
+bool host_numeric(const char *host, struct host_addresses *addresses);
+
+struct host_lookup;
+
+/* Starts looking the name up. NULL with *error the errno that says why it cannot be. */
+struct host_lookup *host_lookup_start(const char *host, int *error);
+
+/* Becomes readable when the look-up is done. Borrowed. */
+int host_lookup_descriptor(const struct host_lookup *lookup);
+
+/* Whether it is done; then *addresses is set. */
+bool host_lookup_done(const struct host_lookup *lookup, struct host_addresses *addresses);
+
+/* Lets go of it, done or not. */
+void host_lookup_release(struct host_lookup *lookup);
+
+/* The same address with another port. */
+struct host_address host_address_with_port(const struct host_address *address, uint16_t port);
+socklen_t host_address_len(const struct host_address *address);
+
+/* "192.0.2.1" or "2001:db8::1", without the port; `out` has room for PORTOLAN_ADDRESS_SIZE. */
+void host_address_text(const struct host_address *address, char *out);
+
+#endif

@@ -1,0 +1,96 @@
+/* portolan_lease and portolan_release: asked of the daemon alone, on its control socket. */
+#include "client/operation.h"
+
+static void write_lease(const struct portolan_operation *operation, struct writer *writer) {
+    control_write_request(writer, CONTROL_LEASE, &operation->node);
+}
+
+static void write_release(const struct portolan_operation *operation, struct writer *writer) {
+    control_write_request(writer, CONTROL_RELEASE, &operation->node);
+}
+
+static enum verdict receive_lease(struct portolan_operation *operation, struct bytes reply,
+                                  bool ended) {
+    struct control_answer answer;
+    enum verdict verdict =
+        operation_control_answer(operation, CONTROL_LEASE, reply, ended, &answer);
+    if (verdict == VERDICT_DONE)
+        operation->lease = (struct portolan_leased_port){.port = answer.port,
+                                                         .epmd_port = answer.epmd_port,
+                                                         .held = answer.held,
+                                                         .expires_in_ms = answer.expires_in_ms};
+    return verdict;
+}
+
+static enum verdict receive_release(struct portolan_operation *operation, struct bytes reply,
+                                    bool ended) {
+    struct control_answer answer;
+    return operation_control_answer(operation, CONTROL_RELEASE, reply, ended, &answer);
+}
+
+static const struct operation_kind lease_kind = {
+    .verb = "lease a port for", .write_request = write_lease, .receive = receive_lease};
+
+static const struct operation_kind release_kind = {
+    .verb = "release the lease of", .write_request = write_release, .receive = receive_release};
+
+static enum portolan_code start(const struct operation_kind *kind, const char *node,
+                                const struct portolan_options *options,
+                                struct portolan_operation **operation,
+                                struct portolan_error *error) {
+    struct node parsed;
+    enum portolan_code code;
+    *operation = NULL;
+    const char *wrong = node_parse(node, &parsed);
+    struct portolan_operation *made = operation_new(kind, options, node, wrong, &code, error);
+    if (made == NULL)
+        return code;
+    made->node = parsed;
+    made->asks_control = true;
+    return operation_start(made, operation);
+}
+
+enum portolan_code portolan_lease_start(const char *node, const struct portolan_options *options,
+                                        struct portolan_operation **operation,
+                                        struct portolan_error *error) {
+    return start(&lease_kind, node, options, operation, error);
+}
+
+enum portolan_code portolan_release_start(const char *node, const struct portolan_options *options,
+                                          struct portolan_operation **operation,
+                                          struct portolan_error *error) {
+    return start(&release_kind, node, options, operation, error);
+}
+
+enum portolan_code portolan_lease(const char *node, const struct portolan_options *options,
+                                  struct portolan_leased_port *lease,
+                                  struct portolan_error *error) {
+    struct portolan_operation *operation;
+    enum portolan_code code = portolan_lease_start(node, options, &operation, error);
+    if (code != PORTOLAN_OK)
+        return code;
+    code = operation_run(operation, error);
+    if (code == PORTOLAN_OK)
+        portolan_operation_leased_port(operation, lease);
+    portolan_operation_free(operation);
+    return code;
+}
+
+enum portolan_code portolan_release(const char *node, const struct portolan_options *options,
+                                    struct portolan_error *error) {
+    struct portolan_operation *operation;
+    enum portolan_code code = portolan_release_start(node, options, &operation, error);
+    if (code != PORTOLAN_OK)
+        return code;
+    code = operation_run(operation, error);
+    portolan_operation_free(operation);
+    return code;
+}
+
+enum portolan_code portolan_operation_leased_port(const struct portolan_operation *operation,
+                                                  struct portolan_leased_port *lease) {
+    if (operation->kind != &lease_kind || operation->code != PORTOLAN_OK)
+        return PORTOLAN_ERROR_ARGUMENT;
+    *lease = operation->lease;
+    return PORTOLAN_OK;
+}
