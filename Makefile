@@ -17,7 +17,7 @@ flavour := $(filter-out cc gcc,$(notdir $(CC)))$(if $(SANITIZE),-$(subst $(comma
 BUILD  ?= build$(if $(flavour),/flavour/$(patsubst -%,%,$(flavour)))
 
 SYSTEMD := $(shell pkg-config --exists libsystemd 2>/dev/null && echo libsystemd)
-PKGS    := libevent_core $(SYSTEMD)
+PKGS    := libevent_core inih jansson $(SYSTEMD)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 WARNINGS += $(if $(WERROR),-Werror)
@@ -33,24 +33,40 @@ PKG_LIBS     = $(shell pkg-config --libs $(PKGS))
 
 say = $(if $(V),,@echo '  $(1) $@';)
 
-# The floors of the house, the ground floor first. src/daemon/main.c is no part of a library.
-CORE_FLOORS := base erlang names
-FLOORS      := $(CORE_FLOORS) net daemon cli
-objects      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
-CORE  := $(call objects,$(foreach floor,$(CORE_FLOORS),src/$(floor)/*.c))
-ALL   := $(call objects,$(foreach floor,$(FLOORS),src/$(floor)/*.c))
-PARTS := $(filter-out %/daemon/main.o,$(ALL))
+# The floors of the house, the ground floor first.
+FLOORS  := base erlang names net daemon cli client
+objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
+floors   = $(call objects,$(foreach floor,$(1),src/$(floor)/*.c))
+ALL     := $(call floors,$(FLOORS))
 
-PROGRAMS  := $(BUILD)/bin/portoland $(BUILD)/bin/epmd
+# src/cli holds the command lines of both programs: epmd's belongs to the daemon.
+EPMD_CLI   := $(call objects,src/cli/epmd_*.c)
+PORTOLAND  := $(call floors,base erlang names net daemon) $(EPMD_CLI)
+PORTOLAN   := $(call floors,base erlang client) $(filter-out $(EPMD_CLI),$(call floors,cli))
+MAINS      := %/daemon/main.o %/cli/portolan.o
+PARTS      := $(BUILD)/parts.a
+
+# libportolan has copies of its own of what it needs from the lower floors, hidden from its users.
+LIB_VERSION := $(shell sed -n 's/^.define PORTOLAN_VERSION "\(.*\)"/\1/p' src/base/version.h)
+LIB         := $(BUILD)/lib/libportolan
+LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
+                 $(addprefix src/,base/bytes.c base/clock.c base/text.c \
+                                  erlang/ekka_port.c erlang/epmd_wire.c erlang/node_name.c))
+LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \
+               -Wl,-z,defs,-z,relro,-z,now,-z,nodelete $(LDFLAGS)
+# with a sanitizer in it, it could be linked by nobody
+LIBRARIES   := $(if $(SANITIZE),,$(LIB).a $(LIB).so $(LIB).so.0 $(BUILD)/lib/portolan.pc)
+
+PROGRAMS  := $(BUILD)/bin/portoland $(BUILD)/bin/epmd $(BUILD)/bin/portolan
 UNIT      := $(BUILD)/tests/unit
 UNIT_OBJS := $(call objects,tests/unit/*.c)
 BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all help run check check-unit check-system check-valgrind bench bench-smoke fuzz fuzzers \
-        lint format install uninstall clean
+        lint format docs-from-keys install uninstall clean
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(LIBRARIES)
 
 help:
 	@echo 'make all      build everything into $(BUILD)/'
@@ -66,9 +82,11 @@ help:
 
 # --- build ---
 
-$(BUILD)/bin/portoland: $(ALL)
+$(BUILD)/bin/portoland: $(PORTOLAND)
+$(BUILD)/bin/portolan: $(PORTOLAN)
+$(BUILD)/bin/portoland $(BUILD)/bin/portolan:
 	@mkdir -p $(@D)
-	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $^ $(PKG_LIBS) -pthread
 
 $(BUILD)/bin/epmd: $(BUILD)/bin/portoland
 	$(call say,LINK) ln -sf portoland $@
@@ -76,6 +94,41 @@ $(BUILD)/bin/epmd: $(BUILD)/bin/portoland
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# What tests and fuzzers link against: all but the mains.
+$(PARTS): $(filter-out $(MAINS),$(ALL))
+	$(call say,AR  ) rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+# one object in which only the public names can be seen: programs have names like ours
+$(LIB).a: $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(call say,AR  ) $(LD) -r -o $(LIB).o $^ && objcopy --localize-hidden $(LIB).o && \
+	    rm -f $@ && $(AR) rcs $@ $(LIB).o && rm -f $(LIB).o
+
+$(LIB).so.$(LIB_VERSION): $(LIB_OBJS) src/client/libportolan.map
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(LIB_LDFLAGS) -o $@ $(LIB_OBJS) -ljansson -pthread
+
+$(LIB).so.0: $(LIB).so.$(LIB_VERSION)
+	$(call say,LINK) ln -sf $(<F) $@
+
+$(LIB).so: $(LIB).so.0
+	$(call say,LINK) ln -sf $(<F) $@
+
+$(BUILD)/lib/portolan.pc: src/client/portolan.pc.in
+	@mkdir -p $(@D)
+	$(call say,GEN ) sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LIB_VERSION)|' $< >$@
+
+# What is made from the table of keys; a test compares them.
+docs-from-keys: $(BUILD)/bin/portoland
+	$< --print-example >etc/portolan.conf
+	{ sed '/^\.\\" keys begin/q' man/portolan.conf.5; $< --print-mdoc; \
+	  sed -n '/^\.\\" keys end/,$$p' man/portolan.conf.5; } >man/portolan.conf.5.new
+	mv man/portolan.conf.5.new man/portolan.conf.5
 
 # --- run ---
 
@@ -93,10 +146,10 @@ check:
 check-unit: $(UNIT)
 	$(UNIT)
 
-check-system: $(PROGRAMS)
+check-system: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/system
 
-check-valgrind: $(PROGRAMS)
+check-valgrind: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_SLOW=10 PORTOLAN_WRAPPER='$(VALGRIND)' \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/system
 
@@ -105,7 +158,7 @@ VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
 $(UNIT): $(UNIT_OBJS) $(PARTS)
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(UNIT_WRAPS) -o $@ $^ $(PKG_LIBS) \
-	    $(shell pkg-config --libs check)
+	    $(shell pkg-config --libs check) -pthread
 
 UNIT_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup
 
@@ -137,13 +190,13 @@ fuzz:
 
 fuzzers: $(FUZZERS)
 
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(CORE)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(PARTS)
 	@mkdir -p $(@D)
-	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) -pthread
 
 # --- look after the source ---
 
-SOURCES = $(wildcard include/*.h src/*/*.[ch] tests/*/*.[ch])
+SOURCES = $(wildcard include/*.h src/*/*.[ch] tests/*/*.[ch] docs/examples/*.c)
 
 lint:
 	@scripts/deps lint
@@ -155,26 +208,47 @@ format:
 # --- install ---
 
 bindir := $(PREFIX)/bin
+libdir := $(PREFIX)/lib
 mandir := $(PREFIX)/share/man
 unitdir := $(PREFIX)/lib/systemd/system
+datadir := $(PREFIX)/share
+bashdir := $(datadir)/bash-completion/completions
+zshdir  := $(datadir)/zsh/site-functions
+
+INSTALLED = $(addprefix $(bindir)/,portoland portolan epmd) \
+            $(foreach page,$(wildcard man/*.?),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+            $(PREFIX)/include/portolan.h \
+            $(addprefix $(libdir)/libportolan.,a so so.0 so.$(LIB_VERSION)) \
+            $(libdir)/pkgconfig/portolan.pc $(datadir)/doc/portolan/portolan.conf \
+            $(bashdir)/portolan $(zshdir)/_portolan $(addprefix $(unitdir)/epmd.,socket service)
 
 install: all
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man8 \
-	    $(DESTDIR)$(unitdir)
-	install -m 755 $(BUILD)/bin/portoland $(DESTDIR)$(bindir)/portoland
+	install -d $(addprefix $(DESTDIR),$(bindir) $(mandir)/man1 $(mandir)/man3 $(mandir)/man5 \
+	    $(mandir)/man8 $(unitdir) $(libdir)/pkgconfig $(PREFIX)/include $(datadir)/doc/portolan \
+	    $(bashdir) $(zshdir))
+	install -m 755 $(BUILD)/bin/portoland $(BUILD)/bin/portolan $(DESTDIR)$(bindir)
 	ln -sf portoland $(DESTDIR)$(bindir)/epmd
-	install -m 644 man/epmd.1 $(DESTDIR)$(mandir)/man1/epmd.1
-	install -m 644 man/portoland.8 $(DESTDIR)$(mandir)/man8/portoland.8
+	install -m 644 $(wildcard man/*.1) $(DESTDIR)$(mandir)/man1
+	install -m 644 $(wildcard man/*.3) $(DESTDIR)$(mandir)/man3
+	install -m 644 $(wildcard man/*.5) $(DESTDIR)$(mandir)/man5
+	install -m 644 $(wildcard man/*.8) $(DESTDIR)$(mandir)/man8
+	install -m 644 include/portolan.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(LIB).a $(DESTDIR)$(libdir)
+	install -m 755 $(LIB).so.$(LIB_VERSION) $(DESTDIR)$(libdir)
+	ln -sf libportolan.so.$(LIB_VERSION) $(DESTDIR)$(libdir)/libportolan.so.0
+	ln -sf libportolan.so.0 $(DESTDIR)$(libdir)/libportolan.so
+	install -m 644 $(BUILD)/lib/portolan.pc $(DESTDIR)$(libdir)/pkgconfig
+	install -m 644 etc/portolan.conf $(DESTDIR)$(datadir)/doc/portolan
+	install -m 644 scripts/completion/portolan.bash $(DESTDIR)$(bashdir)/portolan
+	install -m 644 scripts/completion/_portolan $(DESTDIR)$(zshdir)/_portolan
 	install -m 644 etc/epmd.socket $(DESTDIR)$(unitdir)/epmd.socket
 	sed 's|@PREFIX@|$(PREFIX)|' etc/epmd.service.in >$(DESTDIR)$(unitdir)/epmd.service
 	chmod 644 $(DESTDIR)$(unitdir)/epmd.service
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/portoland $(DESTDIR)$(bindir)/epmd \
-	    $(DESTDIR)$(mandir)/man1/epmd.1 $(DESTDIR)$(mandir)/man8/portoland.8 \
-	    $(DESTDIR)$(unitdir)/epmd.socket $(DESTDIR)$(unitdir)/epmd.service
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 
 clean:
 	rm -rf build
 
--include $(ALL:.o=.d) $(UNIT_OBJS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c))
+-include $(ALL:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c))

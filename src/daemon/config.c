@@ -1,263 +1,209 @@
 #include "daemon/config.h"
 
-#include "base/text.h"
+#include "daemon/config_defaults.h"
+#include "daemon/config_environment.h"
+#include "daemon/config_file.h"
+#include "daemon/config_keys.h"
 
-#include <ctype.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-enum key_type {
-    TYPE_TEXT,
-    TYPE_PATH,
-    TYPE_LOG_TARGET,
-    TYPE_PORT,
-    TYPE_DURATION,
-    TYPE_SWITCH,
-    TYPE_COUNT,
-    TYPE_LOG_LEVEL,
-    TYPE_LOG_FORMAT
-};
+const char *const config_source_names[] = {"default", "file", "environment", "flag"};
 
-struct key {
-    const char *name;
-    enum key_type type;
-    size_t offset;
-    const char *initial; /* NULL: worked out in config_init */
-    const char *meaning;
-};
+/* --- one key --- */
 
-#define AT(member) offsetof(struct config, member)
+/* Takes the value over, unless a stronger source has spoken. False when out of memory. */
+static bool keep(struct config *config, const struct config_key *key, union config_value value,
+                 const struct config_origin *origin) {
+    size_t number = config_key_number(key);
+    bool is_text = config_type_is_text(key->type);
+    char *where = strdup(origin->where);
+    if (where == NULL || (is_text && value.text == NULL) ||
+        origin->source < config->sources[number]) {
+        bool in_memory = where != NULL && (!is_text || value.text != NULL);
+        free(where);
+        if (is_text)
+            free(value.text);
+        return in_memory;
+    }
+    config_type_store(key->type, config_key_place(config, key), value);
+    config->sources[number] = origin->source;
+    free(config->wheres[number]);
+    config->wheres[number] = where;
+    return true;
+}
 
-static const struct key keys[] = {
-    {"node.data_dir", TYPE_PATH, AT(data_dir), NULL,
-     "directory of the state file; /var/lib/portolan, or under $XDG_STATE_HOME when not root"},
-    {"epmd.port", TYPE_PORT, AT(epmd_port), "4369", "port of the epmd protocol"},
-    {"epmd.address", TYPE_TEXT, AT(epmd_address), "",
-     "comma list of addresses to listen on besides loopback; empty: all"},
-    {"epmd.packet_timeout", TYPE_DURATION, AT(packet_timeout_ms), "60s",
-     "how long an unfinished request may go without a byte"},
-    {"epmd.relaxed_command_check", TYPE_SWITCH, AT(relaxed_commands), "off",
-     "whether -kill works while names are registered, and -stop at all"},
-    {"epmd.remote_names", TYPE_SWITCH, AT(remote_names), NULL,
-     "whether other hosts may list names; on under the name epmd, else off"},
-    {"epmd.peer_connections", TYPE_COUNT, AT(peer_connections), "512",
-     "waiting connections one other host may have; 0: any number"},
-    {"log.level", TYPE_LOG_LEVEL, AT(log_level), "info", "error, warn, info, debug or trace"},
-    {"log.to", TYPE_LOG_TARGET, AT(log_to), "console",
-     "console, syslog or an absolute path; a detached daemon's console is syslog"},
-    {"log.format", TYPE_LOG_FORMAT, AT(log_format), "text", "text or json"},
-};
-#define KEYS (sizeof keys / sizeof keys[0])
+static bool refuse_key(const char *name, const struct config_origin *origin,
+                       struct config_report *report) {
+    char quoted[CONFIG_QUOTE_SIZE];
+    const char *nearest = config_key_nearest(name);
+    config_quote(name, quoted);
+    if (config_ignored_is_emqx(name))
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot set %s: the key is EMQX's own and means nothing here; leave "
+                          "it out",
+                          origin->where, quoted);
+    else if (nearest != NULL)
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot set %s: there is no such key; did you mean %s?",
+                          origin->where, quoted, nearest);
+    else
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot set %s: there is no such key; --print-config lists all",
+                          origin->where, quoted);
+    return false;
+}
 
-static bool set_text(char **place, const char *value) {
-    char *copy = strdup(value);
-    if (copy == NULL)
+/* EMQX's log.to has words that are about files of its own. */
+static bool is_about_emqx_log(const struct config_key *key, const char *value,
+                              const struct config_origin *origin) {
+    bool emqx_may_speak =
+        origin->source == CONFIG_FROM_FILE || strncmp(origin->where, "EMQX_", strlen("EMQX_")) == 0;
+    return key->type == CONFIG_LOG_TARGET && emqx_may_speak &&
+           (strcasecmp(value, "file") == 0 || strcasecmp(value, "both") == 0 ||
+            strcasecmp(value, "off") == 0);
+}
+
+bool config_set(struct config *config, const char *name, const char *value,
+                const struct config_origin *origin, struct config_report *report) {
+    const struct config_key *key = config_key_find(name);
+    union config_value parsed;
+    char quoted[CONFIG_QUOTE_SIZE];
+    if (key == NULL)
+        return refuse_key(name, origin, report);
+    if (is_about_emqx_log(key, value, origin)) {
+        config_report_add(report, CONFIG_NOTE,
+                          "%s: %s = %s is about EMQX's own log files; this log stays where it is",
+                          origin->where, name, value);
+        return true;
+    }
+    const char *why = config_type_parse(key->type, value, config->directory, &parsed);
+    if (why != NULL) {
+        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s to '%s': %s; it takes %s",
+                          origin->where, name, config_quote(value, quoted), why,
+                          config_type_takes(key->type));
+        return false;
+    }
+    if (keep(config, key, parsed, origin))
+        return true;
+    config_report_add(report, CONFIG_ERROR, "%s: cannot set %s: out of memory", origin->where,
+                      name);
+    return false;
+}
+
+bool config_set_pair(struct config *config, const char *pair, const char *flag,
+                     struct config_report *report) {
+    const struct config_origin origin = {CONFIG_FROM_FLAG, flag};
+    char quoted[CONFIG_QUOTE_SIZE];
+    const char *equals = strchr(pair, '=');
+    if (equals == NULL) {
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot set '%s': there is no = in it; it takes KEY=VALUE, such as "
+                          "log.level=debug",
+                          flag, config_quote(pair, quoted));
+        return false;
+    }
+    char *name = strndup(pair, (size_t)(equals - pair));
+    if (name == NULL) {
+        config_report_add(report, CONFIG_ERROR, "%s: out of memory", flag);
+        return false;
+    }
+    bool done = config_set(config, name, equals + 1, &origin, report);
+    free(name);
+    return done;
+}
+
+/* --- all of it --- */
+
+static bool replace_text(char **place, const char *text) {
+    char *copy = text == NULL ? NULL : strdup(text);
+    if (text != NULL && copy == NULL)
         return false;
     free(*place);
     *place = copy;
     return true;
 }
 
-static bool parse_name(const char *text, const char *const *names, int *out) {
-    for (int i = 0; names[i] != NULL; i++) {
-        if (strcasecmp(text, names[i]) == 0) {
-            *out = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool parse_log_target(const char *text, char **place) {
-    bool known = strcmp(text, "console") == 0 || strcmp(text, "syslog") == 0 || text[0] == '/';
-    return known && set_text(place, text);
-}
-
-static bool parse_port(const char *text, uint16_t *out) {
-    uint64_t port;
-    if (!text_parse_number(text, 1, UINT16_MAX, &port))
+static bool set_initial(struct config *config, const struct config_key *key) {
+    union config_value value;
+    const char *initial = config_key_initial(key, config->personality);
+    if (config_type_parse(key->type, initial, config->directory, &value) != NULL)
         return false;
-    *out = (uint16_t)port;
+    if (config_type_is_text(key->type) && value.text == NULL)
+        return false;
+    config_type_store(key->type, config_key_place(config, key), value);
     return true;
 }
 
-static bool parse_timeout(const char *text, int64_t *out) {
-    int64_t ms;
-    if (!text_parse_duration_ms(text, &ms) || ms == 0)
+static bool set_paths(struct config *config) {
+    char path[CONFIG_PATH_SIZE];
+    bool has_data_dir = config_default_data_dir(path);
+    if (!replace_text(&config->data_dir, has_data_dir ? path : NULL))
         return false;
-    *out = ms;
-    return true;
-}
-
-static bool parse(enum key_type type, void *place, const char *value) {
-    switch (type) {
-    case TYPE_TEXT:
-        return set_text(place, value);
-    case TYPE_PATH:
-        return value[0] == '/' && set_text(place, value);
-    case TYPE_LOG_TARGET:
-        return parse_log_target(value, place);
-    case TYPE_PORT:
-        return parse_port(value, place);
-    case TYPE_DURATION:
-        return parse_timeout(value, place);
-    case TYPE_SWITCH:
-        return text_parse_switch(value, place);
-    case TYPE_COUNT:
-        return text_parse_number(value, 0, UINT32_MAX, place);
-    case TYPE_LOG_LEVEL:
-        return parse_name(value, log_level_names, place);
-    case TYPE_LOG_FORMAT:
-        return parse_name(value, log_format_names, place);
-    }
-    return false;
-}
-
-static const char *what_is_right(enum key_type type) {
-    switch (type) {
-    case TYPE_TEXT:
-        return "any text";
-    case TYPE_PATH:
-        return "an absolute path";
-    case TYPE_LOG_TARGET:
-        return "console, syslog or an absolute path";
-    case TYPE_PORT:
-        return "a port from 1 to 65535";
-    case TYPE_DURATION:
-        return "a time over 0 such as 60, 500ms, 5m or 1h";
-    case TYPE_SWITCH:
-        return "on or off";
-    case TYPE_COUNT:
-        return "a number from 0 up";
-    case TYPE_LOG_LEVEL:
-        return "error, warn, info, debug or trace";
-    case TYPE_LOG_FORMAT:
-        return "text or json";
-    }
-    return "something else";
-}
-
-static const struct key *find_key(const char *name) {
-    for (size_t i = 0; i < KEYS; i++) {
-        if (strcmp(keys[i].name, name) == 0)
-            return &keys[i];
-    }
-    return NULL;
-}
-
-static void *place_of(struct config *config, const struct key *key) {
-    return (char *)config + key->offset;
-}
-
-bool config_set(struct config *config, const char *name, const char *value, char *error) {
-    const struct key *key = find_key(name);
-    if (key == NULL) {
-        snprintf(error, CONFIG_ERROR_SIZE, "there is no key %.100s; --help lists them", name);
-        return false;
-    }
-    if (parse(key->type, place_of(config, key), value))
+    if (config->personality == CONFIG_AS_EPMD)
         return true;
-    snprintf(error, CONFIG_ERROR_SIZE, "%s cannot be '%.100s'; it takes %s", name, value,
-             what_is_right(key->type));
-    return false;
-}
-
-bool config_set_pair(struct config *config, const char *pair, char *error) {
-    const char *equals = strchr(pair, '=');
-    char name[64];
-    if (equals == NULL || (size_t)(equals - pair) >= sizeof name) {
-        snprintf(error, CONFIG_ERROR_SIZE, "'%.100s' is not of the form KEY=VALUE", pair);
-        return false;
-    }
-    snprintf(name, sizeof name, "%.*s", (int)(equals - pair), pair);
-    return config_set(config, name, equals + 1, error);
-}
-
-/* node.data_dir is PORTOLAN_NODE__DATA_DIR */
-static const char *environment_of(const struct key *key) {
-    char variable[96] = "PORTOLAN_";
-    size_t len = strlen(variable);
-    for (const char *at = key->name; *at != '\0' && len < sizeof variable - 3; at++) {
-        if (*at == '.') {
-            variable[len++] = '_';
-            variable[len++] = '_';
-        } else {
-            variable[len++] = (char)toupper((unsigned char)*at);
-        }
-    }
-    variable[len] = '\0';
-    return getenv(variable);
-}
-
-/* The variables of OTP's epmd. */
-static bool load_epmd_environment(struct config *config, char *error) {
-    const char *port = getenv("ERL_EPMD_PORT");
-    const char *address = getenv("ERL_EPMD_ADDRESS");
-    if (port != NULL && !config_set(config, "epmd.port", port, error))
-        return false;
-    if (address != NULL && !config_set(config, "epmd.address", address, error))
-        return false;
-    if (getenv("ERL_EPMD_RELAXED_COMMAND_CHECK") != NULL)
-        config->relaxed_commands = true;
-    return true;
-}
-
-bool config_load_environment(struct config *config, char *error) {
-    if (!load_epmd_environment(config, error))
-        return false;
-    for (size_t i = 0; i < KEYS; i++) {
-        const char *value = environment_of(&keys[i]);
-        if (value != NULL && !config_set(config, keys[i].name, value, error))
-            return false;
-    }
-    return true;
-}
-
-/* Where state is kept unless it is said: systemd's choice, the system's place, or the user's. */
-static bool set_default_data_dir(struct config *config) {
-    const char *from_systemd = getenv("STATE_DIRECTORY");
-    const char *state_home = getenv("XDG_STATE_HOME");
-    const char *home = getenv("HOME");
-    char path[4096];
-    if (from_systemd != NULL && from_systemd[0] == '/')
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(from_systemd, ":"), from_systemd);
-    else if (geteuid() == 0)
-        snprintf(path, sizeof path, "/var/lib/portolan");
-    else if (state_home != NULL && state_home[0] == '/')
-        snprintf(path, sizeof path, "%s/portolan", state_home);
-    else if (home != NULL && home[0] == '/')
-        snprintf(path, sizeof path, "%s/.local/state/portolan", home);
-    else
-        return true;
-    return set_text(&config->data_dir, path);
+    bool has_socket = config_default_control_socket(path);
+    return replace_text(&config->control_socket, has_socket ? path : "");
 }
 
 bool config_init(struct config *config, enum config_personality personality) {
+    char *directory = getcwd(NULL, 0);
     memset(config, 0, sizeof *config);
-    for (size_t i = 0; i < KEYS; i++) {
-        if (keys[i].initial != NULL &&
-            !parse(keys[i].type, place_of(config, &keys[i]), keys[i].initial))
+    config->personality = personality;
+    config->directory = directory != NULL ? directory : strdup("/");
+    if (config->directory == NULL)
+        return false;
+    for (size_t i = 0; i < config_keys_count; i++) {
+        if (!set_initial(config, &config_keys[i]))
             return false;
     }
-    config->remote_names = personality == CONFIG_AS_EPMD;
-    return set_default_data_dir(config);
+    return set_paths(config);
 }
 
 void config_free(struct config *config) {
-    free(config->data_dir);
-    free(config->epmd_address);
-    free(config->log_to);
+    for (size_t i = 0; i < config_keys_count; i++) {
+        free(config->wheres[i]);
+        if (config_type_is_text(config_keys[i].type))
+            free(*(char **)config_key_place(config, &config_keys[i]));
+    }
+    free(config->directory);
+    free(config->file);
     memset(config, 0, sizeof *config);
 }
 
-void config_describe(FILE *out) {
-    for (size_t i = 0; i < KEYS; i++) {
-        fprintf(out, "    %s", keys[i].name);
-        if (keys[i].initial != NULL && keys[i].initial[0] != '\0')
-            fprintf(out, " (%s)", keys[i].initial);
-        fprintf(out, "\n        %s\n", keys[i].meaning);
-    }
+bool config_use_file(struct config *config, const char *path) {
+    char *absolute;
+    if (path[0] == '/')
+        return replace_text(&config->file, path);
+    if (asprintf(&absolute, "%s/%s", config->directory, path) < 0)
+        return false;
+    free(config->file);
+    config->file = absolute;
+    return true;
+}
+
+static bool load_file(struct config *config, struct config_report *report) {
+    if (config->file != NULL)
+        return config_file_load(config, config->file, report);
+    if (config->personality == CONFIG_AS_EPMD || access(CONFIG_DEFAULT_FILE, F_OK) < 0)
+        return true;
+    return config_file_load(config, CONFIG_DEFAULT_FILE, report);
+}
+
+bool config_load(struct config *config, struct config_report *report) {
+    bool environment = config_environment_load(config, report);
+    bool file = load_file(config, report);
+    return environment && file;
+}
+
+void config_log_loaded(const struct config *config) {
+    char families[512];
+    if (!config->file_read)
+        return;
+    config_ignored_format(&config->ignored, families, sizeof families);
+    log_event(LOG_LEVEL_INFO, "configuration",
+              log_text("file", config->file != NULL ? config->file : CONFIG_DEFAULT_FILE),
+              log_number("ignored", (int64_t)config->ignored.keys), log_text("of", families));
 }

@@ -1,7 +1,6 @@
 /*
- * Keeps the creations (names/creations) in a file, so that they do not repeat over restarts: one
- * file a port, DIR/creations-PORT, written whole to a new file, synced and renamed. A daemon whose
- * directory cannot be used goes on with the clock alone and says so once.
+ * Keeps the creations (names/creations) over restarts, in the file creations-PORT
+ * (daemon/state_file). Where they cannot be kept, creations follow the clock.
  */
 #ifndef PORTOLAN_DAEMON_CREATION_STORE_H
 #define PORTOLAN_DAEMON_CREATION_STORE_H
@@ -10,11 +9,7 @@
 
 struct creation_store;
 
-/*
- * Opens the store in `directory` (made if it is missing; NULL: nowhere), takes over what it holds
- * into `creations` (borrowed), and locks it. A damaged file is set aside as creations-PORT.damaged.
- * NULL only when out of memory.
- */
+/* Takes over into `creations` (borrowed) what was kept. NULL only when out of memory. */
 struct creation_store *creation_store_open(const char *directory, uint16_t port,
                                            struct creations *creations);
 void creation_store_free(struct creation_store *store);

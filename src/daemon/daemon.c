@@ -1,13 +1,14 @@
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
-#include "daemon/creation_store.h"
-#include "daemon/process.h"
 #include "base/version.h"
-#include "net/epmd_server.h"
-#include "net/port_holder.h"
+#include "daemon/config_reload.h"
+#include "daemon/control.h"
+#include "daemon/creation_store.h"
+#include "daemon/lease_store.h"
+#include "daemon/listening.h"
+#include "daemon/process.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,105 +18,191 @@
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 #define SIGNALS (sizeof signals / sizeof signals[0])
 
+/* The parts, in the order in which they are built. */
 struct daemon {
-    struct event_base *base;
-    struct event *signal_events[SIGNALS];
+    struct config *config; /* borrowed; a reload changes it */
+    const struct daemon_options *options;
     struct creations *creations;
-    struct creation_store *store;
+    struct creation_store *creation_store;
+    struct port_pool *pool; /* NULL under the name epmd: it does what epmd does and no more */
+    struct lease_store *lease_store;
     struct registry *registry;
     struct epmd_service service;
+    struct event_base *base;
+    struct event *signal_events[SIGNALS];
+    struct event *lease_event; /* when a lease ends, or at once when there is one to save */
+    struct events events;
+    struct listeners listeners; /* the descriptors are the server's */
     struct epmd_server *server;
+    struct control_host control_host;
+    struct control_server *control; /* NULL without control.socket */
 };
 
-/* --- what can happen before the loop runs --- */
+/* --- log --- */
 
-static void say_taken(const struct daemon_options *options, const char *address, uint16_t port) {
-    struct port_holder holder;
-    if (port_holder_find(port, &holder))
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by %s (process %d); stop that, or choose "
-                "another port with -port\n",
-                options->program, address, holder.program, (int)holder.pid);
-    else
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by a process that cannot be seen from "
-                "here; stop that, or choose another port with -port\n",
-                options->program, address);
-}
-
-static const char *cure_of(int error) {
-    switch (error) {
-    case EADDRNOTAVAIL:
-        return "; is it an address of this host? 'ip address' lists them";
-    case EACCES:
-    case EPERM:
-        return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
-    case EMFILE:
-    case ENFILE:
-        return "; allow more descriptors with 'ulimit -n'";
-    case E2BIG:
-        return "; the list has more addresses than can be served";
-    default:
-        return "";
-    }
-}
-
-static enum exit_code listening_failed(const struct daemon_options *options, uint16_t port,
-                                       const struct listen_failure *failure) {
-    char address[ADDRESS_TEXT_SIZE];
-    if (failure->item[0] != '\0') {
-        fprintf(stderr,
-                "%s: '%s' is not an IP address; -address takes numeric addresses, commas or "
-                "blanks between them\n",
-                options->program, failure->item);
-        return EXIT_FAILED;
-    }
-    bool taken = failure->error == EADDRINUSE;
-    address_format(&failure->address, address);
-    if (taken && options->quiet_if_taken && !options->debugging)
-        return EXIT_DONE;
-    if (taken)
-        say_taken(options, address, port);
-    else
-        fprintf(stderr, "%s: cannot listen on %s: %s%s\n", options->program, address,
-                strerror(failure->error), cure_of(failure->error));
-    return EXIT_FAILED;
-}
-
-/* False with the exit code set when there is nothing to listen on. */
-static bool get_listeners(struct listeners *listeners, const struct config *config,
-                          const struct daemon_options *options, enum exit_code *code) {
-    struct listen_failure failure;
-    const char *error;
-    if (options->from_systemd) {
-        if (process_systemd_listeners(listeners, &error))
-            return true;
-        fprintf(stderr, "%s: %s\n", options->program, error);
-        *code = EXIT_FAILED;
-        return false;
-    }
-    if (listeners_open(listeners, config->epmd_address, config->epmd_port, &failure))
-        return true;
-    *code = listening_failed(options, config->epmd_port, &failure);
-    return false;
-}
-
-static bool open_log(const struct config *config, const struct daemon_options *options) {
+static int start_log(const struct config *config, const struct daemon_options *options) {
     bool console = strcmp(config->log_to, "console") == 0;
     bool to_syslog = strcmp(config->log_to, "syslog") == 0 || (console && options->detach);
     enum log_target target = to_syslog ? LOG_TO_SYSLOG : console ? LOG_TO_CONSOLE : LOG_TO_FILE;
-    int error = log_open(options->program, (enum log_level)config->log_level,
-                         (enum log_format)config->log_format, target, config->log_to);
+    return log_open(options->program, (enum log_level)config->log_level,
+                    (enum log_format)config->log_format, target, config->log_to);
+}
+
+static bool open_log(const struct config *config, const struct daemon_options *options) {
+    int error = start_log(config, options);
     if (error == 0)
         return true;
     fprintf(stderr,
-            "%s: cannot write the log file %s: %s; does its directory exist, and may this "
-            "user write there?\n",
+            "%s: cannot write the log file %s: %s; does its directory exist, and may this user "
+            "write there?\n",
             options->program, config->log_to, strerror(-error));
     return false;
 }
 
-/* --- the loop --- */
+static void log_started(const struct daemon *daemon) {
+    for (size_t i = 0; i < daemon->listeners.count; i++) {
+        const struct listener *listener = &daemon->listeners.all[i];
+        char text[ADDRESS_TEXT_SIZE];
+        log_event(LOG_LEVEL_INFO, "listening",
+                  log_text("address", address_format(&listener->address, text)),
+                  log_text("role", listener_role_names[listener->role]));
+    }
+    config_log_loaded(daemon->config);
+    log_event(LOG_LEVEL_INFO, "started", log_text("program", daemon->options->program),
+              log_text("version", PORTOLAN_VERSION), log_number("process", getpid()));
+}
+
+/* --- leases --- */
+
+static void on_lease_ended(void *context, const struct port_lease *lease) {
+    struct daemon *daemon = context;
+    events_lease_ended(&daemon->events, lease->name, lease->port, "expired");
+}
+
+/* Ends and saves leases, and sleeps until the next one's time is over. */
+static void on_lease_time(evutil_socket_t fd, short what, void *context) {
+    struct daemon *daemon = context;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t next_ms = port_pool_expire(daemon->pool, now_ms, on_lease_ended, daemon);
+    (void)fd;
+    (void)what;
+    lease_store_sync(daemon->lease_store);
+    if (next_ms == INT64_MAX)
+        return;
+    int64_t wait_ms = next_ms - now_ms;
+    const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+                                 .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+    event_add(daemon->lease_event, &wait);
+}
+
+/* Many leases of one round of the loop are saved once, at its end. */
+static void on_leases_changed(void *context) {
+    struct daemon *daemon = context;
+    const struct timeval now = {.tv_sec = 0};
+    event_add(daemon->lease_event, &now);
+}
+
+/* --- what the server tells --- */
+
+static void on_registered(void *context, const struct registration *registration) {
+    struct daemon *daemon = context;
+    events_registered(&daemon->events, registration);
+    creation_store_sync(daemon->creation_store);
+}
+
+static void on_unregistered(void *context, const struct registration *registration,
+                            const char *reason) {
+    struct daemon *daemon = context;
+    events_unregistered(&daemon->events, registration, reason);
+}
+
+static void on_refused(void *context, const struct epmd_refusal *refusal) {
+    struct daemon *daemon = context;
+    events_refused(&daemon->events, refusal);
+}
+
+static void on_limit_hit(void *context, const char *limit, const char *outcome) {
+    struct daemon *daemon = context;
+    events_limit_hit(&daemon->events, limit, outcome);
+}
+
+static void stop_because(struct daemon *daemon, const char *reason) {
+    const struct timeval now = {.tv_sec = 0};
+    log_event(LOG_LEVEL_INFO, "stopping", log_text("reason", reason));
+    event_base_loopexit(daemon->base, &now);
+}
+
+static void on_killed(void *context) {
+    stop_because(context, "KILL request");
+}
+
+static void on_stop(void *context) {
+    stop_because(context, "control command");
+}
+
+/* --- reload --- */
+
+static struct epmd_server_options server_options(const struct daemon *daemon) {
+    return (struct epmd_server_options){
+        .packet_timeout_ms = daemon->config->packet_timeout_ms,
+        .peer_connections = (unsigned)daemon->config->peer_connections,
+        .delay_accept_s = daemon->options->delay_accept_s,
+        .delay_write_s = daemon->options->delay_write_s,
+    };
+}
+
+static struct port_pool_options pool_options(const struct config *config) {
+    return (struct port_pool_options){
+        .policy = (enum port_policy)config->port_policy,
+        .first = config->dist_listen_min,
+        .last = config->dist_listen_max,
+        .base = config->dist_base_port,
+        .enforce = config->port_enforce,
+    };
+}
+
+/* Brings what runs in line with the configuration. */
+static void apply_config(struct daemon *daemon) {
+    const struct epmd_server_options options = server_options(daemon);
+    const struct port_pool_options ports = pool_options(daemon->config);
+    daemon->service.relaxed_commands = daemon->config->relaxed_commands;
+    daemon->service.remote_names = daemon->config->remote_names;
+    epmd_server_configure(daemon->server, &options);
+    if (daemon->pool != NULL)
+        port_pool_configure(daemon->pool, &ports);
+    if (start_log(daemon->config, daemon->options) < 0)
+        log_event(LOG_LEVEL_ERROR, "log_not_changed", log_text("to", daemon->config->log_to));
+}
+
+/* A visitor of config_reload: one key that changed. */
+struct changes {
+    json_t *applied;
+    json_t *restart;
+};
+
+static void on_changed(void *context, const char *key, bool applied) {
+    const struct changes *changes = context;
+    json_array_append_new(applied ? changes->applied : changes->restart, json_string(key));
+    log_event(LOG_LEVEL_INFO, "reloaded", log_text("key", key),
+              log_text("outcome", applied ? "applied" : "needs a restart"));
+}
+
+static bool on_reload(void *context, json_t *applied, json_t *restart, char *error) {
+    struct daemon *daemon = context;
+    struct changes changes = {.applied = applied, .restart = restart};
+    struct config fresh;
+    bool read = daemon->options->read_config(daemon->options->read_context, &fresh, error,
+                                             CONTROL_ERROR_SIZE);
+    if (read) {
+        config_reload(daemon->config, &fresh, on_changed, &changes);
+        apply_config(daemon);
+    } else {
+        log_event(LOG_LEVEL_ERROR, "reload_failed", log_text("reason", error),
+                  log_text("outcome", "the old configuration stays in force"));
+    }
+    config_free(&fresh);
+    return read;
+}
 
 static void reopen_log(void) {
     int error = log_reopen();
@@ -126,37 +213,27 @@ static void reopen_log(void) {
                   log_text("outcome", "the old file stays in use"));
 }
 
+static void on_hangup(struct daemon *daemon) {
+    char error[CONTROL_ERROR_SIZE];
+    json_t *applied = json_array(), *restart = json_array();
+    on_reload(daemon, applied, restart, error);
+    json_decref(applied);
+    json_decref(restart);
+    reopen_log();
+}
+
 static void on_signal(evutil_socket_t number, short what, void *context) {
-    struct daemon *daemon = context;
     (void)what;
+    char reason[16];
     if (number == SIGHUP) {
-        reopen_log();
+        on_hangup(context);
         return;
     }
-    log_event(LOG_LEVEL_INFO, "stopping", log_text("signal", sigabbrev_np((int)number)));
-    event_base_loopbreak(daemon->base);
+    snprintf(reason, sizeof reason, "SIG%s", sigabbrev_np((int)number));
+    stop_because(context, reason);
 }
 
-static void on_killed(void *context) {
-    struct daemon *daemon = context;
-    log_event(LOG_LEVEL_INFO, "stopping", log_text("reason", "KILL request"));
-    event_base_loopbreak(daemon->base);
-}
-
-static void on_registered(void *context) {
-    struct daemon *daemon = context;
-    creation_store_sync(daemon->store);
-}
-
-static bool watch_signals(struct daemon *daemon) {
-    for (size_t i = 0; i < SIGNALS; i++) {
-        daemon->signal_events[i] = evsignal_new(daemon->base, signals[i], on_signal, daemon);
-        if (daemon->signal_events[i] == NULL || event_add(daemon->signal_events[i], NULL) < 0)
-            return false;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    return true;
-}
+/* --- beginning and end --- */
 
 /*
  * Signals wait while there is nobody to take them: before the loop runs, when the port is open
@@ -170,108 +247,164 @@ static void hold_signals(bool hold) {
     sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-static bool build_names(struct daemon *daemon, const struct config *config, uint16_t port) {
+static bool build_pool(struct daemon *daemon, uint16_t port) {
+    const struct port_pool_options options = pool_options(daemon->config);
+    if (daemon->config->personality == CONFIG_AS_EPMD)
+        return true;
+    daemon->pool = port_pool_new(&options);
+    if (daemon->pool == NULL)
+        return false;
+    daemon->lease_store = lease_store_open(daemon->config->data_dir, port, daemon->pool);
+    return daemon->lease_store != NULL;
+}
+
+static bool build_names(struct daemon *daemon) {
+    const struct config *config = daemon->config;
+    uint16_t port = listening_epmd_port(&daemon->listeners);
     daemon->creations = creations_new(clock_wall_us());
-    if (daemon->creations == NULL)
+    if (daemon->creations == NULL || !build_pool(daemon, port))
         return false;
-    daemon->store = creation_store_open(config->data_dir, port, daemon->creations);
+    daemon->creation_store = creation_store_open(config->data_dir, port, daemon->creations);
     daemon->registry = registry_new(daemon->creations);
-    if (daemon->store == NULL || daemon->registry == NULL)
+    if (daemon->creation_store == NULL || daemon->registry == NULL)
         return false;
-    creation_store_sync(daemon->store);
+    creation_store_sync(daemon->creation_store);
     daemon->service = (struct epmd_service){
         .registry = daemon->registry,
-        .port = port,
+        .pool = daemon->pool,
         .relaxed_commands = config->relaxed_commands,
         .remote_names = config->remote_names,
     };
     return true;
 }
 
-static bool build_server(struct daemon *daemon, const struct config *config,
-                         const struct daemon_options *options, const struct listeners *listeners) {
-    const struct epmd_server_options server_options = {
-        .packet_timeout_ms = config->packet_timeout_ms,
-        .peer_connections = (unsigned)config->peer_connections,
-        .delay_accept_s = options->delay_accept_s,
-        .delay_write_s = options->delay_write_s,
-    };
-    const struct epmd_server_hooks hooks = {
-        .registered = on_registered, .killed = on_killed, .context = daemon};
+static bool build_loop(struct daemon *daemon) {
     daemon->base = event_base_new();
-    if (daemon->base == NULL || !watch_signals(daemon))
+    if (daemon->base == NULL)
         return false;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        daemon->signal_events[i] = evsignal_new(daemon->base, signals[i], on_signal, daemon);
+        if (daemon->signal_events[i] == NULL || event_add(daemon->signal_events[i], NULL) < 0)
+            return false;
+    }
+    /* errno tells these as well: a peer that is gone, a file that may not grow */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    if (daemon->pool == NULL)
+        return true;
+    daemon->lease_event = event_new(daemon->base, -1, 0, on_lease_time, daemon);
+    if (daemon->lease_event == NULL)
+        return false;
+    on_leases_changed(daemon); /* those of the state file have times too */
+    return true;
+}
+
+static bool build_server(struct daemon *daemon) {
+    const struct epmd_server_options options = server_options(daemon);
+    const struct epmd_server_hooks hooks = {
+        .registered = on_registered,
+        .unregistered = on_unregistered,
+        .refused = on_refused,
+        .limit_hit = on_limit_hit,
+        .killed = on_killed,
+        .context = daemon,
+    };
     daemon->server =
-        epmd_server_new(daemon->base, &daemon->service, &server_options, &hooks, listeners);
+        epmd_server_new(daemon->base, &daemon->service, &options, &hooks, &daemon->listeners);
     return daemon->server != NULL;
 }
 
+static bool build_control(struct daemon *daemon, int control_fd) {
+    if (control_fd < 0)
+        return true;
+    daemon->control_host = (struct control_host){
+        .config = daemon->config,
+        .service = &daemon->service,
+        .epmd_server = daemon->server,
+        .events = &daemon->events,
+        .listeners = &daemon->listeners,
+        .started_ms = clock_monotonic_ms(),
+        .started_wall_ms = clock_wall_ms(),
+        .own_epmd_port = listening_epmd_port(&daemon->listeners),
+        .context = daemon,
+        .leases_changed = on_leases_changed,
+        .reload = on_reload,
+        .stop = on_stop,
+    };
+    daemon->control = control_server_new(daemon->base, control_fd, daemon->config->control_socket,
+                                         control_handle, &daemon->control_host);
+    daemon->events.control = daemon->control;
+    return daemon->control != NULL;
+}
+
+static void free_event(struct event *event) {
+    if (event != NULL)
+        event_free(event);
+}
+
 static void destroy(struct daemon *daemon) {
+    if (daemon->lease_store != NULL)
+        lease_store_sync(daemon->lease_store); /* as they are now, with their nodes registered */
+    daemon->events.control = NULL;
+    control_server_free(daemon->control);
     epmd_server_free(daemon->server);
     registry_free(daemon->registry);
-    creation_store_free(daemon->store);
+    lease_store_free(daemon->lease_store);
+    port_pool_free(daemon->pool);
+    creation_store_free(daemon->creation_store);
     creations_free(daemon->creations);
-    for (size_t i = 0; i < SIGNALS; i++) {
-        if (daemon->signal_events[i] != NULL)
-            event_free(daemon->signal_events[i]);
-    }
+    free_event(daemon->lease_event);
+    for (size_t i = 0; i < SIGNALS; i++)
+        free_event(daemon->signal_events[i]);
     if (daemon->base != NULL)
         event_base_free(daemon->base);
     libevent_global_shutdown();
 }
 
-static void log_started(const struct daemon_options *options, const struct listeners *listeners) {
-    for (size_t i = 0; i < listeners->count; i++) {
-        struct address address;
-        socklen_t len = sizeof address;
-        char text[ADDRESS_TEXT_SIZE];
-        if (getsockname(listeners->fds[i], &address.any, &len) == 0)
-            log_event(LOG_LEVEL_INFO, "listening",
-                      log_text("address", address_format(&address, text)),
-                      log_text("protocol", "epmd"));
-    }
-    log_event(LOG_LEVEL_INFO, "started", log_text("program", options->program),
-              log_text("version", PORTOLAN_VERSION), log_number("process", getpid()));
+static bool build(struct daemon *daemon, int control_fd) {
+    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) &&
+        build_control(daemon, control_fd))
+        return true;
+    log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", "out of memory"));
+    return false;
 }
 
-/* The port that the sockets are bound to, whoever opened them. */
-static uint16_t port_of(const struct listeners *listeners) {
-    struct address address;
-    socklen_t len = sizeof address;
-    bool known = getsockname(listeners->fds[0], &address.any, &len) == 0;
-    return known ? address_port(&address) : 0;
-}
-
-enum exit_code daemon_run(const struct config *config, const struct daemon_options *options) {
-    struct daemon daemon = {.base = NULL};
-    struct listeners listeners;
+static enum exit_code run(struct daemon *daemon, int control_fd) {
     enum exit_code code = EXIT_FAILED;
-    process_raise_descriptor_limit();
-    hold_signals(true);
-    if (!get_listeners(&listeners, config, options, &code))
-        return code;
-    if (!open_log(config, options)) {
-        listeners_close(&listeners);
-        return EXIT_FAILED;
-    }
-    /* the port is bound from here on: who waits for the caller of -daemon may connect */
-    int error = options->detach ? process_detach() : 0;
+    int error = daemon->options->detach ? process_detach() : 0;
     if (error < 0) {
-        fprintf(stderr, "%s: cannot go to the background: %s\n", options->program,
+        fprintf(stderr, "%s: cannot go to the background: %s\n", daemon->options->program,
                 strerror(-error));
-        listeners_close(&listeners);
-    } else if (build_names(&daemon, config, port_of(&listeners)) &&
-               build_server(&daemon, config, options, &listeners)) {
-        log_started(options, &listeners);
+    } else if (build(daemon, control_fd)) {
+        log_started(daemon);
         process_notify_ready();
         hold_signals(false);
-        code = event_base_dispatch(daemon.base) < 0 ? EXIT_FAILED : EXIT_DONE;
+        code = event_base_dispatch(daemon->base) < 0 ? EXIT_FAILED : EXIT_DONE;
         hold_signals(true);
         process_notify_stopping();
-    } else {
-        log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", "out of memory"));
     }
-    destroy(&daemon);
+    destroy(daemon);
+    return code;
+}
+
+/* Opens all that a caller must find open when -daemon returns, and then runs. */
+enum exit_code daemon_run(struct config *config, const struct daemon_options *options) {
+    struct daemon daemon = {.config = config, .options = options};
+    enum exit_code code;
+    int control_fd = -1;
+    process_raise_descriptor_limit();
+    hold_signals(true);
+    if (!listening_open(&daemon.listeners, config, options, &code))
+        return code;
+    if (config->control_socket[0] != '\0' &&
+        (control_fd = listening_open_control(config, options)) < 0) {
+        listeners_close(&daemon.listeners);
+        return EXIT_FAILED;
+    }
+    if (open_log(config, options))
+        code = run(&daemon, control_fd);
+    else
+        code = EXIT_FAILED;
     log_close();
     return code;
 }

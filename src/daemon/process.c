@@ -49,7 +49,14 @@ int process_detach(void) {
 
 #ifdef HAVE_LIBSYSTEMD
 
-bool process_systemd_listeners(struct listeners *listeners, const char **error) {
+static uint16_t port_of(int fd) {
+    struct address address;
+    socklen_t len = sizeof address;
+    return getsockname(fd, &address.any, &len) == 0 ? address_port(&address) : 0;
+}
+
+bool process_systemd_listeners(struct listeners *listeners, uint16_t epmd_port,
+                               const char **error) {
     int count = sd_listen_fds(1);
     *listeners = (struct listeners){.count = 0};
     if (count <= 0) {
@@ -57,7 +64,9 @@ bool process_systemd_listeners(struct listeners *listeners, const char **error) 
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (listeners_adopt(listeners, SD_LISTEN_FDS_START + i))
+        enum listener_role role =
+            port_of(SD_LISTEN_FDS_START + i) == epmd_port ? LISTENER_EPMD : LISTENER_FRONT;
+        if (listeners_adopt(listeners, role, SD_LISTEN_FDS_START + i))
             continue;
         *error =
             "a socket that systemd passed does not listen for TCP; ListenStream= in the .socket "
@@ -78,7 +87,9 @@ void process_notify_stopping(void) {
 
 #else
 
-bool process_systemd_listeners(struct listeners *listeners, const char **error) {
+bool process_systemd_listeners(struct listeners *listeners, uint16_t epmd_port,
+                               const char **error) {
+    (void)epmd_port;
     *listeners = (struct listeners){.count = 0};
     *error = "this build knows nothing of systemd; install libsystemd-dev and build again";
     return false;

@@ -14,9 +14,9 @@ void process_raise_descriptor_limit(void);
  */
 int process_detach(void);
 
-/* The listening sockets that systemd passed. False, with a text for people, when there are none to
- * use. */
-bool process_systemd_listeners(struct listeners *listeners, const char **error);
+/* The listening sockets that systemd passed; those of epmd_port serve epmd, others are front ports.
+ * False, with a text for people, when there are none to use. */
+bool process_systemd_listeners(struct listeners *listeners, uint16_t epmd_port, const char **error);
 
 /* Tells systemd, where it waits for that. */
 void process_notify_ready(void);

@@ -8,21 +8,38 @@ static struct epmd_answer just_reply(void) {
     return (struct epmd_answer){.action = EPMD_ACTION_REPLY};
 }
 
+static struct epmd_answer refuse_alive2(const struct epmd_node *node, const char *reason,
+                                        struct writer *reply) {
+    epmd_write_alive2_reply(reply, node->highest_version, false, EPMD_CREATION_REFUSED);
+    return (struct epmd_answer){.action = EPMD_ACTION_REFUSE, .reason = reason};
+}
+
 static struct epmd_answer answer_alive2(const struct epmd_service *service,
                                         const struct epmd_node *node,
                                         const struct epmd_caller *caller, struct writer *reply) {
     struct registration *made = NULL;
+    if (service->pool != NULL) {
+        enum port_verdict admitted = port_pool_admits(service->pool, node->name, node->port);
+        if (admitted != PORT_OK)
+            return refuse_alive2(node, port_verdict_reason(admitted), reply);
+    }
     enum registry_verdict verdict =
         registry_register(service->registry, node, caller->holder, caller->holder_number, &made);
     if (verdict == REGISTRY_NO_MEMORY)
         return close_because(registry_reason(verdict));
-    if (verdict != REGISTRY_OK) {
-        epmd_write_alive2_reply(reply, node->highest_version, false, EPMD_CREATION_REFUSED);
-        return (struct epmd_answer){.action = EPMD_ACTION_REFUSE,
-                                    .reason = registry_reason(verdict)};
-    }
+    if (verdict != REGISTRY_OK)
+        return refuse_alive2(node, registry_reason(verdict), reply);
+    made->since_ms = caller->now_ms;
+    if (service->pool != NULL)
+        port_pool_registered(service->pool, made->node.name, made->node.port);
     epmd_write_alive2_reply(reply, node->highest_version, true, made->creation);
     return (struct epmd_answer){.action = EPMD_ACTION_HOLD, .registration = made};
+}
+
+void epmd_service_end(const struct epmd_service *service, struct registration *registration) {
+    if (service->pool != NULL)
+        port_pool_unregistered(service->pool, registration->node.name);
+    registry_remove(service->registry, registration);
 }
 
 static struct epmd_answer answer_port_please2(const struct epmd_service *service, struct bytes name,

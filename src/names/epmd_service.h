@@ -17,10 +17,11 @@
 #define PORTOLAN_NAMES_EPMD_SERVICE_H
 
 #include "names/listing.h"
+#include "names/port_pool.h"
 
 struct epmd_service {
     struct registry *registry; /* borrowed */
-    uint16_t port;             /* what NAMES and DUMP say */
+    struct port_pool *pool;    /* borrowed; NULL: no port is promised or refused */
     bool relaxed_commands;     /* KILL while names are registered, and STOP */
     bool remote_names;         /* whether other hosts may list names */
 };
@@ -29,6 +30,7 @@ struct epmd_caller {
     bool local;   /* on this host (design: its address is loopback or the one it called) */
     void *holder; /* for ALIVE2: what shall hold the registration; see names/registry */
     uint32_t holder_number; /* for DUMP */
+    int64_t now_ms;         /* when it calls, on the monotonic clock */
 };
 
 enum epmd_action {
@@ -52,5 +54,8 @@ struct epmd_answer {
 struct epmd_answer epmd_service_answer(const struct epmd_service *service,
                                        const struct epmd_request *request,
                                        const struct epmd_caller *caller, struct writer *reply);
+
+/* Ends a registration: its holder is gone. */
+void epmd_service_end(const struct epmd_service *service, struct registration *registration);
 
 #endif

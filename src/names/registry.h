@@ -18,6 +18,7 @@
 struct registration {
     struct epmd_node node; /* its name and extra data live as long as the registration */
     uint32_t creation;
+    int64_t since_ms;       /* the caller's time of the registration */
     void *holder;           /* borrowed */
     uint32_t holder_number; /* what DUMP prints as the descriptor */
 };

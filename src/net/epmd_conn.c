@@ -1,6 +1,7 @@
 #include "net/epmd_conn.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,25 +50,28 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
     }
     event_del(&conn->event);
     if (conn->registration != NULL) {
-        log_event(LOG_LEVEL_INFO, "unregistered", log_bytes("name", conn->registration->node.name),
-                  log_number("port", conn->registration->node.port),
-                  log_number("creation", conn->registration->creation), log_text("reason", reason));
-        registry_remove(server->service->registry, conn->registration);
+        server->hooks.unregistered(server->hooks.context, conn->registration, reason);
+        epmd_service_end(server->service, conn->registration);
     }
     if (conn->limited)
         peer_limit_leave(server->peer_limit, &conn->peer);
-    TAILQ_REMOVE(conn->state == EPMD_CONN_REGISTERED ? &server->registered : &server->waiting, conn,
-                 link);
+    epmd_server_unlist(server, conn);
     release(conn);
     free(conn);
 }
 
-/* Closes a connection that asked for what it must not or cannot have, and says so in the log. */
+static void tell_refused(const struct epmd_conn *conn, const char *what,
+                         const struct epmd_node *node, const char *reason) {
+    struct epmd_server *server = conn->server;
+    const struct epmd_refusal refusal = {
+        .what = what, .node = node, .reason = reason, .peer = &conn->peer};
+    server->counters.refused++;
+    server->hooks.refused(server->hooks.context, &refusal);
+}
+
+/* Closes a connection that asked for what it must not or cannot have. */
 static void refuse(struct epmd_conn *conn, const char *what, const char *reason) {
-    char peer[ADDRESS_TEXT_SIZE];
-    if (log_limit_pass(&conn->server->refusals, clock_monotonic_ms()))
-        log_event(LOG_LEVEL_WARN, "refused", log_text("what", what), log_text("reason", reason),
-                  log_text("peer", address_format(&conn->peer, peer)));
+    tell_refused(conn, what, NULL, reason);
     epmd_conn_close(conn, reason);
 }
 
@@ -82,6 +86,7 @@ static struct epmd_conn *keep(struct epmd_conn *fresh) {
     }
     if (!address_peer_is_local(fresh->fd, &fresh->peer)) {
         if (!peer_limit_enter(server->peer_limit, &fresh->peer)) {
+            server->counters.limited++;
             refuse(fresh, "connection", "too many waiting connections from this address");
             return NULL;
         }
@@ -97,8 +102,7 @@ static struct epmd_conn *keep(struct epmd_conn *fresh) {
     *conn = *fresh;
     conn->kept = true;
     conn->opened_ms = clock_monotonic_ms();
-    TAILQ_INSERT_TAIL(&server->waiting, conn, link);
-    epmd_server_touch(server, conn);
+    epmd_server_list_waiting(server, conn);
     event_assign(&conn->event, server->base, conn->fd, EV_READ | EV_PERSIST, on_ready, conn);
     if (event_add(&conn->event, NULL) < 0) {
         refuse(conn, "connection", "out of memory");
@@ -160,6 +164,13 @@ static enum drained drain(struct epmd_conn *conn) {
     }
 }
 
+/* The port that the peer called, of those this daemon listens on. */
+static uint16_t called_port(const struct epmd_conn *conn) {
+    struct address own;
+    socklen_t len = sizeof own;
+    return getsockname(conn->fd, &own.any, &len) == 0 ? address_port(&own) : 0;
+}
+
 static void send_listing(struct epmd_conn *conn, enum listing_kind kind) {
     const struct epmd_service *service = conn->server->service;
     struct outbox *outbox = malloc(sizeof *outbox + LISTING_PIECE);
@@ -168,7 +179,7 @@ static void send_listing(struct epmd_conn *conn, enum listing_kind kind) {
         return;
     }
     *outbox = (struct outbox){.size = LISTING_PIECE};
-    listing_begin(&outbox->listing, kind, service->registry, service->port);
+    listing_begin(&outbox->listing, kind, service->registry, called_port(conn));
     conn->outbox = outbox;
     enum drained drained = drain(conn);
     if (drained != BLOCKED) {
@@ -200,22 +211,12 @@ static void log_request(const struct epmd_conn *conn, const struct epmd_request 
               log_number("extra_bytes", (int64_t)request->node.extra.len), log_text("peer", peer));
 }
 
-static void log_registered(const struct registration *registration) {
-    log_event(LOG_LEVEL_INFO, "registered", log_bytes("name", registration->node.name),
-              log_number("port", registration->node.port),
-              log_number("creation", registration->creation),
-              log_text("type", epmd_node_type_name(registration->node.type)));
-}
-
 static void become_registered(struct epmd_conn *conn, struct registration *registration) {
     struct epmd_server *server = conn->server;
     conn->registration = registration;
-    conn->state = EPMD_CONN_REGISTERED;
-    TAILQ_REMOVE(&server->waiting, conn, link);
-    TAILQ_INSERT_TAIL(&server->registered, conn, link);
+    epmd_server_list_registered(server, conn);
     free(conn->inbox);
     conn->inbox = NULL;
-    log_registered(registration);
 }
 
 /* Carries out an answer whose reply, if it has one, was sent already. */
@@ -229,7 +230,7 @@ static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
         send_listing(conn, answer->listing);
         break;
     case EPMD_ACTION_HOLD:
-        server->hooks.registered(server->hooks.context);
+        server->hooks.registered(server->hooks.context, answer->registration);
         break;
     case EPMD_ACTION_REFUSE:
         conn->state = EPMD_CONN_REFUSED;
@@ -248,15 +249,6 @@ static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
     }
 }
 
-static void log_refused_registration(struct epmd_conn *conn, const struct epmd_node *node,
-                                     const char *reason) {
-    char peer[ADDRESS_TEXT_SIZE];
-    if (log_limit_pass(&conn->server->refusals, clock_monotonic_ms()))
-        log_event(LOG_LEVEL_WARN, "refused", log_text("what", "registration"),
-                  log_bytes("name", node->name), log_number("port", node->port),
-                  log_text("reason", reason), log_text("peer", address_format(&conn->peer, peer)));
-}
-
 /* --- requests --- */
 
 static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
@@ -264,22 +256,23 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
     uint8_t buffer[EPMD_SHORT_REPLY_MAX];
     struct writer reply = writer_of(buffer, sizeof buffer);
     log_request(conn, request);
+    server->counters.requests++;
     if (request->operation == EPMD_ALIVE2 && (conn = keep(conn)) == NULL)
         return;
     const struct epmd_caller caller = {
         .local = address_peer_is_local(conn->fd, &conn->peer),
         .holder = conn,
         .holder_number = (uint32_t)conn->fd,
+        .now_ms = clock_monotonic_ms(),
     };
     struct epmd_answer answer = epmd_service_answer(server->service, request, &caller, &reply);
     if (answer.action == EPMD_ACTION_HOLD)
         become_registered(conn, answer.registration);
     if (answer.action == EPMD_ACTION_REFUSE)
-        log_refused_registration(conn, &request->node, answer.reason);
+        tell_refused(conn, "registration", &request->node, answer.reason);
     if (server->options.delay_write_s > 0)
         sleep(server->options.delay_write_s);
-    /* a short reply always fits the send buffer of a new connection, so less than all means it
-     * broke */
+    /* a short reply fits the send buffer of a new connection: less than all means that it broke */
     bool stays = answer.action == EPMD_ACTION_HOLD || answer.action == EPMD_ACTION_REFUSE;
     if (reply.len > 0 &&
         send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) != (ssize_t)reply.len &&
@@ -339,6 +332,7 @@ static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
 void epmd_conn_open(struct epmd_server *server, int fd, const struct address *peer) {
     struct epmd_conn conn = {.server = server, .fd = fd, .peer = *peer};
     bool waiting;
+    server->counters.accepted++;
     ssize_t len = receive(fd, server->received, sizeof server->received, &waiting);
     if (len > 0 || waiting)
         take_request(&conn, bytes_of(server->received, (size_t)len));

@@ -14,7 +14,6 @@
 #ifndef PORTOLAN_NET_EPMD_CONN_H
 #define PORTOLAN_NET_EPMD_CONN_H
 
-#include "base/log.h"
 #include "net/epmd_server.h"
 #include "net/peer_limit.h"
 
@@ -63,7 +62,8 @@ struct epmd_server {
     struct epmd_conns registered;
     bool none_may_stay; /* the descriptor in use is the reserve */
     int reserve_fd;
-    struct log_limit refusals, limits;
+    struct epmd_counters counters;
+    size_t waiting_count, registered_count;
     uint8_t received[EPMD_FRAME_MAX]; /* a request that is being read; nobody's between two calls */
 };
 
@@ -74,7 +74,12 @@ void epmd_conn_open(struct epmd_server *server, int fd, const struct address *pe
 /* Ends a kept connection, its registration with it. `reason` is for the log. */
 void epmd_conn_close(struct epmd_conn *conn, const char *reason);
 
-/* In epmd_server.c: a kept connection has begun or has moved a byte; it is the least idle now. */
+/* In epmd_server.c: the lists that kept connections are in, each in one. */
+void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn);
+void epmd_server_list_registered(struct epmd_server *server, struct epmd_conn *conn);
+void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn);
+
+/* A waiting connection has moved a byte: it is the least idle now. */
 void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn);
 
 #endif

@@ -14,7 +14,7 @@ static struct timeval timeval_of(int64_t ms) {
                             .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 }
 
-/* --- time --- */
+/* --- time and lists --- */
 
 static void arm_expiry(struct epmd_server *server) {
     const struct epmd_conn *first = TAILQ_FIRST(&server->waiting);
@@ -32,6 +32,28 @@ void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn) {
     TAILQ_REMOVE(&server->waiting, conn, link);
     TAILQ_INSERT_TAIL(&server->waiting, conn, link);
     arm_expiry(server);
+}
+
+void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn) {
+    TAILQ_INSERT_TAIL(&server->waiting, conn, link);
+    server->waiting_count++;
+    epmd_server_touch(server, conn);
+}
+
+void epmd_server_list_registered(struct epmd_server *server, struct epmd_conn *conn) {
+    epmd_server_unlist(server, conn);
+    conn->state = EPMD_CONN_REGISTERED;
+    TAILQ_INSERT_TAIL(&server->registered, conn, link);
+    server->registered_count++;
+}
+
+void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn) {
+    bool registered = conn->state == EPMD_CONN_REGISTERED;
+    TAILQ_REMOVE(registered ? &server->registered : &server->waiting, conn, link);
+    if (registered)
+        server->registered_count--;
+    else
+        server->waiting_count--;
 }
 
 static const char *expiry_reason(const struct epmd_conn *conn) {
@@ -52,8 +74,10 @@ static void on_expiry(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     while ((first = TAILQ_FIRST(&server->waiting)) != NULL &&
-           now_ms - first->active_ms >= server->options.packet_timeout_ms)
+           now_ms - first->active_ms >= server->options.packet_timeout_ms) {
+        server->counters.timed_out++;
         epmd_conn_close(first, expiry_reason(first));
+    }
     arm_expiry(server);
 }
 
@@ -82,22 +106,22 @@ static int accept_one(int listener, struct address *peer) {
     return accept4(listener, &peer->any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-static void log_limit_hit(struct epmd_server *server, const char *limit, const char *outcome) {
-    if (log_limit_pass(&server->limits, clock_monotonic_ms()))
-        log_event(LOG_LEVEL_WARN, "limit", log_text("limit", limit), log_text("outcome", outcome));
+static void tell_limit(const struct epmd_server *server, const char *limit, const char *outcome) {
+    server->hooks.limit_hit(server->hooks.context, limit, outcome);
 }
 
 /* Makes room for a connection where no descriptor was left, and takes it. */
 static int accept_when_full(struct epmd_server *server, int listener, struct address *peer) {
     struct epmd_conn *longest_idle = TAILQ_FIRST(&server->waiting);
     if (longest_idle != NULL) {
-        log_limit_hit(server, "descriptors", "shed the longest-idle connection");
+        tell_limit(server, "descriptors", "shed the longest-idle connection");
+        server->counters.shed++;
         epmd_conn_close(longest_idle, "shed: descriptors are short");
         return accept_one(listener, peer);
     }
     if (server->reserve_fd < 0)
         return -1;
-    log_limit_hit(server, "descriptors", "answering look-ups from the reserve");
+    tell_limit(server, "descriptors", "answering look-ups from the reserve");
     close(server->reserve_fd);
     server->reserve_fd = -1;
     server->none_may_stay = true;
@@ -138,7 +162,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     refill_reserve(server);
     /* other errors are those of a connection that is gone already (accept(2)) */
     if (fd < 0 && (is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
-        log_limit_hit(server, "memory or descriptors of the system", "accepting rests");
+        tell_limit(server, "memory or descriptors of the system", "accepting rests");
         pause_accepting(server);
     }
 }
@@ -151,7 +175,7 @@ static bool start_events(struct epmd_server *server) {
     if (server->expiry_event == NULL || server->resume_event == NULL)
         return false;
     for (size_t i = 0; i < server->listeners.count; i++) {
-        struct event *event = event_new(server->base, server->listeners.fds[i],
+        struct event *event = event_new(server->base, server->listeners.all[i].fd,
                                         EV_READ | EV_PERSIST, on_acceptable, server);
         server->accept_events[i] = event;
         if (event == NULL || event_add(event, NULL) < 0)
@@ -207,4 +231,17 @@ void epmd_server_free(struct epmd_server *server) {
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);
     free(server);
+}
+
+void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options) {
+    server->options = *options;
+    peer_limit_configure(server->peer_limit, options->peer_connections);
+}
+
+struct epmd_server_status epmd_server_status(const struct epmd_server *server) {
+    return (struct epmd_server_status){
+        .counters = server->counters,
+        .registered = server->registered_count,
+        .waiting = server->waiting_count,
+    };
 }

@@ -27,11 +27,39 @@ struct epmd_server_options {
     unsigned delay_write_s;
 };
 
-/* What the server tells its owner; both are called from the event loop. */
+/* What was refused, and to whom. All is borrowed for the call. */
+struct epmd_refusal {
+    const char *what;             /* "registration", "request", "connection", "listing" */
+    const struct epmd_node *node; /* of a registration, else NULL */
+    const char *reason;
+    const struct address *peer;
+};
+
+/* What the server tells its owner, from the event loop. */
 struct epmd_server_hooks {
-    void (*registered)(void *context); /* a registration was made, and its reply sent */
-    void (*killed)(void *context);     /* a peer may and did ask the daemon to end */
+    void (*registered)(void *context, const struct registration *registration);
+    void (*unregistered)(void *context, const struct registration *registration,
+                         const char *reason);
+    void (*refused)(void *context, const struct epmd_refusal *refusal);
+    void (*limit_hit)(void *context, const char *limit, const char *outcome);
+    void (*killed)(void *context); /* a peer may and did ask the daemon to end */
     void *context;
+};
+
+/* What has happened since the start. */
+struct epmd_counters {
+    uint64_t accepted;
+    uint64_t requests; /* well-formed ones */
+    uint64_t refused;  /* of all kinds */
+    uint64_t shed;     /* for want of descriptors */
+    uint64_t timed_out;
+    uint64_t limited; /* too many connections of one address */
+};
+
+struct epmd_server_status {
+    struct epmd_counters counters;
+    size_t registered; /* connections */
+    size_t waiting;
 };
 
 /* `service` and `base` are borrowed, the listeners become the server's. NULL when out of memory. */
@@ -42,5 +70,10 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
 
 /* Closes all connections, which ends their registrations. */
 void epmd_server_free(struct epmd_server *server);
+
+/* For connections and requests to come. */
+void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options);
+
+struct epmd_server_status epmd_server_status(const struct epmd_server *server);
 
 #endif

@@ -11,6 +11,8 @@
  */
 #define DEFER_ACCEPT_S 1
 
+const char *const listener_role_names[] = {"epmd", "front"};
+
 static void prepare(int fd) {
     const int on = 1, defer_s = DEFER_ACCEPT_S;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -36,8 +38,17 @@ static int open_one(const struct address *address) {
     return fd;
 }
 
-static bool add(struct listeners *listeners, const struct address *address, bool implied,
-                struct listen_failure *failure) {
+struct plan {
+    struct listeners *listeners;
+    size_t before; /* how many were open already */
+    enum listener_role role;
+    uint16_t port;
+    struct listen_failure *failure;
+};
+
+static bool add(const struct plan *plan, const struct address *address, bool implied) {
+    struct listeners *listeners = plan->listeners;
+    struct listen_failure *failure = plan->failure;
     if (listeners->count == LISTENERS_MAX) {
         failure->address = *address;
         failure->error = E2BIG;
@@ -45,7 +56,8 @@ static bool add(struct listeners *listeners, const struct address *address, bool
     }
     int fd = open_one(address);
     if (fd >= 0) {
-        listeners->fds[listeners->count++] = fd;
+        listeners->all[listeners->count++] =
+            (struct listener){.fd = fd, .role = plan->role, .address = *address};
         return true;
     }
     /* nobody asked for this one by name, and a host without IPv6 (or without IPv4) is a whole host
@@ -83,51 +95,77 @@ static bool is_readable(const char *list, struct listen_failure *failure) {
     return true;
 }
 
-static bool is_loopback_itself(const struct address *address) {
-    const struct address v4 = address_loopback_v4(0), v6 = address_loopback_v6(0);
+static bool is_any(const struct address *address) {
+    const struct address v4 = address_any_v4(0), v6 = address_any_v6(0);
     return address_same_host(address, &v4) || address_same_host(address, &v6);
 }
 
-static bool add_list(struct listeners *listeners, const char *list, uint16_t port,
-                     struct listen_failure *failure) {
+/* Whether the list asks for all addresses of a family, which has loopback in it. */
+static bool lists_any(const char *list, sa_family_t family) {
     char item[ITEM_SIZE];
     struct address address;
     while (next_item(&list, item)) {
-        bool bound_already = address_parse(item, port, &address) && is_loopback_itself(&address);
-        if (!bound_already && !add(listeners, &address, false, failure))
+        if (address_parse(item, 0, &address) && address.any.sa_family == family && is_any(&address))
+            return true;
+    }
+    return false;
+}
+
+/* Whether what is open takes connections to this address: itself, or all of its family. */
+static bool is_covered(const struct plan *plan, const struct address *address) {
+    for (size_t i = plan->before; i < plan->listeners->count; i++) {
+        const struct address *open = &plan->listeners->all[i].address;
+        if (address_same_host(open, address) ||
+            (open->any.sa_family == address->any.sa_family && is_any(open)))
+            return true;
+    }
+    return false;
+}
+
+static bool add_list(const struct plan *plan, const char *list) {
+    char item[ITEM_SIZE];
+    struct address address;
+    while (next_item(&list, item)) {
+        if (address_parse(item, plan->port, &address) && !is_covered(plan, &address) &&
+            !add(plan, &address, false))
             return false;
     }
     return true;
 }
 
-static bool open_all(struct listeners *listeners, const char *list, uint16_t port,
-                     struct listen_failure *failure) {
-    bool everywhere = list == NULL || list[strspn(list, SEPARATORS)] == '\0';
-    struct address v4 = everywhere ? address_any_v4(port) : address_loopback_v4(port);
-    struct address v6 = everywhere ? address_any_v6(port) : address_loopback_v6(port);
-    if (!everywhere && !is_readable(list, failure))
+static bool open_all(const struct plan *plan, const char *list) {
+    bool all = list == NULL || list[strspn(list, SEPARATORS)] == '\0';
+    if (!all && !is_readable(list, plan->failure))
         return false;
-    if (!add(listeners, &v4, true, failure) || !add(listeners, &v6, true, failure))
+    struct address v4 = all || lists_any(list, AF_INET) ? address_any_v4(plan->port)
+                                                        : address_loopback_v4(plan->port);
+    struct address v6 = all || lists_any(list, AF_INET6) ? address_any_v6(plan->port)
+                                                         : address_loopback_v6(plan->port);
+    if (!add(plan, &v4, true) || !add(plan, &v6, true))
         return false;
-    if (listeners->count == 0) {
-        failure->address = v4;
-        failure->error = EADDRNOTAVAIL;
+    if (plan->listeners->count == plan->before) {
+        plan->failure->address = v4;
+        plan->failure->error = EADDRNOTAVAIL;
         return false;
     }
-    return everywhere || add_list(listeners, list, port, failure);
+    return all || add_list(plan, list);
 }
 
-bool listeners_open(struct listeners *listeners, const char *list, uint16_t port,
-                    struct listen_failure *failure) {
-    *listeners = (struct listeners){.count = 0};
+bool listeners_open(struct listeners *listeners, enum listener_role role, const char *list,
+                    uint16_t port, struct listen_failure *failure) {
+    const struct plan plan = {.listeners = listeners,
+                              .before = listeners->count,
+                              .role = role,
+                              .port = port,
+                              .failure = failure};
     *failure = (struct listen_failure){.error = 0};
-    if (open_all(listeners, list, port, failure))
+    if (open_all(&plan, list))
         return true;
     listeners_close(listeners);
     return false;
 }
 
-bool listeners_adopt(struct listeners *listeners, int fd) {
+bool listeners_adopt(struct listeners *listeners, enum listener_role role, int fd) {
     int type = 0, listening = 0;
     socklen_t type_len = sizeof type, listening_len = sizeof listening;
     struct address address;
@@ -141,11 +179,12 @@ bool listeners_adopt(struct listeners *listeners, int fd) {
     prepare(fd);
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return false;
-    listeners->fds[listeners->count++] = fd;
+    listeners->all[listeners->count++] =
+        (struct listener){.fd = fd, .role = role, .address = address};
     return true;
 }
 
 void listeners_close(struct listeners *listeners) {
     while (listeners->count > 0)
-        close(listeners->fds[--listeners->count]);
+        close(listeners->all[--listeners->count].fd);
 }

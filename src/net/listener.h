@@ -1,5 +1,5 @@
 /*
- * Listening sockets for epmd's port: which addresses, and what to make of those that cannot be had.
+ * Listening sockets: which addresses, and what to make of those that cannot be had.
  *
  * An address family that the machine lacks is skipped. An address that is there but taken, refused
  * or not this host's is a failure of the whole: a daemon never runs on half of what it was asked
@@ -12,10 +12,20 @@
 
 #include <stddef.h>
 
-#define LISTENERS_MAX 64
+#define LISTENERS_MAX 128
+
+enum listener_role { LISTENER_EPMD, LISTENER_FRONT };
+
+extern const char *const listener_role_names[]; /* by enum listener_role */
+
+struct listener {
+    int fd; /* non-blocking, close-on-exec; owned */
+    enum listener_role role;
+    struct address address;
+};
 
 struct listeners {
-    int fds[LISTENERS_MAX]; /* non-blocking, close-on-exec; owned */
+    struct listener all[LISTENERS_MAX];
     size_t count;
 };
 
@@ -26,14 +36,15 @@ struct listen_failure {
 };
 
 /*
- * Opens all addresses of the comma-separated list, and the loopback addresses too, as epmd does;
- * NULL or empty: all addresses of the host. On failure nothing stays open.
+ * Opens, besides what is open, all addresses of the comma-separated list on the port, and the
+ * loopback addresses too, as epmd does; NULL or empty: all addresses of the host. On failure all
+ * are closed.
  */
-bool listeners_open(struct listeners *listeners, const char *list, uint16_t port,
-                    struct listen_failure *failure);
+bool listeners_open(struct listeners *listeners, enum listener_role role, const char *list,
+                    uint16_t port, struct listen_failure *failure);
 
 /* Takes a socket that someone else opened (systemd): true when it is a listening TCP socket. */
-bool listeners_adopt(struct listeners *listeners, int fd);
+bool listeners_adopt(struct listeners *listeners, enum listener_role role, int fd);
 
 void listeners_close(struct listeners *listeners);
 

@@ -29,6 +29,10 @@ struct peer_limit *peer_limit_new(unsigned most) {
     return limit;
 }
 
+void peer_limit_configure(struct peer_limit *limit, unsigned most) {
+    limit->most = most;
+}
+
 static void forget(struct peer_limit *limit, struct host *host) {
     HASH_DELETE(hh, limit->hosts, host);
     free(host);
@@ -78,13 +82,11 @@ static struct host *add(struct peer_limit *limit, struct host_key key) {
 }
 
 bool peer_limit_enter(struct peer_limit *limit, const struct address *peer) {
-    if (limit->most == 0)
-        return true;
     struct host_key key = key_of(peer);
     struct host *host = find(limit, key);
     if (host == NULL)
         host = add(limit, key);
-    if (host == NULL || host->count == limit->most)
+    if (host == NULL || (limit->most > 0 && host->count >= limit->most))
         return false;
     host->count++;
     return true;

@@ -13,6 +13,9 @@ struct peer_limit;
 struct peer_limit *peer_limit_new(unsigned most);
 void peer_limit_free(struct peer_limit *limit);
 
+/* Another number from now on; those over it stay. */
+void peer_limit_configure(struct peer_limit *limit, unsigned most);
+
 /* Counts one connection more: false, and not counted, at the limit or when out of memory. */
 bool peer_limit_enter(struct peer_limit *limit, const struct address *peer);
 

@@ -251,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct reader script = reader_of(bytes_of(data, size));
     struct creations *creations = creations_new(0);
     must(creations != NULL);
-    service = (struct epmd_service){.registry = registry_new(creations), .port = OWN_PORT};
+    service = (struct epmd_service){.registry = registry_new(creations)};
     must(service.registry != NULL);
     for (size_t i = 0; i < SHADOWS; i++)
         conns[i].remote = false; /* all else was left as it began */

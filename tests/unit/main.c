@@ -14,9 +14,14 @@
 #define TEST_TIMEOUT_S 120
 
 static Suite *(*const suites[])(void) = {
-    bytes_suite,     text_suite,       log_suite,      checksum_suite, node_name_suite,
-    epmd_wire_suite, creations_suite,  registry_suite, listing_suite,  epmd_service_suite,
-    address_suite,   peer_limit_suite, listener_suite, config_suite,   creation_store_suite,
+    bytes_suite,           text_suite,        log_suite,
+    checksum_suite,        node_name_suite,   epmd_wire_suite,
+    creations_suite,       registry_suite,    listing_suite,
+    epmd_service_suite,    address_suite,     peer_limit_suite,
+    listener_suite,        config_suite,      config_environment_suite,
+    config_file_suite,     config_keys_suite, config_reload_suite,
+    creation_store_suite,  client_suite,      client_replies_suite,
+    client_troubles_suite, output_suite,
 };
 #define SUITES (sizeof suites / sizeof suites[0])
 

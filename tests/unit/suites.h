@@ -18,7 +18,15 @@ Suite *address_suite(void);
 Suite *peer_limit_suite(void);
 Suite *listener_suite(void);
 Suite *config_suite(void);
+Suite *config_environment_suite(void);
+Suite *config_file_suite(void);
+Suite *config_keys_suite(void);
+Suite *config_reload_suite(void);
 Suite *creation_store_suite(void);
+Suite *client_suite(void);
+Suite *client_replies_suite(void);
+Suite *client_troubles_suite(void);
+Suite *output_suite(void);
 
 /* A suite of one case, which has time enough to run under sanitizers and valgrind. */
 Suite *suite_begin(const char *name, TCase **tests);

@@ -15,7 +15,7 @@ static struct writer reply;
 
 static void begin(void) {
     some = some_registry_new();
-    service = (struct epmd_service){.registry = some.registry, .port = 4369};
+    service = (struct epmd_service){.registry = some.registry};
 }
 
 static void end(void) {

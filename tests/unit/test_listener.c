@@ -46,7 +46,7 @@ static void end(void) {
 }
 
 static bool open_list(const char *list) {
-    return listeners_open(&listeners, list, port, &failure);
+    return listeners_open(&listeners, LISTENER_EPMD, list, port, &failure);
 }
 
 static bool listens_on(const char *text) {
@@ -55,7 +55,7 @@ static bool listens_on(const char *text) {
     for (size_t i = 0; i < listeners.count; i++) {
         struct address address;
         socklen_t len = sizeof address;
-        ck_assert_int_eq(getsockname(listeners.fds[i], &address.any, &len), 0);
+        ck_assert_int_eq(getsockname(listeners.all[i].fd, &address.any, &len), 0);
         if (address.any.sa_family == wanted.any.sa_family && address_same_host(&address, &wanted) &&
             address_port(&address) == port)
             return true;
@@ -129,9 +129,9 @@ START_TEST(sockets_block_nobody_and_are_not_inherited) {
     ck_assert(open_list(NULL));
 
     for (size_t i = 0; i < listeners.count; i++) {
-        ck_assert(fcntl(listeners.fds[i], F_GETFL) & O_NONBLOCK);
-        ck_assert(fcntl(listeners.fds[i], F_GETFD) & FD_CLOEXEC);
-        ck_assert_int_eq(accept(listeners.fds[i], NULL, NULL), -1);
+        ck_assert(fcntl(listeners.all[i].fd, F_GETFL) & O_NONBLOCK);
+        ck_assert(fcntl(listeners.all[i].fd, F_GETFD) & FD_CLOEXEC);
+        ck_assert_int_eq(accept(listeners.all[i].fd, NULL, NULL), -1);
         ck_assert_int_eq(errno, EAGAIN);
     }
 }
@@ -211,10 +211,10 @@ END_TEST
 START_TEST(a_listening_socket_of_someone_else_is_adopted) {
     int fd = occupy("127.0.0.1", port);
 
-    ck_assert(listeners_adopt(&listeners, fd));
+    ck_assert(listeners_adopt(&listeners, LISTENER_EPMD, fd));
 
     ck_assert_uint_eq(listeners.count, 1);
-    ck_assert_int_eq(listeners.fds[0], fd);
+    ck_assert_int_eq(listeners.all[0].fd, fd);
     ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
     ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 }
@@ -225,10 +225,10 @@ START_TEST(what_does_not_listen_for_tcp_is_not_adopted) {
     int idle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    ck_assert(!listeners_adopt(&listeners, udp));
-    ck_assert(!listeners_adopt(&listeners, idle));
-    ck_assert(!listeners_adopt(&listeners, file));
-    ck_assert(!listeners_adopt(&listeners, -1));
+    ck_assert(!listeners_adopt(&listeners, LISTENER_EPMD, udp));
+    ck_assert(!listeners_adopt(&listeners, LISTENER_EPMD, idle));
+    ck_assert(!listeners_adopt(&listeners, LISTENER_EPMD, file));
+    ck_assert(!listeners_adopt(&listeners, LISTENER_EPMD, -1));
     ck_assert_uint_eq(listeners.count, 0);
     close(udp);
     close(idle);
@@ -243,7 +243,7 @@ static bool is_unix_socket_adopted(const char *path) {
     socklen_t len = (socklen_t)(sizeof address.sun_family + strlen(path) + 1);
     ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, len), 0);
     ck_assert_int_eq(listen(fd, 1), 0);
-    bool adopted = listeners_adopt(&listeners, fd);
+    bool adopted = listeners_adopt(&listeners, LISTENER_EPMD, fd);
     listeners.count = 0;
     close(fd);
     unlink(path);
@@ -271,7 +271,7 @@ START_TEST(no_more_are_adopted_than_there_is_room_for) {
     int fd = occupy("127.0.0.1", port);
     listeners.count = LISTENERS_MAX;
 
-    ck_assert(!listeners_adopt(&listeners, fd));
+    ck_assert(!listeners_adopt(&listeners, LISTENER_EPMD, fd));
     listeners.count = 0;
     close(fd);
 }

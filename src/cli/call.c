@@ -1,0 +1,103 @@
+/* The part of command.h that talks to the daemon. */
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSTEM_SOCKET "/run/portolan/portolan.sock"
+
+/* The place of a daemon that is not root's. False where there is none. */
+static bool own_socket(char *out, size_t size) {
+    const char *directory = getenv("XDG_RUNTIME_DIR");
+    if (geteuid() == 0 || directory == NULL || *directory == '\0')
+        return false;
+    int len = snprintf(out, size, "%s/portolan.sock", directory);
+    return len > 0 && (size_t)len < size && access(out, F_OK) == 0;
+}
+
+struct control_client *call_connect(const struct call *call, struct control_failure *failure) {
+    char own[256];
+    const char *path = call->socket_path;
+    if (path == NULL)
+        path = own_socket(own, sizeof own) ? own : SYSTEM_SOCKET;
+    return control_client_open(path, call->timeout_ms, failure);
+}
+
+json_t *request_new(const char *command, const char *node) {
+    return must_have(
+        json_pack("{s:i, s:s, s:s*}", "v", CONTROL_VERSION, "command", command, "node", node));
+}
+
+enum exit_code call_ask(const struct call *call, const char *trying, json_t *request,
+                        json_t **reply) {
+    struct control_failure failure;
+    struct control_client *client = call_connect(call, &failure);
+    *reply = client == NULL ? NULL : control_client_ask(client, request, &failure);
+    control_client_close(client);
+    json_decref(request);
+    return *reply == NULL ? call_fail(call, trying, &failure) : CLI_DONE;
+}
+
+static enum exit_code exit_code_of(const char *code) {
+    static const struct {
+        const char *code;
+        enum exit_code exit_code;
+    } known[] = {
+        {CONTROL_NO_DAEMON, CLI_NO_DAEMON}, {"not_found", CLI_NOT_FOUND}, {"denied", CLI_DENIED}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].code, code) == 0)
+            return known[i].exit_code;
+    }
+    return CLI_FAILED;
+}
+
+/* Who has the ports, when the daemon says so. */
+static void print_holders(const json_t *holders) {
+    static const struct column columns[] = {{"PORT", true}, {"HELD BY", false}};
+    size_t i;
+    const json_t *holder;
+    if (json_array_size(holders) == 0)
+        return;
+    struct table *table = table_new(columns, 2);
+    json_array_foreach(holders, i, holder) {
+        table_add_value(table, json_object_get(holder, "port"));
+        table_add_value(table, json_object_get(holder, "name"));
+    }
+    table_print(table, stderr);
+    table_free(table);
+}
+
+enum exit_code call_fail(const struct call *call, const char *trying,
+                         struct control_failure *failure) {
+    if (trying == NULL)
+        complain("%s", failure->message);
+    else
+        complain("cannot %s: %s", trying, failure->message);
+    print_holders(json_object_get(json_object_get(failure->reply, "error"), "holders"));
+    if (call->json && failure->reply != NULL) {
+        output_json(stdout, failure->reply);
+    } else if (call->json) {
+        json_t *made =
+            must_have(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok", 0, "error",
+                                "code", failure->code, "message", failure->message));
+        output_json(stdout, made);
+        json_decref(made);
+    }
+    control_failure_free(failure);
+    return exit_code_of(failure->code);
+}
+
+enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
+                              const char *format, ...) {
+    struct control_failure failure = {.code = ""};
+    char message[sizeof failure.message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    control_failure_set(&failure, code, "%s", message);
+    return call_fail(call, trying, &failure);
+}

@@ -1,0 +1,89 @@
+/* portolan reload, portolan stop */
+#include "cli/commands.h"
+#include "cli/output.h"
+
+#include <string.h>
+
+/* --- reload --- */
+
+static void print_keys(const char *title, const json_t *keys) {
+    size_t i;
+    const json_t *key;
+    json_array_foreach(keys, i, key) {
+        const char *name = json_string_value(key);
+        fputs(title, stdout);
+        output_tinted(stdout, TINT_NONE, name == NULL ? "?" : name);
+        putchar('\n');
+    }
+}
+
+static void print_reload(const json_t *reply) {
+    const json_t *applied = json_object_get(reply, "applied");
+    const json_t *restart = json_object_get(reply, "restart");
+    if (json_array_size(applied) + json_array_size(restart) == 0)
+        puts("nothing has changed");
+    print_keys("applied: ", applied);
+    print_keys("needs a restart: ", restart);
+}
+
+static enum exit_code run_reload(struct call *call) {
+    json_t *reply;
+    enum exit_code code =
+        call_ask(call, "reload the configuration", request_new("reload", NULL), &reply);
+    if (code != CLI_DONE)
+        return code;
+    if (call->json)
+        output_json(stdout, reply);
+    else
+        print_reload(reply);
+    json_decref(reply);
+    return CLI_DONE;
+}
+
+const struct command reload_command = {
+    .name = "reload",
+    .arguments = "",
+    .summary = "read the configuration again",
+    .details = "Makes the daemon read its configuration again, as SIGHUP does, and names the keys\n"
+               "whose new value is in force and those that need a restart.",
+    .example = "portolan reload",
+    .run = run_reload,
+};
+
+/* --- stop --- */
+
+static enum exit_code run_stop(struct call *call) {
+    static const char trying[] = "stop the daemon";
+    struct control_failure failure;
+    json_t *request = request_new("stop", NULL), *reply = NULL;
+    struct control_client *client = call_connect(call, &failure);
+    if (client != NULL)
+        reply = control_client_ask(client, request, &failure);
+    json_decref(request);
+    enum exit_code code;
+    if (reply == NULL)
+        code = call_fail(call, trying, &failure);
+    else if (!control_client_wait_closed(client))
+        code = call_fail_with(call, trying, CONTROL_TIMED_OUT,
+                              "it agreed to stop, but has not stopped yet; --timeout waits longer");
+    else
+        code = CLI_DONE;
+    if (code == CLI_DONE && call->json)
+        output_json(stdout, reply);
+    else if (code == CLI_DONE)
+        puts("stopped");
+    control_client_close(client);
+    json_decref(reply);
+    return code;
+}
+
+const struct command stop_command = {
+    .name = "stop",
+    .arguments = "",
+    .summary = "end the daemon",
+    .details = "Ends the daemon of this host, cleanly, and waits until it lets go of the control\n"
+               "socket. Nodes that are registered go on running, but nobody finds them until they\n"
+               "register again.",
+    .example = "portolan stop",
+    .run = run_stop,
+};

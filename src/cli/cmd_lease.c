@@ -1,0 +1,145 @@
+/* portolan lease, portolan leases */
+#include "cli/cmd_lease.h"
+
+#include "cli/commands.h"
+#include "cli/output.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define TRYING_SIZE 2200 /* a sentence around the longest name */
+
+/* --- lease --- */
+
+json_t *lease_ask(const struct call *call, const char *node, enum exit_code *code) {
+    char trying[TRYING_SIZE];
+    json_t *reply;
+    snprintf(trying, sizeof trying, "lease a port for %s", node);
+    *code = call_ask(call, trying, request_new("lease", node), &reply);
+    return reply;
+}
+
+void lease_give_back(const struct call *call, const char *node) {
+    struct control_failure failure;
+    struct control_client *client = call_connect(call, &failure);
+    json_t *request = request_new("release", node);
+    json_t *reply = client == NULL ? NULL : control_client_ask(client, request, &failure);
+    if (reply == NULL)
+        control_failure_free(&failure);
+    json_decref(reply);
+    json_decref(request);
+    control_client_close(client);
+}
+
+/* How long from now, "54s"; rounded up, so that a fresh minute is one. */
+static void format_expiry(const json_t *expires_in_ms, char *out) {
+    output_duration((json_integer_value(expires_in_ms) + 999) / 1000, out);
+}
+
+/* "rabbit@s1 6369  (leased for 1m)" */
+static void print_lease(const char *node, const json_t *reply) {
+    char expiry[OUTPUT_DURATION_SIZE], note[64];
+    format_expiry(json_object_get(reply, "expires_in_ms"), expiry);
+    bool held = json_is_true(json_object_get(reply, "held"));
+    snprintf(note, sizeof note, held ? "(registered)" : "(leased for %s)", expiry);
+    output_tinted(stdout, TINT_NONE, node);
+    printf(" %" JSON_INTEGER_FORMAT "  ", json_integer_value(json_object_get(reply, "port")));
+    output_tinted(stdout, TINT_FAINT, note);
+    putchar('\n');
+}
+
+static enum exit_code release(struct call *call, const char *node) {
+    char trying[TRYING_SIZE];
+    json_t *reply;
+    snprintf(trying, sizeof trying, "release the lease of %s", node);
+    enum exit_code code = call_ask(call, trying, request_new("release", node), &reply);
+    if (code != CLI_DONE)
+        return code;
+    if (call->json) {
+        output_json(stdout, reply);
+    } else {
+        output_tinted(stdout, TINT_NONE, node);
+        puts(" released");
+    }
+    json_decref(reply);
+    return CLI_DONE;
+}
+
+static enum exit_code run_lease(struct call *call) {
+    const char *node = call->operands[0];
+    enum exit_code code;
+    if (!check_node(node))
+        return CLI_USAGE;
+    if (call_option(call, "--release") != NULL)
+        return release(call, node);
+    json_t *reply = lease_ask(call, node, &code);
+    if (reply == NULL)
+        return code;
+    if (call->json)
+        output_json(stdout, reply);
+    else
+        print_lease(node, reply);
+    json_decref(reply);
+    return CLI_DONE;
+}
+
+const struct command lease_command = {
+    .name = "lease",
+    .arguments = "NODE [--release]",
+    .summary = "promise a port to a node, or take the promise back",
+    .details =
+        "Has the daemon of this host promise a port to NODE, and prints 'NODE PORT'. The node\n"
+        "has a minute to register; asked again, the minute begins anew. The port is its until it\n"
+        "leaves. This needs root, the daemon's own user or the group portolan.",
+    .example = "portolan lease rabbit@s1",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = {{"--release", NULL, "give the lease back, if the node has not registered"}},
+    .run = run_lease,
+};
+
+/* --- leases --- */
+
+static void print_leases(const json_t *leases) {
+    static const struct column columns[] = {{"PORT", true}, {"NAME", false}, {"STATE", false}};
+    struct table *table = table_new(columns, 3);
+    size_t i;
+    const json_t *lease;
+    json_array_foreach(leases, i, lease) {
+        char expiry[OUTPUT_DURATION_SIZE], state[64];
+        format_expiry(json_object_get(lease, "expires_in_ms"), expiry);
+        bool held = json_is_true(json_object_get(lease, "held"));
+        snprintf(state, sizeof state, held ? "registered" : "leased for %s", expiry);
+        table_add_value(table, json_object_get(lease, "port"));
+        table_add_value(table, json_object_get(lease, "name"));
+        table_add(table, state);
+    }
+    if (table_rows(table) == 0)
+        complain("nobody has a port");
+    else
+        table_print(table, stdout);
+    table_free(table);
+}
+
+static enum exit_code run_leases(struct call *call) {
+    json_t *reply;
+    enum exit_code code = call_ask(call, "list the leases", request_new("leases", NULL), &reply);
+    if (code != CLI_DONE)
+        return code;
+    if (call->json)
+        output_json(stdout, reply);
+    else
+        print_leases(json_object_get(reply, "leases"));
+    json_decref(reply);
+    return CLI_DONE;
+}
+
+const struct command leases_command = {
+    .name = "leases",
+    .arguments = "",
+    .summary = "who has which port",
+    .details = "Lists the ports that are leased or registered at the daemon of this host, in the\n"
+               "order of ports.",
+    .example = "portolan leases",
+    .run = run_leases,
+};

@@ -1,0 +1,256 @@
+/* portolan names, portolan resolve: both work without a daemon on this host, through libportolan.
+ */
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "portolan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- libportolan's way and ours --- */
+
+/* The environment, and what the command line says on top of it. */
+static bool library_options(const struct call *call, struct portolan_options *options) {
+    struct portolan_error error;
+    portolan_options_init(options, sizeof *options);
+    if (portolan_options_from_environment(options, &error) != PORTOLAN_OK) {
+        complain("%s", error.message);
+        return false;
+    }
+    options->deadline_ms =
+        call->timeout_ms < PORTOLAN_DEADLINE_MAX_MS ? call->timeout_ms : PORTOLAN_DEADLINE_MAX_MS;
+    if (call->socket_path == NULL)
+        return true;
+    int len =
+        snprintf(options->control_socket, sizeof options->control_socket, "%s", call->socket_path);
+    if (len > 0 && (size_t)len < sizeof options->control_socket)
+        return true;
+    complain("--socket takes a path of 1 to %zu bytes", sizeof options->control_socket - 1);
+    return false;
+}
+
+static enum exit_code library_failure(const struct call *call, const struct portolan_error *error) {
+    static const struct {
+        enum portolan_code code;
+        const char *name;
+    } names[] = {
+        {PORTOLAN_ERROR_ARGUMENT, "bad_request"}, {PORTOLAN_ERROR_TIMEOUT, CONTROL_TIMED_OUT},
+        {PORTOLAN_ERROR_HOST, "not_found"},       {PORTOLAN_ERROR_CONNECT, CONTROL_NO_DAEMON},
+        {PORTOLAN_ERROR_CLOSED, CONTROL_CLOSED},  {PORTOLAN_ERROR_REPLY, CONTROL_BAD_REPLY},
+        {PORTOLAN_ERROR_NOT_FOUND, "not_found"},  {PORTOLAN_ERROR_NO_PORT, "no_port"},
+        {PORTOLAN_ERROR_DENIED, "denied"},        {PORTOLAN_ERROR_NO_DAEMON, CONTROL_NO_DAEMON},
+    };
+    const char *name = "failed";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i].code == error->code)
+            name = names[i].name;
+    }
+    return call_fail_with(call, NULL, name, "%s", error->message);
+}
+
+/* --- names --- */
+
+static void print_names(const struct table *table, const char *host) {
+    if (table_rows(table) == 0)
+        complain("no node is registered at %s", host);
+    else
+        table_print(table, stdout);
+}
+
+static void print_reply(const json_t *reply) {
+    static const struct column columns[] = {
+        {"NAME", false}, {"PORT", true}, {"TYPE", false}, {"CREATION", true}, {"SINCE", false}};
+    struct table *table = table_new(columns, 5);
+    size_t i;
+    const json_t *name;
+    json_array_foreach(json_object_get(reply, "names"), i, name) {
+        char since[OUTPUT_DURATION_SIZE];
+        table_add_value(table, json_object_get(name, "name"));
+        table_add_value(table, json_object_get(name, "port"));
+        table_add_value(table, json_object_get(name, "type"));
+        table_add_value(table, json_object_get(name, "creation"));
+        output_duration(json_integer_value(json_object_get(name, "since_s")), since);
+        table_add(table, since);
+    }
+    print_names(table, "the daemon of this host");
+    table_free(table);
+}
+
+static void print_listing(const struct portolan_listing *listing, const char *host) {
+    static const struct column columns[] = {{"NAME", false}, {"PORT", true}};
+    struct table *table = table_new(columns, 2);
+    for (size_t i = 0; i < listing->count; i++) {
+        table_add(table, listing->names[i].name);
+        table_add_number(table, listing->names[i].port);
+    }
+    print_names(table, host);
+    table_free(table);
+}
+
+/* A name that is not UTF-8 is no JSON string; it is shown as it would be on a terminal. */
+static json_t *json_of_text(const char *text) {
+    json_t *value = json_string(text);
+    if (value != NULL)
+        return value;
+    char *printable = output_printable(bytes_of_text(text));
+    value = must_have(json_string(printable));
+    free(printable);
+    return value;
+}
+
+static void print_listing_json(const struct portolan_listing *listing, const char *host) {
+    json_t *names = must_have(json_array());
+    for (size_t i = 0; i < listing->count; i++) {
+        const struct portolan_name *name = &listing->names[i];
+        json_array_append_new(names,
+                              must_have(json_pack("{s:o, s:i}", "name", json_of_text(name->name),
+                                                  "port", (int)name->port)));
+    }
+    json_t *document = must_have(json_pack("{s:i, s:b, s:o, s:i, s:o}", "v", CONTROL_VERSION, "ok",
+                                           1, "host", json_of_text(host), "epmd_port",
+                                           (int)listing->epmd_port, "names", names));
+    output_json(stdout, document);
+    json_decref(document);
+}
+
+static enum exit_code ask_epmd(const struct call *call, const char *host) {
+    struct portolan_options options;
+    struct portolan_listing *listing;
+    struct portolan_error error;
+    if (!library_options(call, &options))
+        return CLI_USAGE;
+    if (portolan_names(host, &options, &listing, &error) != PORTOLAN_OK)
+        return library_failure(call, &error);
+    if (call->json)
+        print_listing_json(listing, host);
+    else
+        print_listing(listing, host);
+    if (listing->malformed > 0)
+        complain("left out %zu lines that are no names", listing->malformed);
+    portolan_listing_free(listing);
+    return CLI_DONE;
+}
+
+static enum exit_code run_names(struct call *call) {
+    struct control_failure failure;
+    if (call->operand_count == 1)
+        return ask_epmd(call, call->operands[0]);
+    struct control_client *client = call_connect(call, &failure);
+    if (client == NULL && strcmp(failure.code, CONTROL_NO_DAEMON) == 0) {
+        if (call->socket_path != NULL)
+            complain("no daemon listens at %s; asking epmd", call->socket_path);
+        return ask_epmd(call, "localhost");
+    }
+    json_t *request = request_new("names", NULL);
+    json_t *reply = client == NULL ? NULL : control_client_ask(client, request, &failure);
+    json_decref(request);
+    control_client_close(client);
+    if (reply == NULL)
+        return call_fail(call, "list the names", &failure);
+    if (call->json)
+        output_json(stdout, reply);
+    else
+        print_reply(reply);
+    json_decref(reply);
+    return CLI_DONE;
+}
+
+const struct command names_command = {
+    .name = "names",
+    .arguments = "[HOST]",
+    .summary = "the names registered on this host, or on another",
+    .details = "Lists the names that are registered at the daemon of this host, the newest first;\n"
+               "where there is none, or where HOST is given, those that the host's epmd tells.\n"
+               "ERL_EPMD_PORT names the port to ask; without it, 4369 and then 4370 are asked.",
+    .example = "portolan names s1.emqx.io",
+    .max_operands = 1,
+    .run = run_names,
+};
+
+/* --- resolve --- */
+
+/* Where an address belongs before a colon, one of IPv6 stands in brackets. */
+static void format_place(const struct portolan_endpoint *endpoint, char *out, size_t size) {
+    bool bare_v6 = strchr(endpoint->host, ':') != NULL;
+    snprintf(out, size, "%s%s%s:%u", bare_v6 ? "[" : "", endpoint->host, bare_v6 ? "]" : "",
+             (unsigned)endpoint->port);
+}
+
+static const char *source_name(enum portolan_source source) {
+    switch (source) {
+    case PORTOLAN_SOURCE_REGISTERED:
+        return "registered";
+    case PORTOLAN_SOURCE_EPMD:
+        return "epmd";
+    case PORTOLAN_SOURCE_DERIVED:
+        return "derived";
+    }
+    return "unknown";
+}
+
+static void print_endpoint(const struct portolan_endpoint *endpoint) {
+    char place[PORTOLAN_HOST_SIZE + 16], source[PORTOLAN_ADDRESS_SIZE + 32];
+    format_place(endpoint, place, sizeof place);
+    if (endpoint->source == PORTOLAN_SOURCE_EPMD)
+        snprintf(source, sizeof source, "(epmd at %s)", endpoint->address);
+    else if (endpoint->source == PORTOLAN_SOURCE_DERIVED)
+        snprintf(source, sizeof source, "(derived from the name; no epmd knew it)");
+    else
+        snprintf(source, sizeof source, "(%s)", source_name(endpoint->source));
+    output_tinted(stdout, TINT_STRONG, place);
+    fputs("  ", stdout);
+    output_tinted(stdout, TINT_FAINT, source);
+    putchar('\n');
+}
+
+/* `note` is what failed before something else knew. */
+static void print_endpoint_json(const char *node, const struct portolan_endpoint *endpoint,
+                                const char *note) {
+    json_t *document =
+        must_have(json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
+                            json_of_text(node), "host", json_of_text(endpoint->host), "port",
+                            (int)endpoint->port, "source", source_name(endpoint->source)));
+    if (endpoint->address[0] != '\0')
+        json_object_set_new(document, "epmd", json_of_text(endpoint->address));
+    if (*note != '\0')
+        json_object_set_new(document, "note", json_of_text(note));
+    output_json(stdout, document);
+    json_decref(document);
+}
+
+static enum exit_code run_resolve(struct call *call) {
+    const char *node = call->operands[0];
+    struct portolan_options options;
+    struct portolan_endpoint endpoint;
+    struct portolan_error error;
+    if (!check_node(node) || !library_options(call, &options))
+        return CLI_USAGE;
+    if (call_option(call, "--known") != NULL)
+        options.sources = PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD;
+    if (portolan_resolve(node, &options, &endpoint, &error) != PORTOLAN_OK)
+        return library_failure(call, &error);
+    if (call->json)
+        print_endpoint_json(node, &endpoint, error.message);
+    else
+        print_endpoint(&endpoint);
+    if (endpoint.source == PORTOLAN_SOURCE_DERIVED && !call->json && error.message[0] != '\0')
+        complain("nobody knew %s: %s", node, error.message);
+    return CLI_DONE;
+}
+
+const struct command resolve_command = {
+    .name = "resolve",
+    .arguments = "NODE [--known]",
+    .summary = "the host and port of a node, and who says so",
+    .details =
+        "Prints HOST:PORT of a node, and how that is known: 'registered' at the daemon of this\n"
+        "host, told by the 'epmd' of the node's host, or 'derived' from the name by ekka's rule,\n"
+        "in that order. Whether a node listens on a derived port is not known. ERL_EPMD_PORT\n"
+        "names the port to ask; without it, 4369 and then 4370 are asked.",
+    .example = "portolan resolve emqx-1@s1.emqx.io",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = {{"--known", NULL, "do not derive: exit with 4 when nobody knows the node"}},
+    .run = run_resolve,
+};

@@ -1,0 +1,105 @@
+/* portolan watch */
+#include "cli/commands.h"
+#include "cli/output.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Ctrl-C and SIGTERM become readable, so that they end the watch between two lines, and it with 0.
+ */
+static int stop_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+static const char *text_of(const json_t *event, const char *key) {
+    const char *text = json_string_value(json_object_get(event, key));
+    return text == NULL ? "" : text;
+}
+
+static enum tint tint_of(const char *event) {
+    if (strcmp(event, "registered") == 0 || strcmp(event, "leased") == 0)
+        return TINT_GOOD;
+    return strcmp(event, "refused") == 0 ? TINT_BAD : TINT_NONE;
+}
+
+static void print_member(const char *before, const json_t *event, const char *key,
+                         const char *behind) {
+    const json_t *value = json_object_get(event, key);
+    if (json_is_integer(value)) {
+        printf("%s%" JSON_INTEGER_FORMAT "%s", before, json_integer_value(value), behind);
+    } else if (json_is_string(value)) {
+        fputs(before, stdout);
+        output_tinted(stdout, TINT_NONE, json_string_value(value));
+        fputs(behind, stdout);
+    }
+}
+
+/* 2026-03-01T10:20:30.123Z  registered    rabbit  port 25672 (normal) */
+static void print_event(const json_t *event) {
+    char title[16];
+    snprintf(title, sizeof title, "%-12s", text_of(event, "event"));
+    output_tinted(stdout, TINT_FAINT, text_of(event, "at"));
+    fputs("  ", stdout);
+    output_tinted(stdout, tint_of(text_of(event, "event")), title);
+    print_member("  ", event, "name", "");
+    print_member("  port ", event, "port", "");
+    print_member(" (", event, "type", ")");
+    print_member(": ", event, "reason", "");
+    print_member(" (", event, "peer", ")");
+    putchar('\n');
+}
+
+/* Until stopped, or until the daemon goes. */
+static enum exit_code follow(const struct call *call, struct control_client *client, int stop_fd) {
+    struct control_failure failure;
+    json_t *event;
+    while ((event = control_client_next(client, stop_fd, &failure)) != NULL) {
+        if (call->json)
+            output_json(stdout, event);
+        else
+            print_event(event);
+        json_decref(event);
+        if (fflush(stdout) != 0)
+            return CLI_FAILED;
+    }
+    if (failure.code[0] == '\0')
+        return CLI_DONE;
+    enum exit_code code = call_fail(call, "watch on", &failure);
+    return strcmp(failure.code, CONTROL_CLOSED) == 0 ? CLI_NO_DAEMON : code;
+}
+
+static enum exit_code run_watch(struct call *call) {
+    struct control_failure failure;
+    json_t *request = request_new("watch", NULL), *reply = NULL;
+    struct control_client *client = call_connect(call, &failure);
+    if (client != NULL)
+        reply = control_client_ask(client, request, &failure);
+    int stop_fd = stop_signals();
+    enum exit_code code = reply == NULL ? call_fail(call, "watch the daemon", &failure)
+                                        : follow(call, client, stop_fd);
+    if (stop_fd >= 0)
+        close(stop_fd);
+    control_client_close(client);
+    json_decref(reply);
+    json_decref(request);
+    return code;
+}
+
+const struct command watch_command = {
+    .name = "watch",
+    .arguments = "",
+    .summary = "print what happens, as it happens",
+    .details = "Prints a line for every registration, lease and refusal, with its reason, until\n"
+               "Ctrl-C; with --json the daemon's events as they are, one object a line.",
+    .example = "portolan watch --json",
+    .run = run_watch,
+};

@@ -1,0 +1,43 @@
+/* The command line of Portolan: its commands, and main. */
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* In the order of `portolan help`. */
+const struct command *const portolan_commands[] = {
+    &status_command,
+    &names_command,
+    &resolve_command,
+    &port_command,
+    &lease_command,
+    &leases_command,
+    &exec_command,
+    &watch_command,
+    &reload_command,
+    &stop_command,
+    &help_command,
+    &version_command,
+    NULL,
+};
+
+static enum exit_code run(int argc, char **argv) {
+    struct call call;
+    enum exit_code code = call_parse(&call, argc, argv);
+    if (code != CLI_DONE)
+        return code;
+    if (call.help) {
+        command_help(call.command, stdout);
+        return CLI_DONE;
+    }
+    return call.command->run(&call);
+}
+
+int main(int argc, char **argv) {
+    enum exit_code code = run(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        complain("cannot write to standard output: %s", strerror(errno));
+        return code == CLI_DONE ? CLI_FAILED : (int)code;
+    }
+    return (int)code;
+}

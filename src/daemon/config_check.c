@@ -1,0 +1,91 @@
+#include "daemon/config_check.h"
+
+#include "daemon/config_keys.h"
+#include "erlang/ekka_port.h"
+#include "net/address.h"
+
+#include <string.h>
+
+#define ADDRESS_ITEM_SIZE 128
+#define SEPARATORS ", \t"
+
+/* Where the value of a key came from, for a sentence. */
+static const char *where_of(const struct config *config, const char *name) {
+    const char *where = config->wheres[config_key_number(config_key_find(name))];
+    return where == NULL ? "the default" : where;
+}
+
+static bool check_range(const struct config *config, struct config_report *report) {
+    if (config->dist_listen_min <= config->dist_listen_max)
+        return true;
+    config_report_add(report, CONFIG_ERROR,
+                      "cannot use the range of ports: node.dist_listen_min is %u (%s) and "
+                      "node.dist_listen_max is %u (%s); the first must not be the greater one",
+                      config->dist_listen_min, where_of(config, "node.dist_listen_min"),
+                      config->dist_listen_max, where_of(config, "node.dist_listen_max"));
+    return false;
+}
+
+/* Cuts the list as listeners_open does: commas or blanks, any number of them. */
+static bool check_addresses(const struct config *config, const char *name, const char *list,
+                            struct config_report *report) {
+    char quoted[CONFIG_QUOTE_SIZE];
+    for (list += strspn(list, SEPARATORS); *list != '\0'; list += strspn(list, SEPARATORS)) {
+        char item[ADDRESS_ITEM_SIZE];
+        struct address address;
+        size_t len = strcspn(list, SEPARATORS);
+        snprintf(item, sizeof item, "%.*s", (int)len, list);
+        if (!address_parse(item, 0, &address)) {
+            config_report_add(report, CONFIG_ERROR,
+                              "%s: cannot set %s: '%s' is no IP address; it takes %s",
+                              where_of(config, name), name, config_quote(item, quoted),
+                              config_type_takes(CONFIG_ADDRESSES));
+            return false;
+        }
+        list += len;
+    }
+    return true;
+}
+
+static bool check_front_port(const struct config *config, struct config_report *report) {
+    struct bytes node = bytes_of_text(config->node_name);
+    uint32_t port;
+    if (!config->front_enable)
+        return true;
+    if (ekka_is_remote_shell(node)) {
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot open the front port of node.name %s: the rule gives names "
+                          "that begin with remsh no port; choose another name, or set "
+                          "front.enable = off",
+                          where_of(config, "node.name"), config->node_name);
+        return false;
+    }
+    if (ekka_port(node, config->dist_base_port, &port))
+        return true;
+    config_report_add(report, CONFIG_ERROR,
+                      "%s: cannot open the front port of node.name %s: node.dist_base_port %u (%s) "
+                      "and the offset %u make %u, and ports end at 65535; use a smaller number "
+                      "before the @",
+                      where_of(config, "node.name"), config->node_name, config->dist_base_port,
+                      where_of(config, "node.dist_base_port"), ekka_offset(node), port);
+    return false;
+}
+
+static bool check_some_port(const struct config *config, struct config_report *report) {
+    if (config->epmd_enable || config->front_enable)
+        return true;
+    config_report_add(report, CONFIG_ERROR,
+                      "there is no port to open: epmd.enable (%s) and front.enable (%s) are off; "
+                      "set one of them on",
+                      where_of(config, "epmd.enable"), where_of(config, "front.enable"));
+    return false;
+}
+
+bool config_check(const struct config *config, struct config_report *report) {
+    bool range = check_range(config, report);
+    bool epmd = check_addresses(config, "epmd.address", config->epmd_address, report);
+    bool front = check_addresses(config, "front.address", config->front_address, report);
+    bool port = check_front_port(config, report);
+    bool some = check_some_port(config, report);
+    return range && epmd && front && port && some;
+}

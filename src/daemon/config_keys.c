@@ -1,0 +1,109 @@
+#include "daemon/config_keys.h"
+
+#include "base/nearest.h"
+
+#include <string.h>
+
+#define AT(member) offsetof(struct config, member)
+
+/* When a change of the file takes effect. */
+enum { AT_START = false, LIVE = true };
+
+const struct config_key config_keys[] = {
+    {"node.name", CONFIG_NODE, AT(node_name), "portolan@127.0.0.1", NULL, AT_START, NULL,
+     "The name of this daemon, Name@Host, where Host is an IP address or a fully qualified name; "
+     "the digits before the @ are the offset of its front port"},
+    {"node.data_dir", CONFIG_DIRECTORY, AT(data_dir), "/var/lib/portolan", NULL, AT_START, NULL,
+     "The directory of the state file; when not started by root $XDG_STATE_HOME/portolan or "
+     "~/.local/state/portolan, under systemd what StateDirectory= says"},
+    {"node.dist_base_port", CONFIG_PORT, AT(dist_base_port), "4370", NULL, AT_START, NULL,
+     "The port of the rule: a node with offset k is found on this port + k"},
+    {"node.dist_listen_min", CONFIG_PORT, AT(dist_listen_min), "6369", NULL, LIVE, NULL,
+     "The first port of the range that leases are taken from"},
+    {"node.dist_listen_max", CONFIG_PORT, AT(dist_listen_max), "7369", NULL, LIVE, NULL,
+     "The last port of that range"},
+    {"node.port_policy", CONFIG_POLICY, AT(port_policy), "any", NULL, LIVE, NULL,
+     "Which port a node is to have: one of the range (range), the one of the rule (derived), or "
+     "whichever it likes (any; a lease comes from the range)"},
+    {"node.port_enforce", CONFIG_SWITCH, AT(port_enforce), "off", NULL, LIVE, NULL,
+     "Whether a registration on a port outside of the policy is refused"},
+    {"epmd.enable", CONFIG_SWITCH, AT(epmd_enable), "off", "on", AT_START, "WITH_EPMD",
+     "Whether the port of epmd is opened; on under the name epmd"},
+    {"epmd.port", CONFIG_PORT, AT(epmd_port), "4369", NULL, AT_START, "ERL_EPMD_PORT",
+     "The port of epmd"},
+    {"epmd.address", CONFIG_ADDRESSES, AT(epmd_address), "", NULL, AT_START, "ERL_EPMD_ADDRESS",
+     "The addresses to open it on besides loopback, with commas between them; empty for all"},
+    {"epmd.packet_timeout", CONFIG_DURATION, AT(packet_timeout_ms), "1m", NULL, LIVE, NULL,
+     "How long an unfinished request may go without a byte"},
+    {"epmd.relaxed_command_check", CONFIG_SWITCH, AT(relaxed_commands), "off", NULL, LIVE,
+     "ERL_EPMD_RELAXED_COMMAND_CHECK",
+     "Whether epmd -kill works while names are registered, and epmd -stop at all"},
+    {"epmd.remote_names", CONFIG_SWITCH, AT(remote_names), "off", "on", LIVE, NULL,
+     "Whether other hosts may list the names"},
+    {"epmd.peer_connections", CONFIG_COUNT, AT(peer_connections), "512", NULL, LIVE, NULL,
+     "How many waiting connections one other host may have; 0 for any number"},
+    {"front.enable", CONFIG_SWITCH, AT(front_enable), "on", "off", AT_START, NULL,
+     "Whether the front port is opened: node.dist_base_port + the offset of node.name"},
+    {"front.address", CONFIG_ADDRESSES, AT(front_address), "", NULL, AT_START, NULL,
+     "The addresses to open it on besides loopback, with commas between them; empty for all"},
+    {"control.socket", CONFIG_SOCKET, AT(control_socket), "/run/portolan/portolan.sock", "",
+     AT_START, NULL,
+     "The socket that portolan talks to; when not started by root $XDG_RUNTIME_DIR/portolan.sock; "
+     "off for none"},
+    {"log.level", CONFIG_LOG_LEVEL, AT(log_level), "info", NULL, LIVE, NULL,
+     "What is logged: error, warn, info, debug or trace; EMQX's names of levels are understood"},
+    {"log.to", CONFIG_LOG_TARGET, AT(log_to), "console", NULL, LIVE, NULL,
+     "Where to: console, syslog or an absolute path; a detached daemon's console is syslog"},
+    {"log.format", CONFIG_LOG_FORMAT, AT(log_format), "text", NULL, LIVE, NULL,
+     "How: text, or json for an object a line"},
+};
+#define KEYS (sizeof config_keys / sizeof config_keys[0])
+_Static_assert(KEYS <= CONFIG_KEYS_MAX, "CONFIG_KEYS_MAX is too small");
+
+const size_t config_keys_count = KEYS;
+
+const struct config_key *config_key_find(const char *name) {
+    for (size_t i = 0; i < KEYS; i++) {
+        if (strcmp(config_keys[i].name, name) == 0)
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+size_t config_key_number(const struct config_key *key) {
+    return (size_t)(key - config_keys);
+}
+
+bool config_key_family_is_ours(const char *name) {
+    size_t len = strcspn(name, ".");
+    for (size_t i = 0; i < KEYS; i++) {
+        if (strncmp(config_keys[i].name, name, len) == 0 && config_keys[i].name[len] == '.')
+            return true;
+    }
+    return false;
+}
+
+const char *config_key_nearest(const char *name) {
+    struct nearest nearest = nearest_to(name);
+    for (size_t i = 0; i < KEYS; i++)
+        nearest_try(&nearest, config_keys[i].name);
+    for (size_t i = 0; config_emqx_keys[i] != NULL; i++)
+        nearest_try(&nearest, config_emqx_keys[i]);
+    return nearest.found;
+}
+
+/* --- values --- */
+
+void *config_key_place(struct config *config, const struct config_key *key) {
+    return (char *)config + key->offset;
+}
+
+const char *config_key_text(const struct config *config, const struct config_key *key,
+                            char *buffer) {
+    return config_type_format(key->type, (const char *)config + key->offset, buffer);
+}
+
+const char *config_key_initial(const struct config_key *key, enum config_personality personality) {
+    bool other = personality == CONFIG_AS_EPMD && key->initial_epmd != NULL;
+    return other ? key->initial_epmd : key->initial;
+}

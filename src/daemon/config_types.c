@@ -1,0 +1,233 @@
+#include "daemon/config_types.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "daemon/config_node.h"
+#include "names/port_pool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/un.h>
+
+#define SOCKET_PATH_MAX (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
+
+/* --- parsing: NULL, or why not --- */
+
+static const char *parse_text(const char *text, union config_value *out) {
+    out->text = strdup(text);
+    return NULL;
+}
+
+static const char *parse_node(const char *text, union config_value *out) {
+    const char *why = config_node_check(text);
+    return why != NULL ? why : parse_text(text, out);
+}
+
+static const char *parse_directory(const char *text, const char *directory,
+                                   union config_value *out) {
+    char *path;
+    if (text[0] == '\0')
+        return "it is empty";
+    if (text[0] == '/')
+        return parse_text(text, out);
+    out->text = asprintf(&path, "%s/%s", directory, text) < 0 ? NULL : path;
+    return NULL;
+}
+
+static const char *parse_socket(const char *text, union config_value *out) {
+    if (text[0] == '\0' || strcasecmp(text, "off") == 0)
+        return parse_text("", out);
+    if (text[0] != '/')
+        return "it is no absolute path";
+    if (strlen(text) > SOCKET_PATH_MAX)
+        return "the path is longer than sockets can have";
+    return parse_text(text, out);
+}
+
+static const char *parse_log_target(const char *text, union config_value *out) {
+    bool known = strcmp(text, "console") == 0 || strcmp(text, "syslog") == 0 || text[0] == '/';
+    return known ? parse_text(text, out) : "that is no place to log to";
+}
+
+static const char *parse_port(const char *text, union config_value *out) {
+    uint64_t port;
+    if (!text_parse_number(text, 1, UINT16_MAX, &port))
+        return "that is no port";
+    out->port = (uint16_t)port;
+    return NULL;
+}
+
+static const char *parse_duration(const char *text, union config_value *out) {
+    int64_t ms;
+    if (!text_parse_duration_ms(text, &ms) || ms == 0)
+        return "that is no time";
+    out->ms = ms;
+    return NULL;
+}
+
+static const char *parse_switch(const char *text, union config_value *out) {
+    return text_parse_switch(text, &out->on) ? NULL : "that is neither on nor off";
+}
+
+static const char *parse_count(const char *text, union config_value *out) {
+    return text_parse_number(text, 0, UINT32_MAX, &out->count) ? NULL : "that is no number";
+}
+
+static bool find_name(const char *text, const char *const *names, int *out) {
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcasecmp(text, names[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *parse_choice(const char *text, const char *const *names,
+                                union config_value *out) {
+    return find_name(text, names, &out->choice) ? NULL : "that is none of the choices";
+}
+
+/* The levels of Erlang's logger, as EMQX's log.level has them, beside our own names. */
+static const struct {
+    const char *name;
+    enum log_level level;
+} erlang_levels[] = {
+    {"emergency", LOG_LEVEL_ERROR}, {"alert", LOG_LEVEL_ERROR}, {"critical", LOG_LEVEL_ERROR},
+    {"warning", LOG_LEVEL_WARN},    {"notice", LOG_LEVEL_INFO}, {"all", LOG_LEVEL_TRACE},
+};
+
+static const char *parse_log_level(const char *text, union config_value *out) {
+    for (size_t i = 0; i < sizeof erlang_levels / sizeof erlang_levels[0]; i++) {
+        if (strcasecmp(text, erlang_levels[i].name) == 0) {
+            out->choice = (int)erlang_levels[i].level;
+            return NULL;
+        }
+    }
+    return find_name(text, log_level_names, &out->choice) ? NULL : "that is no level";
+}
+
+const char *config_type_parse(enum config_type type, const char *text, const char *directory,
+                              union config_value *out) {
+    switch (type) {
+    case CONFIG_NODE:
+        return parse_node(text, out);
+    case CONFIG_DIRECTORY:
+        return parse_directory(text, directory, out);
+    case CONFIG_SOCKET:
+        return parse_socket(text, out);
+    case CONFIG_ADDRESSES:
+        return parse_text(text, out); /* judged by config_check: a call to a daemon needs none */
+    case CONFIG_LOG_TARGET:
+        return parse_log_target(text, out);
+    case CONFIG_PORT:
+        return parse_port(text, out);
+    case CONFIG_DURATION:
+        return parse_duration(text, out);
+    case CONFIG_SWITCH:
+        return parse_switch(text, out);
+    case CONFIG_COUNT:
+        return parse_count(text, out);
+    case CONFIG_POLICY:
+        return parse_choice(text, port_policy_names, out);
+    case CONFIG_LOG_LEVEL:
+        return parse_log_level(text, out);
+    case CONFIG_LOG_FORMAT:
+        return parse_choice(text, log_format_names, out);
+    }
+    return "its type is unknown";
+}
+
+/* --- what else there is to know of a type --- */
+
+const char *config_type_takes(enum config_type type) {
+    switch (type) {
+    case CONFIG_NODE:
+        return "Name@Host, such as portolan@192.0.2.1 or portolan@s1.example.com";
+    case CONFIG_DIRECTORY:
+        return "the path of a directory";
+    case CONFIG_SOCKET:
+        return "an absolute path of at most 107 bytes, or off";
+    case CONFIG_ADDRESSES:
+        return "IP addresses with commas between them, or nothing for all";
+    case CONFIG_LOG_TARGET:
+        return "console, syslog or an absolute path";
+    case CONFIG_PORT:
+        return "a port from 1 to 65535";
+    case CONFIG_DURATION:
+        return "a time over 0 such as 60, 500ms, 5m or 1h";
+    case CONFIG_SWITCH:
+        return "on or off";
+    case CONFIG_COUNT:
+        return "a number from 0 to 4294967295";
+    case CONFIG_POLICY:
+        return "range, derived or any";
+    case CONFIG_LOG_LEVEL:
+        return "error, warn, info, debug or trace";
+    case CONFIG_LOG_FORMAT:
+        return "text or json";
+    }
+    return "something else";
+}
+
+bool config_type_is_text(enum config_type type) {
+    return type == CONFIG_NODE || type == CONFIG_DIRECTORY || type == CONFIG_SOCKET ||
+           type == CONFIG_ADDRESSES || type == CONFIG_LOG_TARGET;
+}
+
+size_t config_type_size(enum config_type type) {
+    const union config_value *value = NULL;
+    if (config_type_is_text(type))
+        return sizeof value->text;
+    if (type == CONFIG_PORT)
+        return sizeof value->port;
+    if (type == CONFIG_DURATION)
+        return sizeof value->ms;
+    if (type == CONFIG_SWITCH)
+        return sizeof value->on;
+    return type == CONFIG_COUNT ? sizeof value->count : sizeof value->choice;
+}
+
+void config_type_store(enum config_type type, void *place, union config_value value) {
+    if (config_type_is_text(type)) {
+        free(*(char **)place);
+        *(char **)place = value.text;
+    } else if (type == CONFIG_PORT) {
+        *(uint16_t *)place = value.port;
+    } else if (type == CONFIG_DURATION) {
+        *(int64_t *)place = value.ms;
+    } else if (type == CONFIG_SWITCH) {
+        *(bool *)place = value.on;
+    } else if (type == CONFIG_COUNT) {
+        *(uint64_t *)place = value.count;
+    } else {
+        *(int *)place = value.choice;
+    }
+}
+
+static const char *choice_name(enum config_type type, int choice) {
+    if (type == CONFIG_POLICY)
+        return port_policy_names[choice];
+    return type == CONFIG_LOG_LEVEL ? log_level_names[choice] : log_format_names[choice];
+}
+
+const char *config_type_format(enum config_type type, const void *place, char *buffer) {
+    if (config_type_is_text(type)) {
+        const char *text = *(char *const *)place;
+        return text == NULL ? "" : text;
+    }
+    if (type == CONFIG_SWITCH)
+        return *(const bool *)place ? "on" : "off";
+    if (type == CONFIG_PORT)
+        snprintf(buffer, CONFIG_TEXT_SIZE, "%u", *(const uint16_t *)place);
+    else if (type == CONFIG_DURATION)
+        text_format_duration(*(const int64_t *)place, buffer);
+    else if (type == CONFIG_COUNT)
+        snprintf(buffer, CONFIG_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)place);
+    else
+        return choice_name(type, *(const int *)place);
+    return buffer;
+}

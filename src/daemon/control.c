@@ -1,0 +1,346 @@
+#include "daemon/control.h"
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "erlang/ekka_port.h"
+#include "erlang/node_name.h"
+#include "net/own_host.h"
+#include "net/port_probe.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERSION 1
+
+/* --- replies --- */
+
+static json_t *ok(void) {
+    return json_pack("{s:i, s:b}", "v", VERSION, "ok", 1);
+}
+
+/* The result's members behind v and ok; takes `result` over. */
+static json_t *ok_with(json_t *result) {
+    json_t *reply = ok();
+    if (reply != NULL && result != NULL)
+        json_object_update(reply, result);
+    json_decref(result);
+    return reply;
+}
+
+static json_t *failure(const char *code, const char *message) {
+    return json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", VERSION, "ok", 0, "error", "code", code,
+                     "message", message);
+}
+
+/* --- what requests say --- */
+
+static struct bytes text_member(const json_t *request, const char *member) {
+    const json_t *value = json_object_get(request, member);
+    if (!json_is_string(value))
+        return bytes_of(NULL, 0);
+    return bytes_of(json_string_value(value), json_string_length(value));
+}
+
+struct node {
+    struct bytes alive;
+    struct bytes host; /* empty: none was said */
+};
+
+/* Splits "Name@Host" or "Name". False when there is no usable name in it. */
+static bool node_member(const json_t *request, struct node *node) {
+    struct bytes whole = text_member(request, "node");
+    const uint8_t *at = whole.len == 0 ? NULL : memchr(whole.data, '@', whole.len);
+    node->alive = at == NULL ? whole : bytes_of(whole.data, (size_t)(at - whole.data));
+    node->host = at == NULL ? bytes_of(NULL, 0) : bytes_of(at + 1, whole.len - node->alive.len - 1);
+    return alive_name_check(node->alive) == ALIVE_NAME_OK;
+}
+
+static json_t *bad_node(void) {
+    return failure("bad_request", "\"node\" must be the name of a node: Name@Host, or Name");
+}
+
+/* --- status and names --- */
+
+static json_t *describe_listeners(const struct control_host *host) {
+    json_t *all = json_array();
+    for (size_t i = 0; i < host->listeners->count; i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        const struct listener *listener = &host->listeners->all[i];
+        json_array_append_new(all, json_pack("{s:s, s:s}", "address",
+                                             address_format(&listener->address, text), "role",
+                                             listener_role_names[listener->role]));
+    }
+    return all;
+}
+
+static json_t *describe_counters(const struct epmd_counters *counters) {
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "accepted", (json_int_t)counters->accepted,
+                     "requests", (json_int_t)counters->requests, "refused",
+                     (json_int_t)counters->refused, "shed", (json_int_t)counters->shed, "timed_out",
+                     (json_int_t)counters->timed_out, "limited", (json_int_t)counters->limited);
+}
+
+static json_t *describe_ports(const struct config *config) {
+    return json_pack("{s:s, s:b, s:i, s:i, s:i}", "policy", port_policy_names[config->port_policy],
+                     "enforce", config->port_enforce, "min", config->dist_listen_min, "max",
+                     config->dist_listen_max, "base", config->dist_base_port);
+}
+
+static json_t *run_status(struct control_host *host, struct control_peer *peer,
+                          const json_t *request) {
+    (void)peer;
+    (void)request;
+    const struct epmd_server_status status = epmd_server_status(host->epmd_server);
+    int64_t uptime_ms = clock_monotonic_ms() - host->started_ms;
+    return ok_with(
+        json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o}", "version",
+                  PORTOLAN_VERSION, "node", host->config->node_name, "pid", (int)getpid(),
+                  "started_at", events_json_time(host->started_wall_ms), "uptime_s",
+                  (json_int_t)(uptime_ms / 1000), "listeners", describe_listeners(host), "names",
+                  (json_int_t)registry_count(host->service->registry), "leases",
+                  (json_int_t)port_pool_count(host->service->pool), "connections", "registered",
+                  (json_int_t)status.registered, "waiting", (json_int_t)status.waiting, "ports",
+                  describe_ports(host->config), "counters", describe_counters(&status.counters)));
+}
+
+static json_t *run_names(struct control_host *host, struct control_peer *peer,
+                         const json_t *request) {
+    struct registry_cursor cursor;
+    const struct registration *registration;
+    json_t *names = json_array();
+    int64_t now_ms = clock_monotonic_ms();
+    (void)peer;
+    (void)request;
+    registry_cursor_begin(&cursor, host->service->registry, REGISTRY_LIVE);
+    for (; (registration = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
+        json_array_append_new(names,
+                              json_pack("{s:o, s:i, s:s, s:I, s:I}", "name",
+                                        events_json_text(registration->node.name), "port",
+                                        registration->node.port, "type",
+                                        epmd_node_type_name(registration->node.type), "creation",
+                                        (json_int_t)registration->creation, "since_s",
+                                        (json_int_t)((now_ms - registration->since_ms) / 1000)));
+    registry_cursor_end(&cursor);
+    return ok_with(json_pack("{s:o}", "names", names));
+}
+
+/* Whether a host in a node's name is this one. What is not certain is not: then its epmd is asked.
+ */
+static bool is_this_host(const struct control_host *host, struct bytes name) {
+    const char *own = strchr(host->config->node_name, '@');
+    if (name.len == 0 || (own != NULL && bytes_equal(name, bytes_of_text(own + 1))))
+        return true;
+    return own_host_is(name);
+}
+
+static json_t *run_resolve(struct control_host *host, struct control_peer *peer,
+                           const json_t *request) {
+    struct node node;
+    (void)peer;
+    if (!node_member(request, &node))
+        return bad_node();
+    const struct registration *found =
+        is_this_host(host, node.host) ? registry_find(host->service->registry, node.alive) : NULL;
+    if (found == NULL)
+        return failure("not_found", "no node of this name is registered here");
+    return ok_with(json_pack("{s:O, s:o, s:i, s:s}", "node", json_object_get(request, "node"),
+                             "host", events_json_text(node.host), "port", found->node.port,
+                             "source", "registered"));
+}
+
+/* --- ports and leases --- */
+
+static json_t *derive(const json_t *node, uint16_t base) {
+    uint32_t port;
+    char error[128];
+    if (ekka_port(bytes_of(json_string_value(node), json_string_length(node)), base, &port))
+        return json_pack("{s:O, s:i}", "node", node, "port", (int)port);
+    snprintf(error, sizeof error, "base %u + offset %u is %u, which is over 65535", base,
+             (unsigned)(port - base), (unsigned)port);
+    return json_pack("{s:O, s:n, s:s}", "node", node, "port", "error", error);
+}
+
+static json_t *run_port(struct control_host *host, struct control_peer *peer,
+                        const json_t *request) {
+    const json_t *nodes = json_object_get(request, "nodes");
+    const json_t *base_member = json_object_get(request, "base");
+    json_int_t base =
+        base_member == NULL ? host->config->dist_base_port : json_integer_value(base_member);
+    json_t *ports;
+    const json_t *node;
+    size_t i;
+    (void)peer;
+    if (!json_is_array(nodes) || base < 0 || base > UINT16_MAX)
+        return failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port");
+    ports = json_array();
+    json_array_foreach(nodes, i, node) {
+        if (json_is_string(node))
+            json_array_append_new(ports, derive(node, (uint16_t)base));
+    }
+    return ok_with(json_pack("{s:I, s:o}", "base", base, "ports", ports));
+}
+
+struct lease_list {
+    json_t *all;
+    int64_t now_ms;
+};
+
+static void add_lease(void *context, const struct port_lease *lease) {
+    struct lease_list *list = context;
+    json_t *entry = json_pack("{s:o, s:i, s:b}", "name", events_json_text(lease->name), "port",
+                              lease->port, "held", lease->held);
+    json_object_set_new(entry, "expires_in_ms",
+                        lease->held ? json_null() : json_integer(lease->expires_ms - list->now_ms));
+    json_array_append_new(list->all, entry);
+}
+
+static json_t *list_leases(const struct control_host *host) {
+    struct lease_list list = {.all = json_array(), .now_ms = clock_monotonic_ms()};
+    port_pool_each(host->service->pool, add_lease, &list);
+    return list.all;
+}
+
+static json_t *run_leases(struct control_host *host, struct control_peer *peer,
+                          const json_t *request) {
+    (void)peer;
+    (void)request;
+    return ok_with(json_pack("{s:o}", "leases", list_leases(host)));
+}
+
+static json_t *no_lease(const struct control_host *host, struct bytes name,
+                        enum port_verdict verdict) {
+    const struct config *config = host->config;
+    char message[256];
+    const char *code = "failed";
+    uint32_t derived = 0;
+    ekka_port(name, config->dist_base_port, &derived);
+    snprintf(message, sizeof message, "%s", port_verdict_reason(verdict));
+    if (verdict == PORT_POOL_FULL) {
+        code = "pool_full";
+        snprintf(message, sizeof message,
+                 "no port is free in %u-%u; free one, or widen node.dist_listen_min and _max",
+                 config->dist_listen_min, config->dist_listen_max);
+    } else if (verdict == PORT_DERIVED_TAKEN) {
+        code = "port_taken";
+        snprintf(message, sizeof message,
+                 "port %u, which the rule derives from this name, is taken", (unsigned)derived);
+    } else if (verdict == PORT_DERIVED_NONE) {
+        code = "no_port";
+        snprintf(message, sizeof message,
+                 derived > UINT16_MAX ? "the rule gives this name port %u, which is over 65535"
+                                      : "the rule gives this name no port",
+                 (unsigned)derived);
+    }
+    json_t *reply = failure(code, message);
+    if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
+        json_object_set_new(json_object_get(reply, "error"), "holders", list_leases(host));
+    return reply;
+}
+
+static json_t *run_lease(struct control_host *host, struct control_peer *peer,
+                         const json_t *request) {
+    const struct port_probe probe = {.is_free = port_probe_is_free};
+    struct port_lease lease;
+    struct node node;
+    uint16_t port;
+    int64_t now_ms = clock_monotonic_ms();
+    (void)peer;
+    if (!node_member(request, &node))
+        return bad_node();
+    bool had_one = port_pool_find(host->service->pool, node.alive, &lease);
+    enum port_verdict verdict =
+        port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
+    if (verdict != PORT_OK || !port_pool_find(host->service->pool, node.alive, &lease))
+        return no_lease(host, node.alive, verdict);
+    host->leases_changed(host->context);
+    if (!had_one)
+        events_leased(host->events, node.alive, port);
+    return ok_with(json_pack("{s:O, s:i, s:b, s:o, s:i}", "node", json_object_get(request, "node"),
+                             "port", port, "held", lease.held, "expires_in_ms",
+                             lease.held ? json_null() : json_integer(lease.expires_ms - now_ms),
+                             "epmd_port", host->own_epmd_port));
+}
+
+static json_t *run_release(struct control_host *host, struct control_peer *peer,
+                           const json_t *request) {
+    struct port_lease lease;
+    struct node node;
+    (void)peer;
+    if (!node_member(request, &node))
+        return bad_node();
+    if (!port_pool_find(host->service->pool, node.alive, &lease))
+        return failure("not_found", "this name has no lease");
+    uint16_t port = lease.port;
+    if (!port_pool_release(host->service->pool, node.alive))
+        return failure("not_found", "this name is registered: its port is its own until it leaves");
+    host->leases_changed(host->context);
+    events_lease_ended(host->events, node.alive, port, "released");
+    return ok();
+}
+
+/* --- the daemon --- */
+
+static json_t *run_reload(struct control_host *host, struct control_peer *peer,
+                          const json_t *request) {
+    json_t *applied = json_array(), *restart = json_array();
+    char error[CONTROL_ERROR_SIZE];
+    (void)peer;
+    (void)request;
+    if (host->reload(host->context, applied, restart, error))
+        return ok_with(json_pack("{s:o, s:o}", "applied", applied, "restart", restart));
+    json_decref(applied);
+    json_decref(restart);
+    return failure("failed", error);
+}
+
+static json_t *run_stop(struct control_host *host, struct control_peer *peer,
+                        const json_t *request) {
+    (void)peer;
+    (void)request;
+    host->stop(host->context);
+    return ok();
+}
+
+static json_t *run_watch(struct control_host *host, struct control_peer *peer,
+                         const json_t *request) {
+    (void)host;
+    (void)request;
+    control_peer_watch(peer);
+    return ok();
+}
+
+static const struct command {
+    const char *name;
+    bool changes;
+    json_t *(*run)(struct control_host *host, struct control_peer *peer, const json_t *request);
+} commands[] = {
+    {"status", false, run_status}, {"names", false, run_names},  {"resolve", false, run_resolve},
+    {"port", false, run_port},     {"lease", true, run_lease},   {"release", true, run_release},
+    {"leases", false, run_leases}, {"reload", true, run_reload}, {"stop", true, run_stop},
+    {"watch", false, run_watch},
+};
+
+static const struct command *find_command(struct bytes name) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (bytes_equal(name, bytes_of_text(commands[i].name)))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+json_t *control_handle(void *context, struct control_peer *peer, const json_t *request) {
+    struct control_host *host = context;
+    if (json_integer_value(json_object_get(request, "v")) != VERSION)
+        return failure("bad_request", "\"v\" must be 1, the version of the protocol");
+    struct bytes name = text_member(request, "command");
+    if (name.len == 0)
+        return failure("bad_request", "\"command\" is missing");
+    const struct command *command = find_command(name);
+    if (command == NULL)
+        return failure("unknown_command", "this daemon has no such command");
+    if (command->changes && !control_peer_may_change(peer))
+        return failure("denied", "this command is for root, the daemon's own user and the group "
+                                 "portolan");
+    return command->run(host, peer, request);
+}

@@ -1,0 +1,39 @@
+/*
+ * The commands of the control socket (docs/control.md): one function each, in one table. They read
+ * and change what the daemon owns; what only the daemon itself can do is asked of it through
+ * control_host.
+ */
+#ifndef PORTOLAN_DAEMON_CONTROL_H
+#define PORTOLAN_DAEMON_CONTROL_H
+
+#include "daemon/config.h"
+#include "daemon/events.h"
+#include "names/epmd_service.h"
+#include "net/control_server.h"
+
+/* What a command may say of a failure, at most. */
+#define CONTROL_ERROR_SIZE 512
+
+/* All borrowed, and alive as long as the control server. */
+struct control_host {
+    const struct config *config;
+    const struct epmd_service *service;
+    struct epmd_server *epmd_server;
+    struct events *events;
+    const struct listeners *listeners;
+    int64_t started_ms; /* monotonic */
+    int64_t started_wall_ms;
+    uint16_t own_epmd_port; /* where nodes of this host find the daemon */
+
+    void *context;
+    void (*leases_changed)(void *context);
+    /* Applies the configuration anew: `applied` and `restart` get names of keys; false with `error`
+     * set. */
+    bool (*reload)(void *context, json_t *applied, json_t *restart, char *error);
+    void (*stop)(void *context);
+};
+
+/* A control_handler; its context is a struct control_host. */
+json_t *control_handle(void *context, struct control_peer *peer, const json_t *request);
+
+#endif

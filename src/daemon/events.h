@@ -1,0 +1,36 @@
+/*
+ * What happens, told once: a line in the log, and for those who watch an object on the control
+ * socket (docs/control.md). Events that peers can cause at will are held back in the log beyond
+ * LOG_BURST a second.
+ */
+#ifndef PORTOLAN_DAEMON_EVENTS_H
+#define PORTOLAN_DAEMON_EVENTS_H
+
+#include "base/log.h"
+#include "names/port_pool.h"
+#include "names/registry.h"
+#include "net/control_server.h"
+#include "net/epmd_server.h"
+
+struct events {
+    struct control_server *control; /* borrowed; NULL: nobody can watch */
+    struct log_limit refusals;
+    struct log_limit limits;
+};
+
+void events_registered(struct events *events, const struct registration *registration);
+void events_unregistered(struct events *events, const struct registration *registration,
+                         const char *reason);
+void events_refused(struct events *events, const struct epmd_refusal *refusal);
+void events_limit_hit(struct events *events, const char *limit, const char *outcome);
+void events_leased(struct events *events, struct bytes name, uint16_t port);
+void events_lease_ended(struct events *events, struct bytes name, uint16_t port,
+                        const char *reason);
+
+/* Bytes as a JSON string, escaped where they are not UTF-8. NULL when out of memory. */
+json_t *events_json_text(struct bytes text);
+
+/* "2026-03-01T10:20:30.123Z" */
+json_t *events_json_time(int64_t wall_ms);
+
+#endif

@@ -1,0 +1,141 @@
+#include "daemon/listening.h"
+
+#include "daemon/process.h"
+#include "erlang/ekka_port.h"
+#include "net/port_holder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void say_taken(const struct daemon_options *options, const char *address, uint16_t port) {
+    struct port_holder holder;
+    if (port_holder_find(port, &holder))
+        fprintf(stderr,
+                "%s: cannot listen on %s: it is in use by %s (process %d); stop that, or choose "
+                "another port\n",
+                options->program, address, holder.program, (int)holder.pid);
+    else
+        fprintf(stderr,
+                "%s: cannot listen on %s: it is in use by a process that cannot be seen from "
+                "here; stop that, or choose another port\n",
+                options->program, address);
+}
+
+static const char *cure_of(int error) {
+    switch (error) {
+    case EADDRNOTAVAIL:
+        return "; is it an address of this host? 'ip address' lists them";
+    case EACCES:
+    case EPERM:
+        return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+    case EMFILE:
+    case ENFILE:
+        return "; allow more descriptors with 'ulimit -n'";
+    case E2BIG:
+        return "; the list has more addresses than can be served";
+    default:
+        return "";
+    }
+}
+
+static enum exit_code explain(const struct daemon_options *options, uint16_t port,
+                              const struct listen_failure *failure) {
+    char address[ADDRESS_TEXT_SIZE];
+    if (failure->item[0] != '\0') {
+        fprintf(stderr,
+                "%s: '%s' is not an IP address; -address takes numeric addresses, commas or "
+                "blanks between them\n",
+                options->program, failure->item);
+        return EXIT_FAILED;
+    }
+    bool taken = failure->error == EADDRINUSE;
+    address_format(&failure->address, address);
+    if (taken && options->quiet_if_taken && !options->debugging)
+        return EXIT_DONE;
+    if (taken)
+        say_taken(options, address, port);
+    else
+        fprintf(stderr, "%s: cannot listen on %s: %s%s\n", options->program, address,
+                strerror(failure->error), cure_of(failure->error));
+    return EXIT_FAILED;
+}
+
+/* 0, said on standard error, when the rule gives no port that exists. */
+static uint16_t front_port(const struct config *config, const struct daemon_options *options) {
+    uint32_t port;
+    if (ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &port) && port > 0)
+        return (uint16_t)port;
+    fprintf(stderr,
+            "%s: there is no front port: node.dist_base_port %u and the digits of node.name %s "
+            "give %u, which must be from 1 to 65535; choose another name or base\n",
+            options->program, config->dist_base_port, config->node_name, (unsigned)port);
+    return 0;
+}
+
+static bool open_one(struct listeners *listeners, enum listener_role role, const char *addresses,
+                     uint16_t port, const struct daemon_options *options, enum exit_code *code) {
+    struct listen_failure failure;
+    if (listeners_open(listeners, role, addresses, port, &failure))
+        return true;
+    *code = explain(options, port, &failure);
+    return false;
+}
+
+static bool open_all(struct listeners *listeners, const struct config *config,
+                     const struct daemon_options *options, enum exit_code *code) {
+    uint16_t front = 0;
+    if (config->front_enable && (front = front_port(config, options)) == 0)
+        return false;
+    if (config->epmd_enable &&
+        !open_one(listeners, LISTENER_EPMD, config->epmd_address, config->epmd_port, options, code))
+        return false;
+    /* one port for both is served as epmd's: the front port answers the same and more */
+    bool shared = config->epmd_enable && front == config->epmd_port;
+    if (front != 0 && !shared &&
+        !open_one(listeners, LISTENER_FRONT, config->front_address, front, options, code))
+        return false;
+    if (listeners->count > 0)
+        return true;
+    fprintf(stderr, "%s: there is nothing to listen on; turn epmd.enable or front.enable on\n",
+            options->program);
+    return false;
+}
+
+bool listening_open(struct listeners *listeners, const struct config *config,
+                    const struct daemon_options *options, enum exit_code *code) {
+    const char *error;
+    *listeners = (struct listeners){.count = 0};
+    *code = EXIT_FAILED;
+    if (!options->from_systemd)
+        return open_all(listeners, config, options, code);
+    if (process_systemd_listeners(listeners, config->epmd_port, &error))
+        return true;
+    fprintf(stderr, "%s: %s\n", options->program, error);
+    return false;
+}
+
+uint16_t listening_epmd_port(const struct listeners *listeners) {
+    for (size_t i = 0; i < listeners->count; i++) {
+        if (listeners->all[i].role == LISTENER_EPMD)
+            return address_port(&listeners->all[i].address);
+    }
+    return listeners->count > 0 ? address_port(&listeners->all[0].address) : 0;
+}
+
+/* --- the control socket --- */
+
+int listening_open_control(const struct config *config, const struct daemon_options *options) {
+    int fd = control_listen(config->control_socket);
+    if (fd == -EADDRINUSE)
+        fprintf(stderr,
+                "%s: cannot make the control socket %s: another daemon answers there; stop it, or "
+                "choose another place with control.socket\n",
+                options->program, config->control_socket);
+    else if (fd < 0)
+        fprintf(stderr,
+                "%s: cannot make the control socket %s: %s; choose a place where this user may "
+                "write with control.socket\n",
+                options->program, config->control_socket, strerror(-fd));
+    return fd;
+}

@@ -1,0 +1,25 @@
+/*
+ * Opens what the configuration asks to listen on, before the daemon goes to the background, and
+ * says on standard error what cannot be opened, why, and what to do.
+ */
+#ifndef PORTOLAN_DAEMON_LISTENING_H
+#define PORTOLAN_DAEMON_LISTENING_H
+
+#include "daemon/daemon.h"
+#include "net/control_server.h"
+#include "net/listener.h"
+
+/*
+ * epmd's port and the front port, or the sockets from systemd. False with the exit code: EXIT_DONE
+ * when a taken port is what options->quiet_if_taken expects, else EXIT_FAILED.
+ */
+bool listening_open(struct listeners *listeners, const struct config *config,
+                    const struct daemon_options *options, enum exit_code *code);
+
+/* The port on which nodes of this host find the daemon: epmd's, or the front port. */
+uint16_t listening_epmd_port(const struct listeners *listeners);
+
+/* The control socket's descriptor, or -errno. */
+int listening_open_control(const struct config *config, const struct daemon_options *options);
+
+#endif
