@@ -21,12 +21,18 @@ LISTS = [
     ",127.0.0.2",
     "",
     ",",
-    "127.0.0.2,127.0.0.2",
-    "0.0.0.0",
-    "::",
-    "127.0.0.2,0.0.0.0",
     "::ffff:127.0.0.2",
 ]
+
+# Lists that name an address twice, if only as one of all. Stock ends without a word, with 0, as if
+# another epmd had the port: whoever starts it believes that there is one.
+OVERLAPPING = {
+    "127.0.0.2,127.0.0.2": ["127.0.0.1", "127.0.0.2", "::1"],
+    "0.0.0.0": ["0.0.0.0", "::1"],
+    "::": ["127.0.0.1", "::"],
+    "127.0.0.2,0.0.0.0": ["0.0.0.0", "::1"],
+    "0.0.0.0,::": ["0.0.0.0", "::"],
+}
 
 
 def addresses_with(program, directory, *flags, **env):
@@ -52,6 +58,13 @@ def both(tmp_path):
 def test_without_a_list_every_address_is_listened_on(both):
     stock, ours = both()
     assert ours == stock
+
+
+@pytest.mark.parametrize("addresses", OVERLAPPING)
+def test_an_address_that_is_named_twice_is_listened_on_once(both, addresses):
+    stock, ours = both("-address", addresses)
+    assert stock == "exits 0"
+    assert ours == OVERLAPPING[addresses]
 
 
 @pytest.mark.parametrize("addresses", LISTS)
