@@ -161,6 +161,16 @@ static json_t *derive(const json_t *node, uint16_t base) {
     return json_pack("{s:O, s:n, s:s}", "node", node, "port", "error", error);
 }
 
+static bool are_texts(const json_t *list) {
+    const json_t *item;
+    size_t i;
+    json_array_foreach(list, i, item) {
+        if (!json_is_string(item))
+            return false;
+    }
+    return json_is_array(list);
+}
+
 static json_t *run_port(struct control_host *host, struct control_peer *peer,
                         const json_t *request) {
     const json_t *nodes = json_object_get(request, "nodes");
@@ -171,13 +181,12 @@ static json_t *run_port(struct control_host *host, struct control_peer *peer,
     const json_t *node;
     size_t i;
     (void)peer;
-    if (!json_is_array(nodes) || base < 0 || base > UINT16_MAX)
+    bool base_is_port =
+        (base_member == NULL || json_is_integer(base_member)) && base >= 0 && base <= UINT16_MAX;
+    if (!are_texts(nodes) || !base_is_port)
         return failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port");
     ports = json_array();
-    json_array_foreach(nodes, i, node) {
-        if (json_is_string(node))
-            json_array_append_new(ports, derive(node, (uint16_t)base));
-    }
+    json_array_foreach(nodes, i, node) json_array_append_new(ports, derive(node, (uint16_t)base));
     return ok_with(json_pack("{s:I, s:o}", "base", base, "ports", ports));
 }
 

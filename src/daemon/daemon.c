@@ -34,6 +34,7 @@ struct daemon {
     struct events events;
     struct listeners listeners; /* the descriptors are the server's */
     struct epmd_server *server;
+    int control_fd; /* -1: none, or the control server's */
     struct control_host control_host;
     struct control_server *control; /* NULL without control.socket */
 };
@@ -187,12 +188,26 @@ static void on_changed(void *context, const char *key, bool applied) {
               log_text("outcome", applied ? "applied" : "needs a restart"));
 }
 
+/* Tries the log of a configuration before anything of it is taken over. */
+static bool can_log(const struct daemon *daemon, const struct config *fresh, char *error) {
+    int result = start_log(fresh, daemon->options);
+    if (result == 0)
+        return true;
+    snprintf(error, CONTROL_ERROR_SIZE, "cannot write the log file %s: %s", fresh->log_to,
+             strerror(-result));
+    log_event(LOG_LEVEL_ERROR, "log_not_changed", log_text("to", fresh->log_to),
+              log_text("reason", strerror(-result)));
+    return false;
+}
+
 static bool on_reload(void *context, json_t *applied, json_t *restart, char *error) {
     struct daemon *daemon = context;
     struct changes changes = {.applied = applied, .restart = restart};
     struct config fresh;
     bool read = daemon->options->read_config(daemon->options->read_context, &fresh, error,
                                              CONTROL_ERROR_SIZE);
+    if (read && !can_log(daemon, &fresh, error))
+        read = false;
     if (read) {
         config_reload(daemon->config, &fresh, on_changed, &changes);
         apply_config(daemon);
@@ -314,9 +329,11 @@ static bool build_server(struct daemon *daemon) {
     return daemon->server != NULL;
 }
 
-static bool build_control(struct daemon *daemon, int control_fd) {
+static bool build_control(struct daemon *daemon) {
+    int control_fd = daemon->control_fd;
     if (control_fd < 0)
         return true;
+    daemon->control_fd = -1;
     daemon->control_host = (struct control_host){
         .config = daemon->config,
         .service = &daemon->service,
@@ -347,6 +364,8 @@ static void destroy(struct daemon *daemon) {
         lease_store_sync(daemon->lease_store); /* as they are now, with their nodes registered */
     daemon->events.control = NULL;
     control_server_free(daemon->control);
+    if (daemon->control_fd >= 0)
+        control_unlisten(daemon->control_fd, daemon->config->control_socket);
     epmd_server_free(daemon->server);
     registry_free(daemon->registry);
     lease_store_free(daemon->lease_store);
@@ -361,21 +380,20 @@ static void destroy(struct daemon *daemon) {
     libevent_global_shutdown();
 }
 
-static bool build(struct daemon *daemon, int control_fd) {
-    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) &&
-        build_control(daemon, control_fd))
+static bool build(struct daemon *daemon) {
+    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) && build_control(daemon))
         return true;
     log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", "out of memory"));
     return false;
 }
 
-static enum exit_code run(struct daemon *daemon, int control_fd) {
+static enum exit_code run(struct daemon *daemon) {
     enum exit_code code = EXIT_FAILED;
     int error = daemon->options->detach ? process_detach() : 0;
     if (error < 0) {
         fprintf(stderr, "%s: cannot go to the background: %s\n", daemon->options->program,
                 strerror(-error));
-    } else if (build(daemon, control_fd)) {
+    } else if (build(daemon)) {
         log_started(daemon);
         process_notify_ready();
         hold_signals(false);
@@ -383,28 +401,25 @@ static enum exit_code run(struct daemon *daemon, int control_fd) {
         hold_signals(true);
         process_notify_stopping();
     }
-    destroy(daemon);
     return code;
 }
 
 /* Opens all that a caller must find open when -daemon returns, and then runs. */
 enum exit_code daemon_run(struct config *config, const struct daemon_options *options) {
-    struct daemon daemon = {.config = config, .options = options};
+    struct daemon daemon = {.config = config, .options = options, .control_fd = -1};
     enum exit_code code;
-    int control_fd = -1;
     process_raise_descriptor_limit();
     hold_signals(true);
     if (!listening_open(&daemon.listeners, config, options, &code))
         return code;
-    if (config->control_socket[0] != '\0' &&
-        (control_fd = listening_open_control(config, options)) < 0) {
-        listeners_close(&daemon.listeners);
-        return EXIT_FAILED;
-    }
-    if (open_log(config, options))
-        code = run(&daemon, control_fd);
-    else
+    bool controlled = config->control_socket[0] != '\0';
+    if (controlled)
+        daemon.control_fd = listening_open_control(config, options);
+    if ((controlled && daemon.control_fd < 0) || !open_log(config, options))
         code = EXIT_FAILED;
+    else
+        code = run(&daemon);
+    destroy(&daemon);
     log_close();
     return code;
 }

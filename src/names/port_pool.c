@@ -218,9 +218,29 @@ static enum port_verdict choose_derived(const struct port_pool *pool, struct byt
     return is_free(pool, probe, port) ? PORT_OK : PORT_DERIVED_TAKEN;
 }
 
+/* Whether the policy of today would give the name this port. */
+static enum port_verdict fits_policy(const struct port_pool *pool, struct bytes name,
+                                     uint16_t port) {
+    uint32_t derived;
+    switch (pool->options.policy) {
+    case PORT_POLICY_RANGE:
+        return is_in_range(pool, port) ? PORT_OK : PORT_NOT_IN_RANGE;
+    case PORT_POLICY_DERIVED:
+        return ekka_port(name, pool->options.base, &derived) && derived == port ? PORT_OK
+                                                                                : PORT_NOT_DERIVED;
+    case PORT_POLICY_ANY:
+        break;
+    }
+    return PORT_OK;
+}
+
 enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
                                   const struct port_probe *probe, uint16_t *port) {
     struct claim *claim = claim_of_name(pool, name);
+    if (claim != NULL && !claim->held && fits_policy(pool, name, claim->port) != PORT_OK) {
+        drop_claim(pool, claim); /* promised before the policy changed */
+        claim = NULL;
+    }
     if (claim == NULL) {
         bool derived = pool->options.policy == PORT_POLICY_DERIVED;
         enum port_verdict verdict = derived ? choose_derived(pool, name, probe, port)
@@ -277,21 +297,11 @@ int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visi
 
 enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes name, uint16_t port) {
     const struct claim *claim = claim_on_port(pool, port);
-    uint32_t derived;
     if (!pool->options.enforce)
         return PORT_OK;
     if (claim != NULL && !bytes_equal(bytes_of(claim->name, claim->len), name))
         return PORT_LEASED_TO_OTHER;
-    switch (pool->options.policy) {
-    case PORT_POLICY_RANGE:
-        return is_in_range(pool, port) ? PORT_OK : PORT_NOT_IN_RANGE;
-    case PORT_POLICY_DERIVED:
-        return ekka_port(name, pool->options.base, &derived) && derived == port ? PORT_OK
-                                                                                : PORT_NOT_DERIVED;
-    case PORT_POLICY_ANY:
-        break;
-    }
-    return PORT_OK;
+    return fits_policy(pool, name, port);
 }
 
 void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t port) {
@@ -400,7 +410,8 @@ static bool restore_line(struct port_pool *pool, char *line, int64_t now_ms) {
     const char *kind = next_word(&line), *port_text = next_word(&line);
     const char *left_text = next_word(&line), *name_text = next_word(&line);
     uint64_t port, left_ms;
-    if (name_text == NULL || line != NULL || !text_parse_number(port_text, 1, UINT16_MAX, &port) ||
+    if (kind == NULL || port_text == NULL || left_text == NULL || name_text == NULL ||
+        line != NULL || !text_parse_number(port_text, 1, UINT16_MAX, &port) ||
         !text_parse_number(left_text, 0, PORT_LEASE_MS, &left_ms) ||
         !text_parse_hex(name_text, &hex))
         return false;

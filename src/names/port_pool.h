@@ -66,7 +66,8 @@ const char *port_verdict_reason(enum port_verdict verdict);
 
 /*
  * Promises a port to the name (its alive name): the one it holds or has a lease on already (the
- * lease's time begins anew), else the one it had, else the lowest that is free.
+ * lease's time begins anew) as long as the policy of today would give it, else the one it had, else
+ * the lowest that is free.
  */
 enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
                                   const struct port_probe *probe, uint16_t *port);

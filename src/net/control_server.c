@@ -223,10 +223,14 @@ static void on_drained(struct bufferevent *stream, void *context) {
         end_peer(peer);
 }
 
+/* Who says no more may still listen: what it asked for is sent before the end. */
 static void on_event(struct bufferevent *stream, short what, void *context) {
-    (void)stream;
-    (void)what;
-    end_peer(context);
+    struct control_peer *peer = context;
+    bool sending = evbuffer_get_length(bufferevent_get_output(stream)) > 0;
+    if ((what & BEV_EVENT_EOF) != 0 && sending && !peer->watches)
+        peer->leaving = true;
+    else
+        end_peer(peer);
 }
 
 static struct control_peer *new_peer(struct control_server *server, int fd) {
@@ -313,6 +317,11 @@ void control_server_publish(struct control_server *server, json_t *event) {
 
 /* --- beginning and end --- */
 
+void control_unlisten(int listener, const char *path) {
+    close(listener);
+    unlink(path);
+}
+
 struct control_server *control_server_new(struct event_base *base, int listener, const char *path,
                                           control_handler *handler, void *context) {
     struct control_server *server = calloc(1, sizeof *server);
@@ -350,9 +359,10 @@ void control_server_free(struct control_server *server) {
         close(server->reserve_fd);
     if (server->accept_event != NULL)
         event_free(server->accept_event);
-    close(server->listener);
     if (server->path != NULL)
-        unlink(server->path);
+        control_unlisten(server->listener, server->path);
+    else
+        close(server->listener);
     free(server->path);
     free(server);
 }

@@ -28,6 +28,9 @@ struct control_peer;
  */
 int control_listen(const char *path);
 
+/* Closes and removes it again, where no server came of it. */
+void control_unlisten(int listener, const char *path);
+
 /*
  * Called for each request. What it is handed is borrowed. It returns the reply, which becomes the
  * server's; NULL when out of memory, which closes the connection.

@@ -4,6 +4,7 @@
 The files are kept in the repository beside this script; run it again after changing it.
 """
 
+import json
 import shutil
 import struct
 from pathlib import Path
@@ -203,11 +204,80 @@ def text_seeds():
     yield "cut", b"\xf0\x9d\x84"
 
 
+PORTS_HEADER = b"portolan ports 1\n"
+
+
+def ports_seeds():
+    # with the checksum put behind, and the policy "any"
+    many = b"".join(b"lease %d %d 6e%02x\n" % (6369 + i, 6000 * i, 0x61 + i) for i in range(10))
+    memories = b"".join(b"last %d 0 6e%02x\n" % (6369 + i, 0x61 + i) for i in range(10))
+    bodies = {
+        "empty": b"",
+        "header": PORTS_HEADER,
+        "lease": PORTS_HEADER + b"lease 6369 60000 61\nlast 6369 0 61\n",
+        "all": PORTS_HEADER + many + memories,
+        "elsewhere": PORTS_HEADER + b"lease 65535 1 61\nlease 1 0 62\n",
+        "port_twice": PORTS_HEADER + b"lease 6369 0 61\nlease 6369 0 62\n",
+        "name_twice": PORTS_HEADER + b"lease 6369 0 61\nlease 6370 0 61\n",
+        "last_twice": PORTS_HEADER + b"last 6369 0 61\nlast 6370 0 62\nlast 6371 0 61\n",
+        "too_long_left": PORTS_HEADER + b"lease 6369 60001 61\n",
+        "not_hex": PORTS_HEADER + b"lease 6369 0 rabbit\n",
+        "longest_name": PORTS_HEADER + b"lease 6369 0 " + "𝄞".encode().hex().encode() * 255 + b"\n",
+        "name_too_long": PORTS_HEADER + b"lease 6369 0 " + b"61" * 1021 + b"\n",
+        "nul_in_line": PORTS_HEADER + b"lease 6369 0 61\x00\n",
+        "word_missing": PORTS_HEADER + b"lease  0 61\n",
+        "no_end": PORTS_HEADER + b"lease 6369 0 61",
+        "other_kind": b"portolan creations 1\nnext 9\n",
+    }
+    for name, body in bodies.items():
+        yield name, b"\x01\x02" + body
+    for policy in range(3):
+        yield f"policy{policy}", bytes([1, 0x80 | policy]) + bodies["all"]
+    yield "no_sum", b"\x00\x02" + bodies["lease"]
+
+
+def control_line(command, **members):
+    return json.dumps({"v": 1, "command": command, **members}, ensure_ascii=False).encode() + b"\n"
+
+
+def control_seeds():
+    lines = {
+        **{command: control_line(command) for command in ("status", "names", "leases", "reload", "stop", "watch")},
+        "resolve": control_line("resolve", node="rabbit@localhost") + control_line("resolve", node="søster")
+        + control_line("resolve", node="hare@192.0.2.1"),
+        "port": control_line("port", nodes=["emqx-1@192.168.0.12", "remsh", "n59999", 7], base=10000),
+        "port_wrong": control_line("port", nodes="a") + control_line("port", nodes=[], base=70000)
+        + control_line("port", nodes=["a"], base="4370"),
+        "lease": control_line("lease", node="emqx@h") + control_line("leases") + control_line("release", node="emqx@h"),
+        "lease_held": control_line("lease", node="rabbit@h") + control_line("release", node="rabbit@h"),
+        "full": b"".join(control_line("lease", node=f"n{i}") for i in range(3)),
+        "watched": control_line("watch") + control_line("lease", node="a") + control_line("release", node="a"),
+        "unknown": control_line("cluster"),
+        "no_node": control_line("lease") + control_line("lease", node="@h") + control_line("lease", node=5),
+        "other_version": b'{"v":2,"command":"status"}\n{"v":"1"}\n{}\n',
+        "nul": b'{"v":1,"command":"resolve","node":"a\\u0000b"}\n',
+        "duplicate": b'{"v":1,"v":1,"command":"status"}\n' + control_line("status"),
+        "no_json": b"GET / HTTP/1.1\r\n\r\n",
+        "no_object": b"[]\n",
+        "empty_lines": b"\n\n",
+        "deep": b"[" * 3000 + b"\n",
+        "no_end": b'{"v":1,"command":"status"}',
+        "not_utf8": b'{"v":1,"command":"resolve","node":"\xff"}\n',
+        "escaped": b'{"v":1,"command":"resolve","node":"\\ud834\\udd1e@h"}\n',
+    }
+    for name, content in lines.items():
+        yield name, b"\x00\x02" + content
+    yield "byte_by_byte", b"\x01\x80" + lines["lease"]
+    yield "derived", b"\x07\x81" + lines["lease"] + lines["reload"] + lines["full"]
+
+
 TARGETS = {
     "fuzz_epmd_wire": wire_seeds,
     "fuzz_epmd_service": service_seeds,
     "fuzz_creations": creations_seeds,
     "fuzz_text": text_seeds,
+    "fuzz_port_pool": ports_seeds,
+    "fuzz_control": control_seeds,
 }
 
 

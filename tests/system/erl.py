@@ -40,13 +40,16 @@ def missing():
 
 
 class Node:
-    """A running node, ended by its process id. `name` is whole: alive name and host."""
+    """A running node, ended by its process id. `name` is whole: alive name and host. `through` are words before `erl`,
+    which may set ERL_EPMD_PORT where `epmd_port` is None.
+    """
 
-    def __init__(self, name, epmd_port, home, *flags, short=False, start_epmd=False, env=None):
+    def __init__(self, name, epmd_port, home, *flags, short=False, start_epmd=False, env=None, through=()):
         self.name = name
         home = Path(home) / f"home-{os.urandom(4).hex()}"
         home.mkdir()
         words = [
+            *map(str, through),
             "erl",
             "-noshell",
             "-sname" if short else "-name",
@@ -65,7 +68,7 @@ class Node:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
-            "ERL_EPMD_PORT": str(epmd_port),
+            **({} if epmd_port is None else {"ERL_EPMD_PORT": str(epmd_port)}),
             "LC_ALL": "C.UTF-8",
             "ERL_CRASH_DUMP": "/dev/null",
             **(env or {}),

@@ -12,7 +12,8 @@ import pytest
 from deadlines import scaled
 from fake_control import FakeControl, failure, ok
 from fake_epmd import free_of_epmd  # noqa: F401
-from portolan_cli import ask, check, clean_environment, control, portolan, words  # noqa: F401
+from portolan_cli import (ask, check, clean_environment, control, open_to_all, portolan,  # noqa: F401
+                          runs_as_nobody, words)
 
 STATUS = ok(version="0.1.0", node="portolan@127.0.0.1", pid=4711, started_at="2026-03-01T10:20:30.123Z", uptime_s=11520,
             listeners=[{"address": "0.0.0.0:4370", "role": "front"}, {"address": "0.0.0.0:4369", "role": "epmd"}],
@@ -268,9 +269,7 @@ def test_a_user_finds_the_daemon_in_the_own_runtime_directory(control, tmp_path)
         pytest.skip("runs a call as another user, which takes root")
     if not runs_as_nobody():
         pytest.skip("the build is in a directory that other users may not enter")
-    for directory in [tmp_path, *tmp_path.parents]:
-        if not directory.stat().st_mode & 0o001:
-            directory.chmod(directory.stat().st_mode | 0o011)
+    open_to_all(tmp_path)
     fake = FakeControl(tmp_path / "portolan.sock", {"status": STATUS})
     with fake:
         os.chmod(fake.path, 0o666)
@@ -279,10 +278,3 @@ def test_a_user_finds_the_daemon_in_the_own_runtime_directory(control, tmp_path)
         check(portolan("status", env=env), 3, "", "/run/portolan/portolan.sock")
         os.chmod(fake.path, 0o600)
         check(portolan("status", env=env, user="nobody"), 5, "", "Permission denied")
-
-
-def runs_as_nobody():
-    try:
-        return portolan("version", user="nobody").returncode == 0
-    except PermissionError:
-        return False

@@ -5,8 +5,8 @@
  */
 #include "assertions.h"
 #include "erlang/epmd_wire.h"
-#include "random.h"
 #include "saved_creations.h"
+#include "seeded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define A_RESTART 4 /* ticks; the shortest */
 
 struct history {
-    struct random random;
+    struct seeded random;
     int64_t clock; /* in ticks */
     struct creations *creations;
     unsigned unsaved_for; /* registrations since the last save that was called for */
@@ -60,7 +60,7 @@ static void register_wide(struct history *history) {
 
 static void register_old(struct history *history) {
     char name[16];
-    size_t which = random_below(&history->random, OLDER_NAMES);
+    size_t which = seeded_below(&history->random, OLDER_NAMES);
     snprintf(name, sizeof name, "old%zu", which);
     uint32_t creation = creations_next(history->creations, bytes_of_text(name), OLD_VERSION);
     ck_assert_uint_ge(creation, 1);
@@ -83,7 +83,7 @@ static void assert_none_given_twice(size_t count) {
 }
 
 static struct history begin_history(const char *name, int round, int64_t clock) {
-    struct history history = {.random = random_stream(name), .clock = clock};
+    struct history history = {.random = seeded_stream(name), .clock = clock};
     history.random.state += (uint64_t)round;
     saved.len = 0;
     start_daemon(&history);
@@ -100,8 +100,8 @@ static void play_prompt_saves(int round, int64_t clock) {
     struct history history = begin_history("prompt saves", round, clock);
     for (int step = 0; step < 400; step++) {
         size_t burst =
-            1 + random_below(&history.random, random_chance(&history.random, 5) ? 900 : 9);
-        bool old = random_chance(&history.random, 40);
+            1 + seeded_below(&history.random, seeded_chance(&history.random, 5) ? 900 : 9);
+        bool old = seeded_chance(&history.random, 40);
         for (size_t i = 0; i < (old ? burst % 20 : burst); i++) {
             if (old)
                 register_old(&history);
@@ -109,10 +109,10 @@ static void play_prompt_saves(int round, int64_t clock) {
                 register_wide(&history);
             save_if_wanted(&history, 0);
         }
-        if (random_chance(&history.random, 10))
+        if (seeded_chance(&history.random, 10))
             crash(&history);
-        if (random_chance(&history.random, 2))
-            history.clock += (int64_t)random_below(&history.random, 10);
+        if (seeded_chance(&history.random, 2))
+            history.clock += (int64_t)seeded_below(&history.random, 10);
     }
     end_history(&history);
 }
@@ -120,14 +120,14 @@ static void play_prompt_saves(int round, int64_t clock) {
 /* New nodes only, and a daemon whose saves come late, or are under way when it dies. */
 static void play_late_saves(int round, int64_t clock) {
     struct history history = begin_history("late saves", round, clock);
-    unsigned delay = (unsigned)random_below(&history.random, CREATIONS_BLOCK / 4);
+    unsigned delay = (unsigned)seeded_below(&history.random, CREATIONS_BLOCK / 4);
     for (int step = 0; step < 60; step++) {
-        size_t burst = random_below(&history.random, 2000);
+        size_t burst = seeded_below(&history.random, 2000);
         for (size_t i = 0; i < burst; i++) {
             register_wide(&history);
             save_if_wanted(&history, delay);
         }
-        if (random_chance(&history.random, 30))
+        if (seeded_chance(&history.random, 30))
             crash(&history);
     }
     end_history(&history);
@@ -138,14 +138,14 @@ static void play_clock_jumps(int round, int64_t latest) {
     const size_t day = (size_t)24 * 3600 * 1000000 / CREATIONS_TICK_US;
     struct history history = begin_history("clock jumps", round, latest);
     for (int step = 0; step < 200; step++) {
-        size_t burst = random_below(&history.random, 20);
+        size_t burst = seeded_below(&history.random, 20);
         for (size_t i = 0; i < burst; i++) {
             register_wide(&history);
             save_if_wanted(&history, 0);
         }
         /* often back to where numbers have been given before */
-        if (random_chance(&history.random, 30))
-            history.clock = latest - (int64_t)(day / 4 * random_below(&history.random, 5));
+        if (seeded_chance(&history.random, 30))
+            history.clock = latest - (int64_t)(day / 4 * seeded_below(&history.random, 5));
         crash(&history);
     }
     end_history(&history);
@@ -155,10 +155,10 @@ static void play_clock_jumps(int round, int64_t latest) {
 static void play_without_state(int round, int64_t clock) {
     struct history history = begin_history("no state", round, clock);
     for (int step = 0; step < 200; step++) {
-        size_t burst = random_below(&history.random, 500);
+        size_t burst = seeded_below(&history.random, 500);
         for (size_t i = 0; i < burst; i++)
             register_wide(&history);
-        history.clock += (int64_t)(burst + A_RESTART + random_below(&history.random, 3));
+        history.clock += (int64_t)(burst + A_RESTART + seeded_below(&history.random, 3));
         saved.len = 0;
         crash(&history);
     }

@@ -4,7 +4,7 @@
  * PORTOLAN_TEST_SEED=N repeats the random choices of an earlier run, CK_RUN_SUITE=NAME runs one
  * suite, CK_FORK=no keeps all in one process.
  */
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 
 #include <inttypes.h>
@@ -21,7 +21,8 @@ static Suite *(*const suites[])(void) = {
     listener_suite,        config_suite,      config_environment_suite,
     config_file_suite,     config_keys_suite, config_reload_suite,
     creation_store_suite,  client_suite,      client_replies_suite,
-    client_troubles_suite, output_suite,
+    client_troubles_suite, output_suite,      ekka_port_suite,
+    sealed_text_suite,     nearest_suite,     port_pool_suite,
 };
 #define SUITES (sizeof suites / sizeof suites[0])
 
@@ -34,7 +35,7 @@ Suite *suite_begin(const char *name, TCase **tests) {
 }
 
 int main(void) {
-    uint64_t seed = random_begin();
+    uint64_t seed = seeded_begin();
     SRunner *runner = srunner_create(suites[0]());
     for (size_t i = 1; i < SUITES; i++)
         srunner_add_suite(runner, suites[i]());

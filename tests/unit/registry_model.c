@@ -5,7 +5,7 @@
 #include "registry_model.h"
 
 #include "assertions.h"
-#include "random.h"
+#include "seeded.h"
 #include "some_registry.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ struct walk {
 };
 
 struct play {
-    struct random random;
+    struct seeded random;
     unsigned names;
     uint32_t next_number;
     struct some_registry some;
@@ -77,7 +77,7 @@ static struct epmd_node node_of(unsigned name, char *text, size_t size) {
 
 static void register_one(struct play *play) {
     char text[16];
-    unsigned name = (unsigned)random_below(&play->random, play->names);
+    unsigned name = (unsigned)seeded_below(&play->random, play->names);
     const struct epmd_node node = node_of(name, text, sizeof text);
     bool taken = position_of_name(&play->live, name) < play->live.count;
     struct life life = {.number = play->next_number++, .name = name};
@@ -99,7 +99,7 @@ static void remove_one(struct play *play) {
     if (play->live.count == 0)
         return;
     char text[16];
-    struct life life = take_out(&play->live, random_below(&play->random, play->live.count));
+    struct life life = take_out(&play->live, seeded_below(&play->random, play->live.count));
     struct bytes name = node_of(life.name, text, sizeof text).name;
     registry_remove(play->some.registry, registry_find(play->some.registry, name));
     play->departed.at[play->departed.count++] = life;
@@ -109,7 +109,7 @@ static void remove_one(struct play *play) {
 
 static void find_one(struct play *play) {
     char text[16];
-    unsigned name = (unsigned)random_below(&play->random, play->names);
+    unsigned name = (unsigned)seeded_below(&play->random, play->names);
     const struct epmd_node node = node_of(name, text, sizeof text);
     const struct registration *found = registry_find(play->some.registry, node.name);
     size_t position = position_of_name(&play->live, name);
@@ -131,7 +131,7 @@ static const struct lives *lives_of(const struct play *play, enum registry_part 
 
 static void begin_walk(struct play *play, struct walk *walk) {
     walk->open = true;
-    walk->part = random_chance(&play->random, 50) ? REGISTRY_LIVE : REGISTRY_DEPARTED;
+    walk->part = seeded_chance(&play->random, 50) ? REGISTRY_LIVE : REGISTRY_DEPARTED;
     walk->seen = 0;
     walk->ahead = *lives_of(play, walk->part);
     registry_cursor_begin(&walk->cursor, play->some.registry, walk->part);
@@ -174,10 +174,10 @@ static void step_walk(struct play *play, struct walk *walk) {
 }
 
 static void walk_on(struct play *play) {
-    struct walk *walk = &play->walks[random_below(&play->random, WALKS)];
+    struct walk *walk = &play->walks[seeded_below(&play->random, WALKS)];
     if (!walk->open)
         begin_walk(play, walk);
-    else if (random_chance(&play->random, 2))
+    else if (seeded_chance(&play->random, 2))
         end_walk(walk);
     else
         step_walk(play, walk);
@@ -201,17 +201,17 @@ static void assert_same_whole(struct play *play) {
 static void play_history(int round, unsigned names, int steps, unsigned arrivals_percent) {
     struct play *play = calloc(1, sizeof *play);
     ck_assert_ptr_nonnull(play);
-    play->random = random_stream("registry");
+    play->random = seeded_stream("registry");
     play->random.state += (uint64_t)round;
     play->names = names;
     play->some = some_registry_new();
 
     for (int step = 0; step < steps; step++) {
-        if (random_chance(&play->random, 60))
+        if (seeded_chance(&play->random, 60))
             walk_on(play);
-        else if (random_chance(&play->random, 10))
+        else if (seeded_chance(&play->random, 10))
             find_one(play);
-        else if (random_chance(&play->random, arrivals_percent))
+        else if (seeded_chance(&play->random, arrivals_percent))
             register_one(play);
         else
             remove_one(play);

@@ -27,6 +27,10 @@ Suite *client_suite(void);
 Suite *client_replies_suite(void);
 Suite *client_troubles_suite(void);
 Suite *output_suite(void);
+Suite *ekka_port_suite(void);
+Suite *sealed_text_suite(void);
+Suite *nearest_suite(void);
+Suite *port_pool_suite(void);
 
 /* A suite of one case, which has time enough to run under sanitizers and valgrind. */
 Suite *suite_begin(const char *name, TCase **tests);

@@ -1,7 +1,7 @@
 #include "base/bytes.h"
 
 #include "assertions.h"
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 
 #include <inttypes.h>
@@ -129,7 +129,7 @@ static void assert_decimal(uint64_t value) {
 }
 
 START_TEST(decimal_digits_are_those_of_printf) {
-    struct random random = random_stream("decimal");
+    struct seeded random = seeded_stream("decimal");
 
     assert_decimal(0);
     assert_decimal(UINT64_MAX);
@@ -138,7 +138,7 @@ START_TEST(decimal_digits_are_those_of_printf) {
         assert_decimal(power);
     }
     for (int i = 0; i < 1000; i++)
-        assert_decimal(random_next(&random) >> random_below(&random, 64));
+        assert_decimal(seeded_next(&random) >> seeded_below(&random, 64));
 }
 END_TEST
 
@@ -182,23 +182,23 @@ static void assert_field(struct reader *reader, size_t kind, uint32_t value) {
 
 START_TEST(what_is_written_is_read_again) {
     for (int round = 0; round < 500; round++) {
-        struct random random = random_stream("fields");
+        struct seeded random = seeded_stream("fields");
         random.state += (uint64_t)round;
-        struct random same = random;
+        struct seeded same = random;
         uint8_t buffer[4 * 16];
         struct writer writer = writer_of(buffer, sizeof buffer);
-        size_t fields = random_below(&random, 16);
+        size_t fields = seeded_below(&random, 16);
         for (size_t i = 0; i < fields; i++) {
-            size_t kind = random_below(&random, 3);
-            write_field(&writer, kind, (uint32_t)random_next(&random));
+            size_t kind = seeded_below(&random, 3);
+            write_field(&writer, kind, (uint32_t)seeded_next(&random));
         }
         ck_assert(!writer.failed);
 
         struct reader reader = reader_of(writer_bytes(&writer));
-        random_below(&same, 16);
+        seeded_below(&same, 16);
         for (size_t i = 0; i < fields; i++) {
-            size_t kind = random_below(&same, 3);
-            assert_field(&reader, kind, (uint32_t)random_next(&same));
+            size_t kind = seeded_below(&same, 3);
+            assert_field(&reader, kind, (uint32_t)seeded_next(&same));
         }
         ck_assert(!reader.failed);
         ck_assert_uint_eq(reader.left, 0);

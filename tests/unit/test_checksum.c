@@ -1,7 +1,7 @@
 #include "base/checksum.h"
 
 #include "assertions.h"
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 
 START_TEST(the_published_vectors_come_out) {
@@ -12,9 +12,9 @@ START_TEST(the_published_vectors_come_out) {
 END_TEST
 
 START_TEST(one_flipped_bit_is_seen) {
-    struct random random = random_stream("flipped bit");
+    struct seeded random = seeded_stream("flipped bit");
     uint8_t text[200];
-    random_fill(&random, text, sizeof text);
+    seeded_fill(&random, text, sizeof text);
     uint64_t whole = checksum_of(bytes_of(text, sizeof text));
 
     for (size_t bit = 0; bit < 8 * sizeof text; bit++) {
@@ -26,9 +26,9 @@ START_TEST(one_flipped_bit_is_seen) {
 END_TEST
 
 START_TEST(a_torn_text_is_seen) {
-    struct random random = random_stream("torn text");
+    struct seeded random = seeded_stream("torn text");
     uint8_t text[200];
-    random_fill(&random, text, sizeof text);
+    seeded_fill(&random, text, sizeof text);
     uint64_t whole = checksum_of(bytes_of(text, sizeof text));
 
     for (size_t len = 0; len < sizeof text; len++)

@@ -2,8 +2,8 @@
 
 #include "assertions.h"
 #include "failing_allocation.h"
-#include "random.h"
 #include "saved_creations.h"
+#include "seeded.h"
 #include "suites.h"
 
 #include <stdio.h>

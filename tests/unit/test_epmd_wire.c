@@ -2,7 +2,7 @@
 
 #include "assertions.h"
 #include "erlang/node_name.h"
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 #include "wire_encoder.h"
 
@@ -177,16 +177,16 @@ START_TEST(hidden_nodes_are_told_from_normal_ones) {
 }
 END_TEST
 
-static struct epmd_node random_node(struct random *random, uint8_t *name, uint8_t *extra) {
-    size_t extra_len = random_below(random, EPMD_EXTRA_MAX + 1);
-    random_fill(random, extra, extra_len);
+static struct epmd_node random_node(struct seeded *random, uint8_t *name, uint8_t *extra) {
+    size_t extra_len = seeded_below(random, EPMD_EXTRA_MAX + 1);
+    seeded_fill(random, extra, extra_len);
     return (struct epmd_node){
-        .port = (uint16_t)random_next(random),
-        .type = (uint8_t)random_next(random),
-        .protocol = (uint8_t)random_next(random),
-        .highest_version = (uint16_t)random_next(random),
-        .lowest_version = (uint16_t)random_next(random),
-        .name = random_utf8(random, name, 1 + random_below(random, ALIVE_NAME_MAX_CHARACTERS)),
+        .port = (uint16_t)seeded_next(random),
+        .type = (uint8_t)seeded_next(random),
+        .protocol = (uint8_t)seeded_next(random),
+        .highest_version = (uint16_t)seeded_next(random),
+        .lowest_version = (uint16_t)seeded_next(random),
+        .name = seeded_utf8(random, name, 1 + seeded_below(random, ALIVE_NAME_MAX_CHARACTERS)),
         .extra = bytes_of(extra, extra_len),
     };
 }
@@ -202,7 +202,7 @@ static void assert_same_node(const struct epmd_node *node, const struct epmd_nod
 }
 
 START_TEST(what_a_node_encodes_is_what_is_decoded) {
-    struct random random = random_stream("nodes");
+    struct seeded random = seeded_stream("nodes");
 
     for (int i = 0; i < 2000; i++) {
         uint8_t name[ALIVE_NAME_MAX_BYTES], extra[EPMD_EXTRA_MAX], frame[EPMD_FRAME_MAX];

@@ -2,7 +2,7 @@
 
 #include "assertions.h"
 #include "erlang/node_name.h"
-#include "random.h"
+#include "seeded.h"
 #include "some_registry.h"
 #include "suites.h"
 
@@ -61,26 +61,26 @@ static struct bytes read_in_pieces(enum listing_kind kind, size_t size, void (*p
 }
 
 /* Names of all lengths up to the longest there can be. */
-static void register_random_names(struct random *random, int count) {
+static void register_random_names(struct seeded *random, int count) {
     for (int i = 0; i < count; i++) {
         uint8_t name[ALIVE_NAME_MAX_BYTES];
-        size_t most = random_chance(random, 10) ? ALIVE_NAME_MAX_CHARACTERS : 20;
+        size_t most = seeded_chance(random, 10) ? ALIVE_NAME_MAX_CHARACTERS : 20;
         const struct epmd_node node = {
-            .port = (uint16_t)random_next(random),
+            .port = (uint16_t)seeded_next(random),
             .highest_version = 6,
-            .name = random_utf8(random, name, 1 + random_below(random, most)),
+            .name = seeded_utf8(random, name, 1 + seeded_below(random, most)),
         };
         struct registration *made;
-        registry_register(registry, &node, NULL, (uint32_t)random_next(random), &made);
+        registry_register(registry, &node, NULL, (uint32_t)seeded_next(random), &made);
     }
 }
 
-static void remove_some(struct random *random, unsigned percent) {
+static void remove_some(struct seeded *random, unsigned percent) {
     struct registry_cursor cursor;
     registry_cursor_begin(&cursor, registry, REGISTRY_LIVE);
     for (const struct registration *at; (at = registry_cursor_peek(&cursor)) != NULL;) {
         registry_cursor_advance(&cursor);
-        if (random_chance(random, percent))
+        if (seeded_chance(random, percent))
             registry_remove(registry, registry_find(registry, at->node.name));
     }
     registry_cursor_end(&cursor);
@@ -132,7 +132,7 @@ START_TEST(the_longest_line_fits_the_smallest_buffer) {
 END_TEST
 
 START_TEST(pieces_of_every_size_make_the_whole) {
-    struct random random = random_stream("pieces");
+    struct seeded random = seeded_stream("pieces");
     register_random_names(&random, 150);
     remove_some(&random, 30);
 
@@ -144,26 +144,26 @@ START_TEST(pieces_of_every_size_make_the_whole) {
 }
 END_TEST
 
-static struct random pauses;
+static struct seeded pauses;
 
 /* Newcomers stand in front of every walk that is under way, so none of this may show. */
 static void come_and_look(void) {
     struct listing other;
     uint8_t buffer[LISTING_PIECE_MIN];
     listing_begin(&other, LISTING_DUMP, registry, 1);
-    register_random_names(&pauses, (int)random_below(&pauses, 3));
-    if (random_chance(&pauses, 50))
+    register_random_names(&pauses, (int)seeded_below(&pauses, 3));
+    if (seeded_chance(&pauses, 50))
         listing_read(&other, buffer, sizeof buffer);
     listing_end(&other);
 }
 
 START_TEST(who_comes_meanwhile_does_not_change_a_listing) {
-    struct random random = random_stream("newcomers");
+    struct seeded random = seeded_stream("newcomers");
     pauses = random;
     register_random_names(&random, 100);
 
     for (int i = 0; i < 100; i++) {
-        size_t size = LISTING_PIECE_MIN + random_below(&random, 300);
+        size_t size = LISTING_PIECE_MIN + seeded_below(&random, 300);
         struct bytes expected = read_whole(LISTING_NAMES);
         assert_bytes(read_in_pieces(LISTING_NAMES, size, come_and_look), expected);
         remove_some(&random, 20); /* as many as came, by and large */
@@ -192,7 +192,7 @@ static bool is_subsequence(struct bytes lines, struct bytes of) {
 }
 
 START_TEST(who_leaves_meanwhile_takes_only_his_own_line) {
-    struct random random = random_stream("leavers");
+    struct seeded random = seeded_stream("leavers");
     pauses = random;
 
     for (int round = 0; round < 30; round++) {
@@ -212,7 +212,7 @@ START_TEST(who_leaves_meanwhile_takes_only_his_own_line) {
 END_TEST
 
 START_TEST(a_dump_that_all_leave_in_the_midst_of_still_ends) {
-    struct random random = random_stream("exodus");
+    struct seeded random = seeded_stream("exodus");
     register_random_names(&random, 300);
     struct listing listing;
     uint8_t buffer[LISTING_PIECE_MIN];
@@ -229,7 +229,7 @@ START_TEST(a_dump_that_all_leave_in_the_midst_of_still_ends) {
 END_TEST
 
 START_TEST(an_unread_listing_may_be_ended) {
-    struct random random = random_stream("unread");
+    struct seeded random = seeded_stream("unread");
     register_random_names(&random, 10);
     struct listing listing;
     listing_begin(&listing, LISTING_DUMP, registry, 4369);

@@ -1,8 +1,8 @@
 #include "base/log.h"
 
 #include "assertions.h"
-#include "random.h"
 #include "scratch.h"
+#include "seeded.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -113,13 +113,13 @@ static void assert_one_clean_line(enum log_format format) {
 }
 
 START_TEST(no_value_breaks_a_line) {
-    struct random random = random_stream("log values");
+    struct seeded random = seeded_stream("log values");
 
     for (int i = 0; i < 300; i++) {
         enum log_format format = (enum log_format)(i % 2);
         uint8_t value[1200];
-        size_t len = random_below(&random, sizeof value + 1);
-        random_fill(&random, value, len);
+        size_t len = seeded_below(&random, sizeof value + 1);
+        seeded_fill(&random, value, len);
         log_as(format);
         log_event(LOG_LEVEL_INFO, "e", log_bytes("a", bytes_of(value, len / 2)),
                   log_bytes("b", bytes_of(value, len)));

@@ -1,7 +1,7 @@
 #include "erlang/node_name.h"
 
 #include "assertions.h"
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 
 #include <string.h>
@@ -51,12 +51,12 @@ START_TEST(length_is_counted_in_characters) {
 END_TEST
 
 START_TEST(every_name_in_bounds_is_a_name) {
-    struct random random = random_stream("names");
+    struct seeded random = seeded_stream("names");
 
     for (int i = 0; i < 5000; i++) {
         uint8_t name[4 * ALIVE_NAME_MAX_CHARACTERS];
-        size_t characters = 1 + random_below(&random, ALIVE_NAME_MAX_CHARACTERS);
-        struct bytes made = random_utf8(&random, name, characters);
+        size_t characters = 1 + seeded_below(&random, ALIVE_NAME_MAX_CHARACTERS);
+        struct bytes made = seeded_utf8(&random, name, characters);
         ck_assert_int_eq(alive_name_check(made), ALIVE_NAME_OK);
     }
 }

@@ -1,7 +1,7 @@
 #include "net/peer_limit.h"
 
 #include "failing_allocation.h"
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 
 #include <stdio.h>
@@ -106,14 +106,14 @@ START_TEST(a_limit_of_none_lets_all_in) {
 END_TEST
 
 START_TEST(counts_follow_those_who_come_and_go) {
-    struct random random = random_stream("peers");
+    struct seeded random = seeded_stream("peers");
     unsigned counts[20] = {0};
 
     for (int i = 0; i < 20000; i++) {
-        size_t who = random_below(&random, 20);
+        size_t who = seeded_below(&random, 20);
         char text[32];
         snprintf(text, sizeof text, who < 10 ? "10.0.0.%zu" : "2001:db8:0:%zu::1", who);
-        if (random_chance(&random, 60)) {
+        if (seeded_chance(&random, 60)) {
             bool entered = enter(text);
             ck_assert_int_eq(entered, counts[who] < MOST);
             counts[who] += entered ? 1 : 0;

@@ -1,7 +1,7 @@
 #include "base/text.h"
 
 #include "assertions.h"
-#include "random.h"
+#include "seeded.h"
 #include "suites.h"
 #include "utf8_oracle.h"
 
@@ -109,11 +109,11 @@ END_TEST
 START_TEST(a_duration_that_was_said_is_read_again) {
     static const uint64_t units[] = {1, 1000, 60000, 3600000, 86400000};
     const uint64_t longest_ms = UINT64_C(365) * 86400000;
-    struct random random = random_stream("durations");
+    struct seeded random = seeded_stream("durations");
 
     for (int i = 0; i < 20000; i++) {
-        uint64_t unit = units[random_below(&random, 5)];
-        int64_t ms = (int64_t)(random_next(&random) % (longest_ms / unit + 1) * unit);
+        uint64_t unit = units[seeded_below(&random, 5)];
+        int64_t ms = (int64_t)(seeded_next(&random) % (longest_ms / unit + 1) * unit);
         char text[TEXT_DURATION_SIZE];
         int64_t again = -1;
         text_format_duration(ms, text);
@@ -190,14 +190,14 @@ START_TEST(sequences_of_four_bytes_are_judged_right_at_every_edge) {
 END_TEST
 
 START_TEST(long_text_is_judged_right_with_and_without_a_flaw) {
-    struct random random = random_stream("utf8");
+    struct seeded random = seeded_stream("utf8");
 
     for (int i = 0; i < 20000; i++) {
         uint8_t text[4 * 40] = {0};
-        size_t len = random_utf8(&random, text, 1 + random_below(&random, 40)).len;
+        size_t len = seeded_utf8(&random, text, 1 + seeded_below(&random, 40)).len;
         assert_same_verdict(text, len);
         assert_same_verdict(text, len - 1);
-        text[random_below(&random, len)] = (uint8_t)random_next(&random);
+        text[seeded_below(&random, len)] = (uint8_t)seeded_next(&random);
         assert_same_verdict(text, len);
     }
 }
@@ -262,12 +262,12 @@ static bool has_control_character(struct bytes text) {
 }
 
 START_TEST(no_bytes_at_all_escape_the_escaping) {
-    struct random random = random_stream("escapes");
+    struct seeded random = seeded_stream("escapes");
 
     for (int i = 0; i < 20000; i++) {
         uint8_t text[40], out[sizeof text * 6];
-        size_t len = random_below(&random, sizeof text + 1);
-        random_fill(&random, text, len);
+        size_t len = seeded_below(&random, sizeof text + 1);
+        seeded_fill(&random, text, len);
         struct bytes escaped = escape(bytes_of(text, len), out, sizeof out);
         ck_assert(text_is_utf8(escaped, NULL));
         ck_assert(!has_control_character(escaped));

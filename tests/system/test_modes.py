@@ -1,0 +1,201 @@
+"""Which ports are open in which mode, and what a reload changes of a running daemon."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+import wire
+from daemon import Daemon, free_port, listening_addresses, our_epmd
+from deadlines import wait_for
+from portolan_cli import clean_environment
+from portoland import Portoland, portoland  # noqa: F401
+
+
+# --- modes ---
+
+def roles(server):
+    return {(listener["address"].rpartition(":")[2], listener["role"]) for listener in server.says("status")["listeners"]}
+
+
+def test_by_default_only_the_front_port_is_open(portoland):
+    epmd_port = free_port()
+    server = portoland(env={"ERL_EPMD_PORT": epmd_port})
+    assert roles(server) == {(str(server.port), "front")}
+    assert listening_addresses(server.port) and not listening_addresses(epmd_port)
+    line = server.logged("info listening", "role=front")
+    assert f":{server.port} " in line
+
+
+@pytest.mark.parametrize("name, offset", [("portolan@127.0.0.1", 0), ("portolan3@127.0.0.1", 3), ("emqx-12@10.0.0.1", 12)])
+def test_the_front_port_is_that_of_the_rule(tmp_path, name, offset):
+    base = free_port()
+    with Portoland(tmp_path, "--set", f"node.dist_base_port={base}", "--set", f"node.name={name}",
+                   port=base + offset) as server:
+        assert roles(server) == {(str(base + offset), "front")}
+        assert server.says("status")["node"] == name
+
+
+@pytest.mark.parametrize("how", ["WITH_EPMD", "key", "flag"])
+def test_both_ports_are_open_in_epmd_mode_and_one_registry_serves_them(portoland, how):
+    epmd_port = free_port()
+    flags, env = {"WITH_EPMD": ([], {"WITH_EPMD": 1, "ERL_EPMD_PORT": epmd_port}),
+                  "key": (["--set", "epmd.enable=on", "--set", f"epmd.port={epmd_port}"], {}),
+                  "flag": (["-port", epmd_port], {})}[how]
+    server = portoland(*flags, env=env)
+    assert roles(server) == {(str(server.port), "front"), (str(epmd_port), "epmd")}
+    with wire.register(server.port, "a", port=25672)[0], wire.register(epmd_port, "b", port=25673)[0]:
+        for port in (server.port, epmd_port):
+            own_port, names = wire.list_names(port)
+            assert own_port == port and dict(names) == {"a": 25672, "b": 25673}
+        assert wire.register(epmd_port, "a", port=1)[1].result != 0
+    assert server.says("lease", "x")["epmd_port"] == epmd_port
+
+
+def test_one_port_for_both_is_opened_once(portoland):
+    port = free_port()
+    server = portoland("-port", port, port=port)
+    assert roles(server) == {(str(port), "epmd")}
+
+
+def test_under_the_name_epmd_there_is_only_epmds_port_and_no_socket(tmp_path):
+    front, sock = free_port(), tmp_path / "control"
+    env = {"PORTOLAN_NODE__DIST_BASE_PORT": front, "PORTOLAN_CONTROL__SOCKET": "", "XDG_RUNTIME_DIR": tmp_path}
+    del env["PORTOLAN_CONTROL__SOCKET"]
+    with Daemon(our_epmd(), tmp_path, env=env) as server:
+        assert listening_addresses(server.port) and not listening_addresses(front)
+        assert not sock.exists() and not (tmp_path / "portolan.sock").exists()
+        assert not [line for line in open(f"/proc/{server.pid}/net/unix") if str(tmp_path) in line]
+        assert list(tmp_path.glob("ports-*")) == []
+        with wire.register(server.port, "a", port=1)[0]:
+            assert wire.look_up(server.port, "a").port == 1
+
+
+def test_the_front_port_answers_all_that_epmds_does(portoland):
+    server = portoland("--set", "epmd.relaxed_command_check=on")
+    conn, answer = wire.register(server.port, "a", port=25672)
+    assert answer.result == 0
+    assert b"active name     <a>" in wire.ask(server.port, wire.dump())
+    assert wire.ask(server.port, wire.stop("a")) == b"STOPPED"
+    conn.close()
+    assert wire.ask(server.port, wire.kill()) == b"OK"
+    assert server.exit_code() == 0
+
+
+@pytest.mark.parametrize("flags, complaint", [
+    (["--set", "front.enable=off"], "there is no port to open"),
+    (["--set", "node.name=remsh1@h.example.com"], "the rule gives names that begin with remsh no port"),
+    (["--set", "node.name=n59999@h.example.com"], "ports end at 65535")])
+def test_a_daemon_without_a_port_does_not_run(tmp_path, flags, complaint):
+    server = Portoland(tmp_path, *flags, port=free_port())
+    server.launch()
+    assert server.exit_code() == 1
+    assert complaint in server.log
+
+
+def test_a_taken_front_port_is_said_with_its_holder(portoland, tmp_path):
+    first = portoland()
+    second = Portoland(tmp_path, port=first.port)
+    second.launch()
+    assert second.exit_code() == 1
+    assert re.search(rf"cannot listen on \S+:{first.port}: it is in use by portoland \(process {first.pid}\)", second.log)
+    assert first.says("status")["pid"] == first.pid
+
+
+# --- reload ---
+
+@pytest.fixture
+def configured(portoland, tmp_path):
+    """A daemon with a configuration file, and how to write that."""
+    path = tmp_path / "portolan.conf"
+
+    def write(*lines):
+        path.write_text("".join(f"{line}\n" for line in lines))
+
+    write("node.dist_listen_min = 20000", "node.dist_listen_max = 20100", "epmd.port = 5601")
+    return portoland("-c", path), write
+
+
+CHANGED = ["node.dist_listen_min = 21000", "node.dist_listen_max = 21100", "epmd.port = 5602", "log.level = debug",
+           "epmd.relaxed_command_check = on"]
+LIVE = ["node.dist_listen_max", "node.dist_listen_min", "epmd.relaxed_command_check", "log.level"]
+
+
+def in_force(server):
+    assert 21000 <= server.lease("b") <= 21100
+    conn, _ = wire.register(server.port, "c", port=25672)
+    assert wire.ask(server.port, wire.stop("c")) == b"STOPPED"
+    conn.close()
+    server.logged("debug closed")
+
+
+def test_reload_applies_what_it_can_and_names_the_rest(configured):
+    server, write = configured
+    assert 20000 <= server.lease("a") <= 20100
+    write(*CHANGED)
+    call = server.call("reload")
+    lines = call.stdout.splitlines()
+    assert call.returncode == 0
+    assert sorted(lines) == sorted([*[f"applied: {key}" for key in LIVE], "needs a restart: epmd.port"])
+    in_force(server)
+    assert server.leases()["a"][0] <= 20100  # what was promised stays
+    assert server.call("reload").stdout == "needs a restart: epmd.port\n"
+
+
+def test_the_hangup_signal_does_the_same(configured):
+    server, write = configured
+    write(*CHANGED)
+    os.kill(server.pid, signal.SIGHUP)
+    for key in LIVE:
+        server.logged("info reloaded", f"key={key} ", "outcome=applied")
+    server.logged("info reloaded", "key=epmd.port", 'outcome="needs a restart"')
+    in_force(server)
+
+
+def test_a_file_that_is_wrong_leaves_all_as_it_was(configured):
+    server, write = configured
+    write("node.dist_listen_min = 21000", "node.dist_listen_max = 20999", "log.levle = debug")
+    call = server.call("reload")
+    assert call.returncode == 1
+    assert "portolan.conf:3" in call.stderr and "did you mean log.level?" in call.stderr
+    os.kill(server.pid, signal.SIGHUP)
+    server.logged("error reload_failed", "the old configuration stays in force")
+    assert 20000 <= server.lease("a") <= 20100
+
+
+def test_a_log_that_cannot_be_opened_is_not_called_applied(configured, tmp_path):
+    server, write = configured
+    write("log.to = /nonexistent/portolan.log")
+    reply = json.loads(server.call("reload", "--json").stdout)
+    server.logged("error log_not_changed")
+    assert not reply["ok"] or "log.to" not in reply["applied"]
+
+
+def test_a_promise_that_the_new_range_would_refuse_is_not_renewed(configured):
+    server, write = configured
+    old = server.lease("a")
+    write("node.dist_listen_min = 21000", "node.dist_listen_max = 21100", "node.port_policy = range",
+          "node.port_enforce = on")
+    assert server.call("reload").returncode == 0
+    port = server.lease("a")
+    with wire.register(server.port, "a", port=port)[0]:
+        wait_for(lambda: server.leases() == {"a": (port, True)}, 5, f"a on the port it was promised, not {old}")
+
+
+@pytest.mark.parametrize("flag", [["--set", "log.level=warn"], ["-d"]], ids=" ".join)
+def test_what_a_flag_has_set_a_reload_leaves(portoland, tmp_path, flag):
+    path = tmp_path / "portolan.conf"
+    path.write_text("log.level = info\n")
+    server = portoland("-c", path, *flag)
+    path.write_text("log.level = trace\n")
+    assert server.call("reload").stdout == "nothing has changed\n"
+
+
+def test_the_environment_still_beats_the_file_after_a_reload(portoland, tmp_path):
+    path = tmp_path / "portolan.conf"
+    path.write_text("log.level = info\n")
+    server = portoland("-c", path, env={"PORTOLAN_LOG__LEVEL": "warn"})
+    path.write_text("log.level = trace\n")
+    assert server.call("reload").stdout == "nothing has changed\n"

@@ -1,0 +1,384 @@
+/*
+ * The port pool against a model that cannot be wrong for being clever: a few names in an array,
+ * searched from end to end. Random histories play both: leases, registrations, releases, time that
+ * passes, other programs that listen, new options, and daemons that end with and without saving.
+ */
+#include "port_pool_model.h"
+
+#include "assertions.h"
+#include "seeded.h"
+#include "some_pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAMES 24
+#define FIRST 20000
+#define LAST 20011
+#define BASE 20004
+
+struct model_name {
+    char text[16];
+    uint32_t derived; /* 0: none */
+    bool registered;
+    bool has; /* a claim, with: */
+    uint16_t port;
+    bool held, leased;
+    int64_t expires_ms;
+    uint16_t last; /* 0: no lease yet */
+};
+
+/* What is on disk of a name. */
+struct saved_name {
+    bool leased;
+    uint16_t port;
+    int64_t left_ms;
+    uint16_t last;
+};
+
+struct play {
+    struct seeded random;
+    int64_t now_ms;
+    struct port_pool_options options;
+    struct port_pool *pool;
+    struct some_host host;
+    struct model_name names[NAMES];
+    bool unsaved;
+    struct saved_name saved[NAMES];
+    uint8_t text[64 * 1024];
+    size_t text_len; /* 0: nothing was ever saved */
+    unsigned refused, leases, restarts, expired;
+};
+
+static struct bytes bytes_of_name(const struct model_name *name) {
+    return bytes_of_text(name->text);
+}
+
+static struct model_name *some_name(struct play *play) {
+    return &play->names[seeded_below(&play->random, NAMES)];
+}
+
+static uint16_t some_port(struct play *play) {
+    return (uint16_t)(FIRST - 2 + seeded_below(&play->random, LAST - FIRST + 5));
+}
+
+static struct model_name *claimant_of(struct play *play, uint32_t port) {
+    for (int i = 0; i < NAMES; i++) {
+        if (play->names[i].has && play->names[i].port == port)
+            return &play->names[i];
+    }
+    return NULL;
+}
+
+static void drop(struct play *play, struct model_name *name) {
+    play->unsaved = play->unsaved || name->leased;
+    name->has = name->held = name->leased = false;
+}
+
+static void take(struct model_name *name, uint16_t port) {
+    name->has = true;
+    name->held = name->leased = false;
+    name->port = port;
+}
+
+/* --- the rules of the model --- */
+
+static bool is_in_range(const struct play *play, uint32_t port) {
+    return port >= play->options.first && port <= play->options.last;
+}
+
+static bool is_free(struct play *play, uint32_t port) {
+    return claimant_of(play, port) == NULL && !play->host.listens[port];
+}
+
+static enum port_verdict choose(struct play *play, const struct model_name *name, uint16_t *port) {
+    if (play->options.policy == PORT_POLICY_DERIVED) {
+        if (name->derived == 0)
+            return PORT_DERIVED_NONE;
+        *port = (uint16_t)name->derived;
+        return is_free(play, name->derived) ? PORT_OK : PORT_DERIVED_TAKEN;
+    }
+    *port = name->last;
+    if (name->last != 0 && is_in_range(play, name->last) && is_free(play, name->last))
+        return PORT_OK;
+    for (uint32_t one = play->options.first; one <= play->options.last; one++) {
+        *port = (uint16_t)one;
+        if (is_free(play, one))
+            return PORT_OK;
+    }
+    return PORT_POOL_FULL;
+}
+
+static enum port_verdict fits(const struct play *play, const struct model_name *name,
+                              uint16_t port) {
+    if (play->options.policy == PORT_POLICY_RANGE && !is_in_range(play, port))
+        return PORT_NOT_IN_RANGE;
+    if (play->options.policy == PORT_POLICY_DERIVED && port != name->derived)
+        return PORT_NOT_DERIVED;
+    return PORT_OK;
+}
+
+static enum port_verdict admitted(struct play *play, const struct model_name *name, uint16_t port) {
+    const struct model_name *claimant = claimant_of(play, port);
+    if (!play->options.enforce)
+        return PORT_OK;
+    if (claimant != NULL && claimant != name)
+        return PORT_LEASED_TO_OTHER;
+    return fits(play, name, port);
+}
+
+/* --- steps --- */
+
+static void lease_one(struct play *play) {
+    struct model_name *name = some_name(play);
+    const struct port_probe probe = some_host_probe(&play->host);
+    uint16_t expected = name->port, port = 0;
+    if (name->has && !name->held && fits(play, name, name->port) != PORT_OK)
+        drop(play, name); /* promised under another policy */
+    enum port_verdict wanted = name->has ? PORT_OK : choose(play, name, &expected);
+    enum port_verdict verdict =
+        port_pool_lease(play->pool, bytes_of_name(name), play->now_ms, &probe, &port);
+
+    ck_assert_int_eq(verdict, wanted);
+    if (verdict != PORT_OK) {
+        play->refused++;
+        return;
+    }
+    ck_assert_uint_eq(port, expected);
+    play->leases++;
+    if (!name->has) {
+        take(name, port);
+        name->last = port;
+    }
+    name->leased = play->unsaved = true;
+    if (!name->held)
+        name->expires_ms = play->now_ms + PORT_LEASE_MS;
+}
+
+static void register_one(struct play *play) {
+    struct model_name *name = some_name(play);
+    uint16_t port = name->has && seeded_chance(&play->random, 70) ? name->port : some_port(play);
+    enum port_verdict verdict = port_pool_admits(play->pool, bytes_of_name(name), port);
+    if (name->registered)
+        return;
+    ck_assert_int_eq(verdict, admitted(play, name, port));
+    if (verdict != PORT_OK) {
+        play->refused++;
+        return;
+    }
+    port_pool_registered(play->pool, bytes_of_name(name), port);
+    name->registered = true;
+    if (name->has && name->port != port)
+        drop(play, name);
+    if (!name->has && claimant_of(play, port) == NULL)
+        take(name, port);
+    name->held = name->has;
+}
+
+static void unregister_one(struct play *play) {
+    struct model_name *name = some_name(play);
+    if (!name->registered)
+        return;
+    port_pool_unregistered(play->pool, bytes_of_name(name));
+    name->registered = false;
+    if (name->held)
+        drop(play, name);
+}
+
+static void release_one(struct play *play) {
+    struct model_name *name = some_name(play);
+    bool can = name->has && !name->held;
+    ck_assert_int_eq(port_pool_release(play->pool, bytes_of_name(name)), can);
+    if (can)
+        drop(play, name);
+}
+
+static void end_one(void *context, const struct port_lease *lease) {
+    struct play *play = context;
+    struct model_name *name = claimant_of(play, lease->port);
+    ck_assert_ptr_nonnull(name);
+    assert_bytes(lease->name, bytes_of_name(name));
+    ck_assert(!name->held && name->expires_ms <= play->now_ms);
+    drop(play, name);
+    play->expired++;
+}
+
+static void pass_time(struct play *play) {
+    int64_t next_ms = INT64_MAX;
+    play->now_ms += (int64_t)seeded_below(&play->random, 20000);
+    int64_t told_ms = port_pool_expire(play->pool, play->now_ms, end_one, play);
+    for (int i = 0; i < NAMES; i++) {
+        const struct model_name *name = &play->names[i];
+        if (!name->has || name->held)
+            continue;
+        ck_assert_int_gt(name->expires_ms, play->now_ms); /* it would have been ended */
+        next_ms = name->expires_ms < next_ms ? name->expires_ms : next_ms;
+    }
+    ck_assert_int_eq(told_ms, next_ms);
+}
+
+/* Another program begins or ends to listen. */
+static void disturb(struct play *play) {
+    uint16_t port = some_port(play);
+    play->host.listens[port] = !play->host.listens[port] && seeded_chance(&play->random, 30);
+}
+
+static void configure(struct play *play) {
+    play->options.policy = (enum port_policy)seeded_below(&play->random, 3);
+    play->options.enforce = seeded_chance(&play->random, 50);
+    play->options.first = (uint16_t)(FIRST + seeded_below(&play->random, 4));
+    port_pool_configure(play->pool, &play->options);
+}
+
+static void save(struct play *play) {
+    struct bytes text = some_pool_text(play->pool, play->now_ms);
+    ck_assert_uint_le(text.len, sizeof play->text);
+    memcpy(play->text, text.data, text.len);
+    play->text_len = text.len;
+    for (int i = 0; i < NAMES; i++) {
+        const struct model_name *name = &play->names[i];
+        int64_t left_ms = name->held ? PORT_LEASE_MS : name->expires_ms - play->now_ms;
+        play->saved[i] = (struct saved_name){.leased = name->has && name->leased,
+                                             .port = name->port,
+                                             .left_ms = left_ms < 0 ? 0 : left_ms,
+                                             .last = name->last};
+    }
+    port_pool_saved(play->pool);
+    play->unsaved = false;
+}
+
+/* The daemon is gone, and its nodes are not registered; another one begins with what is on disk. */
+static void restart(struct play *play) {
+    if (seeded_chance(&play->random, 50))
+        save(play);
+    port_pool_free(play->pool);
+    play->pool = port_pool_new(&play->options);
+    ck_assert_ptr_nonnull(play->pool);
+    play->now_ms = (int64_t)seeded_below(&play->random, 1000000);
+    play->restarts++;
+    if (play->text_len > 0)
+        ck_assert(
+            port_pool_restore(play->pool, bytes_of(play->text, play->text_len), play->now_ms));
+    for (int i = 0; i < NAMES; i++) {
+        struct model_name *name = &play->names[i];
+        const struct saved_name *saved = &play->saved[i];
+        name->registered = name->has = name->held = name->leased = false;
+        name->last = saved->last;
+        if (!saved->leased)
+            continue;
+        take(name, saved->port);
+        name->leased = true;
+        name->expires_ms = play->now_ms + saved->left_ms;
+    }
+    play->unsaved = false;
+}
+
+/* --- what must hold after every step --- */
+
+/* An assertion of check costs a system call even where it holds: too much for millions. */
+#define must(condition) ((condition) ? (void)0 : ck_abort_msg("does not hold: " #condition))
+
+struct walk {
+    struct play *play;
+    size_t seen;
+    uint16_t before;
+};
+
+static void see(void *context, const struct port_lease *lease) {
+    struct walk *walk = context;
+    const struct model_name *name = claimant_of(walk->play, lease->port);
+    must(lease->port > walk->before); /* in order, and none with two holders */
+    must(name != NULL && bytes_equal(lease->name, bytes_of_name(name)));
+    must(lease->held == name->held);
+    must(lease->held || lease->expires_ms == name->expires_ms);
+    walk->before = lease->port;
+    walk->seen++;
+}
+
+static void assert_same(struct play *play) {
+    struct walk walk = {.play = play};
+    size_t claims = 0;
+    for (int i = 0; i < NAMES; i++) {
+        const struct model_name *name = &play->names[i];
+        struct port_lease found;
+        bool has = port_pool_find(play->pool, bytes_of_name(name), &found);
+        must(has == name->has);
+        must(!has || found.port == name->port);
+        claims += has ? 1 : 0;
+    }
+    port_pool_each(play->pool, see, &walk);
+    must(walk.seen == claims);
+    must(port_pool_count(play->pool) == claims);
+    must(port_pool_unsaved(play->pool) == play->unsaved);
+}
+
+/* --- the play --- */
+
+static void step(struct play *play) {
+    size_t which = seeded_below(&play->random, 100);
+    if (which < 35)
+        lease_one(play);
+    else if (which < 55)
+        register_one(play);
+    else if (which < 70)
+        unregister_one(play);
+    else if (which < 78)
+        release_one(play);
+    else if (which < 88)
+        pass_time(play);
+    else if (which < 93)
+        disturb(play);
+    else if (which < 96)
+        configure(play);
+    else if (which < 98)
+        save(play);
+    else
+        restart(play);
+    assert_same(play);
+}
+
+/* Some share a port of the rule, some have none, and one has one over 65,535. */
+static void name_all(struct play *play) {
+    for (int i = 0; i < NAMES; i++) {
+        struct model_name *name = &play->names[i];
+        unsigned offset = (unsigned)i % 9;
+        snprintf(name->text, sizeof name->text, "%c%u", 'a' + i, offset);
+        name->derived = BASE + offset;
+    }
+    play->names[0] = (struct model_name){.text = "remsh7"};
+    play->names[1] = (struct model_name){.text = "far59999"};
+}
+
+static void play_history(unsigned round, unsigned *totals) {
+    struct play *play = calloc(1, sizeof *play);
+    ck_assert_ptr_nonnull(play);
+    play->random = seeded_stream("port pool");
+    play->random.state += round;
+    play->now_ms = (int64_t)seeded_below(&play->random, 1000000);
+    play->options = (struct port_pool_options){.first = FIRST, .last = LAST, .base = BASE};
+    play->pool = port_pool_new(&play->options);
+    ck_assert_ptr_nonnull(play->pool);
+    name_all(play);
+    configure(play);
+    for (int i = 0; i < 1000; i++)
+        step(play);
+    totals[0] += play->leases;
+    totals[1] += play->refused;
+    totals[2] += play->expired;
+    totals[3] += play->restarts;
+    port_pool_free(play->pool);
+    free(play);
+}
+
+START_TEST(it_behaves_as_its_model) {
+    unsigned totals[4] = {0};
+    for (unsigned round = 0; round < 100; round++)
+        play_history(round, totals);
+    for (int i = 0; i < 4; i++) /* all that can happen did */
+        ck_assert_uint_gt(totals[i], 100);
+}
+END_TEST
+
+void port_pool_model_add(TCase *tests) {
+    tcase_add_test(tests, it_behaves_as_its_model);
+}
