@@ -186,7 +186,9 @@ static json_t *run_port(struct control_host *host, struct control_peer *peer,
     if (!are_texts(nodes) || !base_is_port)
         return failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port");
     ports = json_array();
-    json_array_foreach(nodes, i, node) json_array_append_new(ports, derive(node, (uint16_t)base));
+    json_array_foreach(nodes, i, node) {
+        json_array_append_new(ports, derive(node, (uint16_t)base));
+    }
     return ok_with(json_pack("{s:I, s:o}", "base", base, "ports", ports));
 }
 
