@@ -251,7 +251,8 @@ static json_t *no_lease(const struct control_host *host, struct bytes name,
 
 static json_t *run_lease(struct control_host *host, struct control_peer *peer,
                          const json_t *request) {
-    const struct port_probe probe = {.is_free = port_probe_is_free};
+    bool starved = false;
+    const struct port_probe probe = {.is_free = port_probe_is_free, .context = &starved};
     struct port_lease lease;
     struct node node;
     uint16_t port;
@@ -262,6 +263,9 @@ static json_t *run_lease(struct control_host *host, struct control_peer *peer,
     bool had_one = port_pool_find(host->service->pool, node.alive, &lease);
     enum port_verdict verdict =
         port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
+    if (verdict != PORT_OK && starved)
+        return failure("failed", "no descriptor is left to try a port with; allow more with "
+                                 "'ulimit -n'");
     if (verdict != PORT_OK || !port_pool_find(host->service->pool, node.alive, &lease))
         return no_lease(host, node.alive, verdict);
     host->leases_changed(host->context);

@@ -96,11 +96,18 @@ static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     event_add(daemon->lease_event, &wait);
 }
 
-/* Many leases of one round of the loop are saved once, at its end. */
+/* Lets on_lease_time run when this round of the loop is done. */
+static void settle_leases_soon(struct daemon *daemon) {
+    const struct timeval now = {.tv_sec = 0};
+    if (daemon->lease_event != NULL)
+        event_add(daemon->lease_event, &now);
+}
+
+/* A promise is on disk before it is told. */
 static void on_leases_changed(void *context) {
     struct daemon *daemon = context;
-    const struct timeval now = {.tv_sec = 0};
-    event_add(daemon->lease_event, &now);
+    lease_store_sync(daemon->lease_store);
+    settle_leases_soon(daemon);
 }
 
 /* --- what the server tells --- */
@@ -115,6 +122,7 @@ static void on_unregistered(void *context, const struct registration *registrati
                             const char *reason) {
     struct daemon *daemon = context;
     events_unregistered(&daemon->events, registration, reason);
+    settle_leases_soon(daemon);
 }
 
 static void on_refused(void *context, const struct epmd_refusal *refusal) {

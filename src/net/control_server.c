@@ -1,5 +1,6 @@
 #include "net/control_server.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -16,11 +17,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define BEHIND (CONTROL_BACKLOG_MAX / 2)
+
 struct control_peer {
     struct control_server *server;
     struct bufferevent *stream;
     bool may_change;
     bool watches;
+    bool deaf;    /* no more requests of it are read */
     bool leaving; /* closed as soon as its output is sent */
     LIST_ENTRY(control_peer) link;
 };
@@ -37,6 +41,7 @@ struct control_server {
     struct control_peers peers;
     unsigned count;
     unsigned watchers;
+    struct log_limit limits;
 };
 
 /* --- the socket --- */
@@ -169,18 +174,21 @@ static json_t *bad_request(const char *message) {
                      "message", message);
 }
 
-/* Answers what cannot be read, and closes once the answer is out: where a line ends is unknown now.
+/*
+ * Answers what cannot be read, and closes once the answer is out: where a line ends is unknown now.
+ * False: the peer is gone already.
  */
-static void dismiss(struct control_peer *peer, const char *message) {
+static bool dismiss(struct control_peer *peer, const char *message) {
     json_t *reply = bad_request(message);
     bool sent = reply != NULL && send_line(peer, reply);
     json_decref(reply);
     if (!sent) {
         end_peer(peer);
-        return;
+        return false;
     }
-    peer->leaving = true;
+    peer->deaf = peer->leaving = true;
     bufferevent_disable(peer->stream, EV_READ);
+    return true;
 }
 
 /* False: the peer is gone. */
@@ -189,8 +197,7 @@ static bool handle_line(struct control_peer *peer, const char *line, size_t len)
     json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(request)) {
         json_decref(request);
-        dismiss(peer, "a request is one JSON object on one line");
-        return false;
+        return dismiss(peer, "a request is one JSON object on one line");
     }
     json_t *reply = server->handler(server->context, peer, request);
     json_decref(request);
@@ -201,33 +208,47 @@ static bool handle_line(struct control_peer *peer, const char *line, size_t len)
     return sent;
 }
 
-static void on_readable(struct bufferevent *stream, void *context) {
-    struct control_peer *peer = context;
-    struct evbuffer *input = bufferevent_get_input(stream);
+static size_t backlog(const struct control_peer *peer) {
+    return evbuffer_get_length(bufferevent_get_output(peer->stream));
+}
+
+/*
+ * Answers what has come. Who is behind with reading is answered no further until all is read, so that
+ * many long answers to one who reads them never fill the backlog. False: the peer is gone.
+ */
+static bool serve(struct control_peer *peer) {
+    struct evbuffer *input = bufferevent_get_input(peer->stream);
     char *line;
     size_t len;
-    while ((line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF)) != NULL) {
+    while (!peer->deaf && backlog(peer) < BEHIND &&
+           (line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF)) != NULL) {
         bool stays = handle_line(peer, line, len);
         free(line);
         if (!stays)
-            return;
+            return false;
     }
-    if (evbuffer_get_length(input) >= CONTROL_LINE_MAX)
-        dismiss(peer, "the line is longer than 65536 bytes");
+    if (!peer->deaf && backlog(peer) < BEHIND && evbuffer_get_length(input) >= CONTROL_LINE_MAX)
+        return dismiss(peer, "the line is longer than 65536 bytes");
+    return true;
+}
+
+static void on_readable(struct bufferevent *stream, void *context) {
+    (void)stream;
+    serve(context);
 }
 
 static void on_drained(struct bufferevent *stream, void *context) {
     struct control_peer *peer = context;
     (void)stream;
-    if (peer->leaving)
+    if (serve(peer) && peer->leaving && backlog(peer) == 0)
         end_peer(peer);
 }
 
 /* Who says no more may still listen: what it asked for is sent before the end. */
 static void on_event(struct bufferevent *stream, short what, void *context) {
     struct control_peer *peer = context;
-    bool sending = evbuffer_get_length(bufferevent_get_output(stream)) > 0;
-    if ((what & BEV_EVENT_EOF) != 0 && sending && !peer->watches)
+    (void)stream;
+    if ((what & BEV_EVENT_EOF) != 0 && backlog(peer) > 0 && !peer->watches)
         peer->leaving = true;
     else
         end_peer(peer);
@@ -276,8 +297,10 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     if (fd < 0)
         return;
     if (server->reserve_fd < 0 || server->count >= CONTROL_PEERS_MAX) {
-        log_event(LOG_LEVEL_WARN, "limit", log_text("limit", "control connections or descriptors"),
-                  log_text("outcome", "closed one more"));
+        if (log_limit_pass(&server->limits, clock_monotonic_ms()))
+            log_event(LOG_LEVEL_WARN, "limit",
+                      log_text("limit", "control connections or descriptors"),
+                      log_text("outcome", "closed one more"));
         close(fd);
     } else if (new_peer(server, fd) == NULL) {
         close(fd);
@@ -302,7 +325,7 @@ bool control_server_is_watched(const struct control_server *server) {
 static void let_go(struct control_peer *peer) {
     peer->watches = false;
     peer->server->watchers--;
-    peer->leaving = true;
+    peer->deaf = peer->leaving = true;
     bufferevent_disable(peer->stream, EV_READ);
 }
 

@@ -30,7 +30,7 @@ for source in "$root"/tests/fuzz/fuzz_*.c; do
     target=$(basename "$source" .c)
     corpus=$root/build/fuzz/corpus/$target
     log=$logs/$target.log
-    mkdir -p "$corpus" || exit 1
+    mkdir -p "$corpus" "$root/tests/fuzz/corpus/$target" || exit 1
     # freed memory is watched for a while, but not for half of what the target may use
     ASAN_OPTIONS=quarantine_size_mb=32:${ASAN_OPTIONS:-} \
         "$programs/$target" "$corpus" "$root/tests/fuzz/corpus/$target" \

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import subprocess
-from pathlib import Path
+import threading
 
 import pytest
 
@@ -126,11 +126,15 @@ class Watch:
             os.set_blocking(self.process.stdout.fileno(), True)
 
     def line_with(self, *parts):
-        while True:
-            line = self.process.stdout.readline()
-            assert line, f"the watch ended before a line with {parts}"
-            if all(part in line for part in parts):
-                return line.rstrip("\n")
+        deadline = threading.Timer(scaled(20), self.process.kill)
+        deadline.start()
+        try:
+            for line in self.process.stdout:
+                if all(part in line for part in parts):
+                    return line.rstrip("\n")
+        finally:
+            deadline.cancel()
+        raise AssertionError(f"the watch ended, or was ended, before a line with {parts}")
 
     def end(self):
         self.process.terminate()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import socket
 import time
 from pathlib import Path
@@ -12,9 +11,9 @@ import pytest
 
 import wire
 from daemon import REPOSITORY, free_port
-from deadlines import scaled, wait_for
-from portolan_cli import open_to_all, portolan, runs_as_nobody
-from portoland import PROGRAM, Control, Portoland, Watch, portoland  # noqa: F401
+from deadlines import wait_for
+from portolan_cli import open_to_all, runs_as_nobody
+from portoland import Control, Portoland, portoland  # noqa: F401
 
 LINE_MAX, PEERS_MAX = 65536, 64
 READING = [["status"], ["names"], ["leases"], ["resolve", "a@localhost"], ["port", "a1"]]
@@ -31,6 +30,7 @@ def test_every_reply_has_the_members_that_are_documented(portoland):
     """The replies of the page, member by member; numbers and texts of its examples stand for their types."""
     server = portoland()
     document = (REPOSITORY / "docs" / "control.md").read_text()
+
     def documented(command):
         section = re.search(rf"^### `{command}`.*?(?=^###|\Z)", document, re.M | re.S)[0]
         return json.loads(re.search(r"^```json\n(.*?)^```$", section, re.M | re.S)[1].split("\n{")[0])
@@ -163,6 +163,14 @@ def test_requests_in_a_row_are_answered_in_their_order(portoland):
         assert [control.reply()["ports"][0]["node"] for _ in requests] == [f"n{i}@h" for i in range(2000)]
 
 
+def test_a_client_that_asks_for_much_at_once_and_reads_gets_it_all(portoland):
+    server = portoland("--set", "node.dist_listen_min=20000", "--set", "node.dist_listen_max=32000")
+    lease_many(server, 1000)
+    with server.dial() as control:
+        control.say(b'{"v":1,"command":"leases"}\n' * 20)
+        assert [len(control.reply()["leases"]) for _ in range(20)] == [1000] * 20
+
+
 # --- who may ---
 
 @pytest.fixture
@@ -229,13 +237,25 @@ def test_more_than_can_be_served_are_turned_away_and_room_is_used_again(portolan
         caller.close()
 
 
+def test_who_is_turned_away_does_not_fill_the_log(portoland):
+    server = portoland()
+    callers = [server.dial() for _ in range(PEERS_MAX)]
+    assert all(caller.ask("leases")["ok"] for caller in callers)
+    for _ in range(300):
+        with server.dial() as control:
+            assert control.ended()
+    for caller in callers:
+        caller.close()
+    assert 0 < server.log.count(" warn limit ") < 100
+
+
 def test_a_client_that_does_not_read_holds_nobody_up(portoland):
     server = portoland("--set", "node.dist_listen_min=20000", "--set", "node.dist_listen_max=32000")
     lease_many(server, 2000)
     with server.dial() as greedy, server.dial() as control:
         greedy.conn.settimeout(0.2)
-        with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            for _ in range(1000):
+        with pytest.raises((BrokenPipeError, ConnectionResetError, TimeoutError)):
+            for _ in range(5000):
                 greedy.request("leases")
                 assert control.ask("port", nodes=["a"])["ok"]
         before = rss_kib(server.pid)
@@ -284,6 +304,23 @@ def test_out_of_descriptors_it_turns_away_and_does_not_spin(portoland, tmp_path)
     assert server.says("status")["names"] == len(nodes)
     for node in nodes:
         node.close()
+
+
+def test_out_of_descriptors_no_range_is_called_full(portoland):
+    server = portoland(descriptors=40)
+    nodes = []
+    with server.dial() as control:
+        control.ask("leases")
+        for number in range(40):
+            try:
+                nodes.append(wire.register(server.port, f"n{number}", port=30000 + number)[0])
+            except OSError:
+                break
+        reply = control.ask("lease", node="z")
+    for node in nodes:
+        node.close()
+    assert not reply["ok"] and reply["error"]["code"] == "failed"
+    assert "descriptor" in reply["error"]["message"]
 
 
 # --- the socket ---

@@ -10,7 +10,6 @@ import pytest
 import wire
 from daemon import Daemon, free_port, listening_addresses, our_epmd
 from deadlines import wait_for
-from portolan_cli import clean_environment
 from portoland import Portoland, portoland  # noqa: F401
 
 
@@ -61,12 +60,11 @@ def test_one_port_for_both_is_opened_once(portoland):
 
 
 def test_under_the_name_epmd_there_is_only_epmds_port_and_no_socket(tmp_path):
-    front, sock = free_port(), tmp_path / "control"
-    env = {"PORTOLAN_NODE__DIST_BASE_PORT": front, "PORTOLAN_CONTROL__SOCKET": "", "XDG_RUNTIME_DIR": tmp_path}
-    del env["PORTOLAN_CONTROL__SOCKET"]
+    front = free_port()
+    env = {"PORTOLAN_NODE__DIST_BASE_PORT": front, "XDG_RUNTIME_DIR": tmp_path}
     with Daemon(our_epmd(), tmp_path, env=env) as server:
         assert listening_addresses(server.port) and not listening_addresses(front)
-        assert not sock.exists() and not (tmp_path / "portolan.sock").exists()
+        assert not (tmp_path / "portolan.sock").exists()
         assert not [line for line in open(f"/proc/{server.pid}/net/unix") if str(tmp_path) in line]
         assert list(tmp_path.glob("ports-*")) == []
         with wire.register(server.port, "a", port=1)[0]:

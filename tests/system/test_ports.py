@@ -169,6 +169,25 @@ def test_leases_survive_a_restart(portoland, end):
     assert server.lease("a") == ports["a"]
 
 
+def test_what_was_said_to_be_promised_survives_a_crash_at_once(portoland):
+    server = portoland()
+    for number in range(10):
+        with server.dial() as control:
+            assert control.ask("lease", node=f"n{number}")["ok"]
+            server.crash()
+        server.start()
+        assert f"n{number}" in server.leases()
+
+
+def test_a_lease_that_ended_with_its_node_does_not_come_back_by_a_crash(portoland):
+    server = portoland()
+    wire.register(server.port, "a", port=server.lease("a"))[0].close()
+    wait_for(lambda: server.leases() == {}, 5, "the end of the lease")
+    server.crash()
+    server.start()
+    assert server.leases() == {}
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])
 def test_a_leased_port_is_really_free(portoland, address):
     first = free_range(3)
