@@ -213,8 +213,8 @@ static size_t backlog(const struct control_peer *peer) {
 }
 
 /*
- * Answers what has come. Who is behind with reading is answered no further until all is read, so that
- * many long answers to one who reads them never fill the backlog. False: the peer is gone.
+ * Answers what has come. Who is behind with reading is answered no further until all is read, so
+ * that many long answers to one who reads them never fill the backlog. False: the peer is gone.
  */
 static bool serve(struct control_peer *peer) {
     struct evbuffer *input = bufferevent_get_input(peer->stream);
