@@ -38,9 +38,9 @@ struct bytes read_rest(struct reader *reader) {
     return read_bytes(reader, reader->left);
 }
 
-static uint32_t read_number(struct reader *reader, size_t width) {
+static uint64_t read_number(struct reader *reader, size_t width) {
     struct bytes taken = read_bytes(reader, width);
-    uint32_t value = 0;
+    uint64_t value = 0;
     for (size_t i = 0; i < taken.len; i++)
         value = value << 8 | taken.data[i];
     return value;
@@ -55,7 +55,11 @@ uint16_t read_u16(struct reader *reader) {
 }
 
 uint32_t read_u32(struct reader *reader) {
-    return read_number(reader, 4);
+    return (uint32_t)read_number(reader, 4);
+}
+
+uint64_t read_u64(struct reader *reader) {
+    return read_number(reader, 8);
 }
 
 struct writer writer_of(void *buffer, size_t capacity) {
@@ -85,6 +89,11 @@ void write_u32(struct writer *writer, uint32_t value) {
     const uint8_t wire[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
                              (uint8_t)value};
     write_bytes(writer, bytes_of(wire, sizeof wire));
+}
+
+void write_u64(struct writer *writer, uint64_t value) {
+    write_u32(writer, (uint32_t)(value >> 32));
+    write_u32(writer, (uint32_t)value);
 }
 
 void write_text(struct writer *writer, const char *text) {

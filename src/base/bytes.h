@@ -37,6 +37,7 @@ struct reader reader_of(struct bytes bytes);
 uint8_t read_u8(struct reader *reader);
 uint16_t read_u16(struct reader *reader);
 uint32_t read_u32(struct reader *reader);
+uint64_t read_u64(struct reader *reader);
 struct bytes read_bytes(struct reader *reader, size_t len);
 
 /* All that is left. */
@@ -55,6 +56,7 @@ struct writer writer_of(void *buffer, size_t capacity);
 void write_u8(struct writer *writer, uint8_t value);
 void write_u16(struct writer *writer, uint16_t value);
 void write_u32(struct writer *writer, uint32_t value);
+void write_u64(struct writer *writer, uint64_t value);
 void write_bytes(struct writer *writer, struct bytes bytes);
 void write_text(struct writer *writer, const char *text);
 

@@ -1,0 +1,272 @@
+/* The names of members, as they travel: changes that are passed on, snapshots that are asked for.
+ */
+#include "cluster/cluster_inner.h"
+
+#include <string.h>
+
+#define PULLS_MAX 8 /* under way on a link */
+
+void catalogue_watch(void *context, const struct directory_entry *entry, bool registered) {
+    struct cluster *cluster = context;
+    const struct member *owner = directory_owner_context(entry->owner);
+    struct cluster_event event = {
+        .type = registered ? CLUSTER_EVENT_NAME_REGISTERED : CLUSTER_EVENT_NAME_UNREGISTERED,
+        .name = owner->name,
+        .node = &entry->node,
+    };
+    cluster->io.notify(cluster->io_context, &event);
+}
+
+/* --- asking --- */
+
+static bool is_behind(const struct member *member) {
+    return !member_is_tombstone(member) && member->state != CLUSTER_CLEANED &&
+           member_names(member).sequence < member->names_stated;
+}
+
+static void pull(struct cluster *cluster, struct cluster_link *link, struct member *member) {
+    if (link->pulls >= PULLS_MAX) {
+        if (!link->behind || member->hash < link->pull_cursor)
+            link->pull_cursor = member->hash;
+        link->behind = true;
+        return;
+    }
+    uint8_t buffer[PEER_HEAD + 16 + 1 + CLUSTER_NAME_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    size_t begun = peer_begin(&writer, PEER_PULL);
+    peer_write_version(&writer, member_names(member));
+    peer_write_name(&writer, member_name(member));
+    peer_end(&writer, begun);
+    link->pulls++;
+    member->pulling = link;
+    link_send(cluster, link, &writer);
+}
+
+static void pull_more(struct cluster *cluster, struct cluster_link *link) {
+    size_t at = membership_at(&cluster->membership, link->pull_cursor);
+    while (link->behind && link->pulls < PULLS_MAX && !link->gone) {
+        if (at >= cluster->membership.count) {
+            link->behind = false;
+            return;
+        }
+        struct member *member = cluster->membership.ring[at++];
+        link->pull_cursor = member->hash + 1;
+        if (is_behind(member) && member->pulling == NULL && member != cluster->self)
+            pull(cluster, link, member);
+    }
+}
+
+/* Someone says that the member has come so far with its names. */
+void catalogue_note(struct cluster *cluster, struct member *member, uint64_t sequence,
+                    struct cluster_link *from) {
+    if (member == cluster->self || member_is_tombstone(member) || member->state == CLUSTER_CLEANED)
+        return;
+    if (sequence > member->names_stated)
+        member->names_stated = sequence;
+    if (sequence > member_names(member).sequence && from != NULL && !from->gone &&
+        member->pulling == NULL)
+        pull(cluster, from, member);
+}
+
+void catalogue_link_gone(struct cluster *cluster, struct cluster_link *link) {
+    directory_snapshot_abort(link->snapshot);
+    link->snapshot = NULL;
+    link->behind = false;
+    if (link->pulls == 0)
+        return;
+    link->pulls = 0;
+    for (size_t i = 0; i < cluster->membership.count; i++) {
+        if (cluster->membership.ring[i]->pulling == link)
+            cluster->membership.ring[i]->pulling = NULL;
+    }
+}
+
+/* --- answering --- */
+
+static size_t names_begin(struct writer *writer, const struct directory_owner *owner,
+                          struct bytes name, uint8_t flags) {
+    static const struct directory_version nothing = {0, 0};
+    size_t begun = peer_begin(writer, PEER_NAMES);
+    peer_write_version(writer, owner == NULL ? nothing : directory_owner_version(owner));
+    write_u8(writer, flags);
+    peer_write_name(writer, name);
+    return begun;
+}
+
+#define NAMES_FLAGS_AT (PEER_HEAD + 16)
+
+/* All that we hold, in as many frames as it takes; version (0, 0) when that is no news. */
+void catalogue_receive_pull(struct cluster *cluster, struct cluster_link *link,
+                            struct directory_version version, struct bytes name) {
+    const struct member *member = membership_find(&cluster->membership, name);
+    const struct directory_owner *owner = member == NULL ? NULL : member->owner;
+    if (owner != NULL && directory_version_compare(version, directory_owner_version(owner)) >= 0)
+        owner = NULL;
+    const struct directory_entry *entry = owner == NULL ? NULL : directory_entry_first(owner);
+    uint8_t buffer[CLUSTER_FRAME_MAX];
+    uint8_t flags = PEER_NAMES_FIRST;
+    do {
+        struct writer writer = writer_of(buffer, sizeof buffer);
+        size_t begun = names_begin(&writer, owner, name, 0);
+        while (entry != NULL && writer.capacity - writer.len >= 8 + PEER_NODE_MAX) {
+            write_u64(&writer, entry->sequence);
+            peer_write_node(&writer, &entry->node);
+            entry = directory_entry_next(entry);
+        }
+        peer_end(&writer, begun);
+        buffer[begun + NAMES_FLAGS_AT] = entry == NULL ? flags | PEER_NAMES_LAST : flags;
+        link_send(cluster, link, &writer);
+        flags = 0;
+    } while (entry != NULL && !link->gone);
+}
+
+/* --- taking in --- */
+
+/* Whether names of this member can be held: there is one who owns them, from the first on. */
+static bool may_own(struct cluster *cluster, struct member *member) {
+    if (member == cluster->self || member_is_tombstone(member) || member->state == CLUSTER_CLEANED)
+        return false;
+    if (member->owner == NULL)
+        member->owner = directory_owner_add(cluster->directory, member_name(member), member);
+    if (member->owner == NULL)
+        return false;
+    directory_begin_life(member->owner, member->life);
+    return true;
+}
+
+static void commit(struct cluster *cluster, struct cluster_link *link, struct member *member) {
+    struct directory_snapshot *snapshot = link->snapshot;
+    link->snapshot = NULL;
+    struct directory_version version = directory_snapshot_version(snapshot);
+    if (member == NULL || version.life != member->life || !may_own(cluster, member)) {
+        directory_snapshot_abort(snapshot);
+        return;
+    }
+    if (directory_snapshot_commit(snapshot, member->owner) != DIRECTORY_APPLIED)
+        return;
+    membership_refresh(&cluster->membership, member);
+    facts_queue(cluster, member, link); /* whoever is behind may now ask us */
+    if (is_behind(member) && member->pulling == NULL && !link->gone)
+        pull(cluster, link, member); /* it went on while the snapshot was under way */
+}
+
+bool catalogue_receive_names(struct cluster *cluster, struct cluster_link *link,
+                             struct reader *payload) {
+    struct peer_names names;
+    if (!peer_read_names(payload, &names))
+        return false;
+    struct member *member = membership_find(&cluster->membership, names.owner);
+    uint64_t hash = membership_hash(names.owner);
+    if ((names.flags & PEER_NAMES_FIRST) != 0) {
+        directory_snapshot_abort(link->snapshot);
+        link->snapshot = directory_snapshot_begin(names.version);
+        link->snapshot_owner = hash;
+    }
+    bool usable =
+        link->snapshot != NULL && link->snapshot_owner == hash &&
+        directory_version_compare(directory_snapshot_version(link->snapshot), names.version) == 0;
+    struct directory_name node;
+    uint64_t sequence;
+    while (usable && peer_next_node(payload, &sequence, &node))
+        usable = directory_snapshot_add(link->snapshot, sequence, &node) == DIRECTORY_APPLIED;
+    if (payload->failed)
+        return false;
+    if (!usable) {
+        directory_snapshot_abort(link->snapshot);
+        link->snapshot = NULL;
+    }
+    if ((names.flags & PEER_NAMES_LAST) == 0)
+        return true;
+    if (member != NULL && member->pulling == link) {
+        member->pulling = NULL;
+        link->pulls--;
+    } else if (link->pulls > 0 && member == NULL) {
+        link->pulls--;
+    }
+    if (link->snapshot != NULL)
+        commit(cluster, link, member);
+    pull_more(cluster, link);
+    commands_join_progress(cluster, link);
+    return true;
+}
+
+/* --- changes --- */
+
+static void pass_on(struct cluster *cluster, const struct cluster_link *from,
+                    const struct peer_change *change) {
+    uint8_t buffer[PEER_HEAD + 17 + 1 + CLUSTER_NAME_MAX + PEER_NODE_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    peer_write_change(&writer, change);
+    struct cluster_link *link;
+    TAILQ_FOREACH(link, &cluster->links, entry) {
+        if (link != from && link->established && !link->gone)
+            link_send(cluster, link, &writer);
+    }
+}
+
+static enum directory_verdict apply(struct directory_owner *owner,
+                                    const struct peer_change *change) {
+    if (change->operation == PEER_REGISTERED)
+        return directory_register(owner, change->version, &change->node);
+    return directory_unregister(owner, change->version, change->node.name);
+}
+
+void catalogue_receive_change(struct cluster *cluster, struct cluster_link *link,
+                              const struct peer_change *change) {
+    struct member *member = membership_find(&cluster->membership, change->owner);
+    if (member == NULL || member->life != change->version.life || !may_own(cluster, member))
+        return; /* its record comes, or anti-entropy does */
+    switch (apply(member->owner, change)) {
+    case DIRECTORY_APPLIED:
+        membership_refresh(&cluster->membership, member);
+        pass_on(cluster, link, change);
+        break;
+    case DIRECTORY_GAP:
+        catalogue_note(cluster, member, change->version.sequence, link);
+        break;
+    case DIRECTORY_OLD:
+    case DIRECTORY_FULL:
+    case DIRECTORY_INVALID:
+    case DIRECTORY_NO_MEMORY:
+        break;
+    }
+}
+
+/* --- our own names --- */
+
+static void change_own(struct cluster *cluster, uint8_t operation,
+                       const struct directory_name *node) {
+    struct member *self = cluster->self;
+    struct peer_change change = {
+        .version = directory_owner_version(self->owner),
+        .operation = operation,
+        .owner = member_name(self),
+        .node = *node,
+    };
+    change.version.sequence++;
+    enum directory_verdict verdict = apply(self->owner, &change);
+    if (verdict != DIRECTORY_APPLIED) {
+        struct cluster_event event = {
+            .type = CLUSTER_EVENT_DIRECTORY_FULL, .name = self->name, .node = node};
+        cluster->io.notify(cluster->io_context, &event);
+        return;
+    }
+    membership_refresh(&cluster->membership, self);
+    pass_on(cluster, NULL, &change);
+}
+
+void cluster_name_registered(struct cluster *cluster, const struct directory_name *name,
+                             int64_t now_ms) {
+    cluster_enter(cluster, now_ms);
+    change_own(cluster, PEER_REGISTERED, name);
+    cluster_settle(cluster);
+}
+
+void cluster_name_unregistered(struct cluster *cluster, struct bytes name, int64_t now_ms) {
+    cluster_enter(cluster, now_ms);
+    if (directory_find_own(cluster->self->owner, name) != NULL) {
+        struct directory_name node = {.name = name};
+        change_own(cluster, PEER_UNREGISTERED, &node);
+    }
+    cluster_settle(cluster);
+}

@@ -1,0 +1,158 @@
+/* Questions about a cluster, and the words for what it says. */
+#include "cluster/cluster_inner.h"
+
+#include <string.h>
+
+const char *cluster_state_name(enum cluster_state state) {
+    static const char *const names[] = {
+        [CLUSTER_ALIVE] = "alive", [CLUSTER_SUSPECT] = "suspect",
+        [CLUSTER_DOWN] = "down",   [CLUSTER_CLEANED] = "cleaned",
+        [CLUSTER_LEFT] = "left",   [CLUSTER_FORCED_OUT] = "forced-out",
+    };
+    return names[state];
+}
+
+const char *cluster_cause_name(enum cluster_cause cause) {
+    static const char *const names[CLUSTER_CAUSES] = {
+        [CLUSTER_CAUSE_NONE] = "none",
+        [CLUSTER_CAUSE_REFUSED] = "refused",
+        [CLUSTER_CAUSE_TIMED_OUT] = "timed-out",
+        [CLUSTER_CAUSE_UNREACHABLE] = "unreachable",
+        [CLUSTER_CAUSE_NO_HOST] = "no-host",
+        [CLUSTER_CAUSE_WRONG_COOKIE] = "wrong-cookie",
+        [CLUSTER_CAUSE_CERTIFICATE] = "certificate",
+        [CLUSTER_CAUSE_LOST] = "lost",
+        [CLUSTER_CAUSE_CLOSED] = "closed",
+        [CLUSTER_CAUSE_NOT_PORTOLAN] = "not-portolan",
+        [CLUSTER_CAUSE_WRONG_CLUSTER_NAME] = "wrong-cluster-name",
+        [CLUSTER_CAUSE_WRONG_VERSION] = "wrong-version",
+        [CLUSTER_CAUSE_NAME_IN_USE] = "name-in-use",
+        [CLUSTER_CAUSE_WRONG_NAME] = "wrong-name",
+        [CLUSTER_CAUSE_NOT_MEMBER] = "not-member",
+        [CLUSTER_CAUSE_OUT] = "out",
+        [CLUSTER_CAUSE_FULL] = "full",
+        [CLUSTER_CAUSE_DUPLICATE] = "duplicate",
+        [CLUSTER_CAUSE_PROTOCOL] = "protocol",
+        [CLUSTER_CAUSE_SILENT] = "silent",
+        [CLUSTER_CAUSE_OVERFLOW] = "overflow",
+        [CLUSTER_CAUSE_NO_MEMORY] = "no-memory",
+        [CLUSTER_CAUSE_NOT_NEEDED] = "not-needed",
+        [CLUSTER_CAUSE_OURSELVES] = "ourselves",
+        [CLUSTER_CAUSE_STOPPED] = "stopped",
+    };
+    return names[cause];
+}
+
+const char *cluster_event_name(enum cluster_event_type type) {
+    static const char *const names[] = {
+        [CLUSTER_EVENT_UP] = "up",
+        [CLUSTER_EVENT_SUSPECT] = "suspect",
+        [CLUSTER_EVENT_DOWN] = "down",
+        [CLUSTER_EVENT_JOINED] = "joined",
+        [CLUSTER_EVENT_LEFT] = "left",
+        [CLUSTER_EVENT_FORCED_OUT] = "forced-out",
+        [CLUSTER_EVENT_CLEANED] = "cleaned",
+        [CLUSTER_EVENT_PATH_BROKEN] = "path-broken",
+        [CLUSTER_EVENT_PATH_HEALED] = "path-healed",
+        [CLUSTER_EVENT_SPLIT_SEEN] = "split-seen",
+        [CLUSTER_EVENT_SPLIT_HEALED] = "split-healed",
+        [CLUSTER_EVENT_NAME_REGISTERED] = "name-registered",
+        [CLUSTER_EVENT_NAME_UNREGISTERED] = "name-unregistered",
+        [CLUSTER_EVENT_JOIN_PROGRESS] = "join-progress",
+        [CLUSTER_EVENT_JOIN_DONE] = "join-done",
+        [CLUSTER_EVENT_JOIN_FAILED] = "join-failed",
+        [CLUSTER_EVENT_LINK_UP] = "link-up",
+        [CLUSTER_EVENT_LINK_DOWN] = "link-down",
+        [CLUSTER_EVENT_LINK_REFUSED] = "link-refused",
+        [CLUSTER_EVENT_MERGED] = "merged",
+        [CLUSTER_EVENT_NAME_CLASH] = "name-clash",
+        [CLUSTER_EVENT_DIRECTORY_FULL] = "directory-full",
+    };
+    return names[type];
+}
+
+static void look_at(const struct cluster *cluster, const struct member *member,
+                    struct cluster_member_view *view) {
+    const struct contact *contact = contact_of(cluster, member);
+    *view = (struct cluster_member_view){
+        .name = member->name,
+        .state = (enum cluster_state)member->state,
+        .is_self = member == cluster->self,
+        .linked = contact != NULL && contact->link != NULL,
+        .path_broken = contact != NULL && contact->path_broken,
+        .joined = member->joined,
+        .life = member->life,
+        .incarnation = member->incarnation,
+        .port = member->port,
+        .since_ms = member->since_ms,
+        .cause = (enum cluster_cause)member->cause,
+        .names = member->owner == NULL ? 0 : directory_owner_count(member->owner),
+    };
+}
+
+size_t cluster_member_count(const struct cluster *cluster) {
+    return membership_listed(&cluster->membership);
+}
+
+bool cluster_member_next(const struct cluster *cluster, size_t *cursor, bool all,
+                         struct cluster_member_view *view) {
+    while (*cursor < cluster->membership.count) {
+        const struct member *member = cluster->membership.ring[(*cursor)++];
+        if (!all && !member_is_listed(member))
+            continue;
+        look_at(cluster, member, view);
+        return true;
+    }
+    return false;
+}
+
+bool cluster_member_find(const struct cluster *cluster, const char *name,
+                         struct cluster_member_view *view) {
+    const struct member *member = membership_find(&cluster->membership, bytes_of_text(name));
+    if (member == NULL)
+        return false;
+    look_at(cluster, member, view);
+    return true;
+}
+
+const char *cluster_self(const struct cluster *cluster) {
+    return cluster->self->name;
+}
+
+struct cluster_id cluster_id(const struct cluster *cluster) {
+    return cluster->id;
+}
+
+uint64_t cluster_incarnation(const struct cluster *cluster) {
+    return cluster->self->incarnation;
+}
+
+bool cluster_is_in(const struct cluster *cluster) {
+    return !cluster_is_alone(cluster) || cluster->membership.of_state[CLUSTER_CLEANED] > 0;
+}
+
+bool cluster_is_joining(const struct cluster *cluster) {
+    return cluster->join != NULL;
+}
+
+bool cluster_is_resting(const struct cluster *cluster) {
+    return cluster->resting;
+}
+
+size_t cluster_link_count(const struct cluster *cluster) {
+    size_t count = 0;
+    const struct cluster_link *link;
+    TAILQ_FOREACH(link, &cluster->links, entry) {
+        count += link->established;
+    }
+    return count;
+}
+
+const struct directory *cluster_directory(const struct cluster *cluster) {
+    return cluster->directory;
+}
+
+enum cluster_state cluster_owner_state(const struct directory_owner *owner) {
+    const struct member *member = directory_owner_context(owner);
+    return (enum cluster_state)member->state;
+}

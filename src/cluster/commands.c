@@ -1,0 +1,274 @@
+/* What operators and discovery ask for: join, leave, force-leave; and autoheal. */
+#include "cluster/cluster_inner.h"
+#include "cluster/failure.h"
+#include "cluster/sync.h"
+
+#include <string.h>
+
+/* --- leaving --- */
+
+static void close_links(struct cluster *cluster, const struct cluster_link *but) {
+    struct cluster_link *link;
+    TAILQ_FOREACH(link, &cluster->links, entry) {
+        if (link != but)
+            link_drop(cluster, link, CLUSTER_CAUSE_NOT_MEMBER);
+    }
+}
+
+/* Everything of the present cluster goes but ourselves and our names. */
+static void forget_cluster(struct cluster *cluster, const struct cluster_link *but) {
+    close_links(cluster, but);
+    struct contact *contact;
+    TAILQ_FOREACH(contact, &cluster->contacts, entry) {
+        contact->reasons &= CONTACT_JOIN;
+        cluster->litter = true;
+        contact->path_broken = false;
+        contact->asked = 0;
+    }
+    cluster->news_count = 0;
+    cluster->self->queued = false;
+    for (size_t i = cluster->membership.count; i-- > 0;) {
+        struct member *member = cluster->membership.ring[i];
+        if (member == cluster->self)
+            continue;
+        failure_absolve(cluster, member);
+        if (member->owner != NULL)
+            directory_owner_remove(member->owner);
+        membership_remove(&cluster->membership, member);
+    }
+    cluster->split = false;
+    cluster->ring_changed = true;
+}
+
+/* Tells everyone that we leave, at once. */
+static void say_farewell(struct cluster *cluster, const struct cluster_link *but) {
+    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    size_t begun = peer_begin(&writer, PEER_FACTS);
+    struct peer_record record = {.state = CLUSTER_LEFT,
+                                 .incarnation = cluster->self->incarnation,
+                                 .detail = cluster_wall_ms(cluster),
+                                 .name = member_name(cluster->self)};
+    peer_write_record(&writer, &record);
+    peer_end(&writer, begun);
+    facts_flush(cluster);
+    struct cluster_link *link;
+    TAILQ_FOREACH(link, &cluster->links, entry) {
+        if (link != but && link->established && !link->gone)
+            link_send(cluster, link, &writer);
+    }
+}
+
+/* Alone from here on, in a cluster of our own, by a join that is newer than any before. */
+static void start_alone(struct cluster *cluster, uint64_t above) {
+    cluster->id = cluster_new_id(cluster);
+    facts_new_life(cluster, above);
+    cluster->self->joined = cluster->self->life;
+    membership_refresh(&cluster->membership, cluster->self);
+    cluster->resting = true;
+    cluster->io.persist(cluster->io_context, true);
+}
+
+enum cluster_verdict cluster_leave(struct cluster *cluster, int64_t now_ms) {
+    cluster_enter(cluster, now_ms);
+    enum cluster_verdict verdict = CLUSTER_NOT_IN;
+    if (cluster_is_in(cluster)) {
+        say_farewell(cluster, NULL);
+        if (cluster->join != NULL)
+            commands_join_failed(cluster, CLUSTER_CAUSE_OUT);
+        forget_cluster(cluster, NULL);
+        start_alone(cluster, 0);
+        cluster_tell(cluster, CLUSTER_EVENT_LEFT, cluster->self->name, CLUSTER_CAUSE_NONE);
+        verdict = CLUSTER_OK;
+    }
+    cluster_settle(cluster);
+    return verdict;
+}
+
+void commands_go_out(struct cluster *cluster, enum cluster_state kind, uint64_t incarnation) {
+    if (cluster->join != NULL)
+        commands_join_failed(cluster, CLUSTER_CAUSE_OUT);
+    forget_cluster(cluster, NULL);
+    start_alone(cluster, incarnation);
+    /* a join that we made after this end, and forgot in a crash, is newer: it is to win */
+    cluster->self->joined = incarnation + 1;
+    membership_refresh(&cluster->membership, cluster->self);
+    cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
+                 cluster->self->name, CLUSTER_CAUSE_NONE);
+}
+
+enum cluster_verdict cluster_force_leave(struct cluster *cluster, const char *name,
+                                         int64_t now_ms) {
+    if (strcmp(name, cluster->self->name) == 0)
+        return CLUSTER_IGNORED;
+    cluster_enter(cluster, now_ms);
+    enum cluster_verdict verdict = CLUSTER_NOT_IN;
+    struct member *member = membership_find(&cluster->membership, bytes_of_text(name));
+    if (member != NULL && !member_is_tombstone(member)) {
+        /* by the clock, so that a join that we have not heard of is ended too */
+        uint64_t clock = cluster_clock(cluster);
+        uint64_t end = member->incarnation > clock ? member->incarnation : clock;
+        facts_end_membership(cluster, member, CLUSTER_FORCED_OUT, end, NULL);
+        cluster->io.persist(cluster->io_context, true);
+        verdict = CLUSTER_OK;
+    }
+    cluster_settle(cluster);
+    return verdict;
+}
+
+/* --- joining --- */
+
+static void end_join(struct cluster *cluster) {
+    struct cluster_link *link;
+    TAILQ_FOREACH(link, &cluster->links, entry) {
+        link->join_sync = false;
+    }
+    cluster->join->reasons &= ~(unsigned)CONTACT_JOIN;
+    cluster->litter = true;
+    cluster->join->unwanted_ms = cluster->now_ms;
+    cluster->join = NULL;
+    cluster->join_adopted = false;
+}
+
+void commands_join_failed(struct cluster *cluster, enum cluster_cause cause) {
+    struct contact *target = cluster->join;
+    if (cluster->join_adopted && cluster_is_alone(cluster)) {
+        cluster->id = cluster_new_id(cluster); /* the target left while we joined it */
+        cluster->io.persist(cluster->io_context, true);
+    }
+    end_join(cluster);
+    cluster_tell(cluster, CLUSTER_EVENT_JOIN_FAILED, target->name, cause);
+}
+
+/* Our record in the new cluster: above all that it knows of us. A claim is a join that happened. */
+void commands_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
+                            uint64_t claim) {
+    if (cluster_is_in(cluster))
+        say_farewell(cluster, link);
+    forget_cluster(cluster, link);
+    facts_new_life(cluster, known > claim ? known : claim);
+    cluster->self->joined = claim > 0 ? claim : cluster->self->life;
+    membership_refresh(&cluster->membership, cluster->self);
+    cluster->id = link->hello.id;
+    /* who joins one that rests, rests with it: discovery would bring both back to where it left */
+    cluster->resting = claim == 0 && (link->hello.flags & PEER_FLAG_RESTING) != 0;
+    cluster->seeds_missing = true;
+    cluster->io.persist(cluster->io_context, true);
+}
+
+void commands_join_progress(struct cluster *cluster, struct cluster_link *link) {
+    if (!link->join_sync || link->gone || cluster->join == NULL)
+        return;
+    struct cluster_event event = {
+        .type = CLUSTER_EVENT_JOIN_PROGRESS,
+        .name = cluster->join->name,
+        .count = membership_listed(&cluster->membership) - 1,
+        .names = directory_count(cluster->directory) - directory_owner_count(cluster->self->owner),
+    };
+    if (sync_is_done(link)) {
+        event.type = CLUSTER_EVENT_JOIN_DONE;
+        end_join(cluster);
+    }
+    cluster->io.notify(cluster->io_context, &event);
+}
+
+enum cluster_verdict cluster_join(struct cluster *cluster, const char *target, int64_t now_ms) {
+    struct bytes name = bytes_of_text(target);
+    if (bytes_equal(name, member_name(cluster->self)))
+        return CLUSTER_IGNORED;
+    if (!peer_name_is_valid(name))
+        return CLUSTER_BAD_NAME;
+    const struct member *member = membership_find(&cluster->membership, name);
+    if (member != NULL && member_is_listed(member))
+        return CLUSTER_ALREADY_IN;
+    if (cluster->join != NULL)
+        return CLUSTER_BUSY;
+    cluster_enter(cluster, now_ms);
+    struct contact *contact = contact_get(cluster, name);
+    if (contact != NULL) {
+        contact->reasons |= CONTACT_JOIN;
+        cluster->join = contact;
+        cluster->join_adopted = false;
+        cluster->join_deadline_ms = now_ms + CLUSTER_JOIN_MS;
+        cluster_wake_at(cluster, cluster->join_deadline_ms);
+        contact_try_at(cluster, contact, now_ms);
+    }
+    cluster_settle(cluster);
+    return contact == NULL ? CLUSTER_NO_MEMORY : CLUSTER_OK;
+}
+
+/* --- discovery --- */
+
+static bool is_seed_of_interest(const struct cluster *cluster, struct bytes name) {
+    if (!peer_name_is_valid(name) || bytes_equal(name, member_name(cluster->self)))
+        return false;
+    const struct member *member = membership_find(&cluster->membership, name);
+    return member == NULL;
+}
+
+void cluster_discovered(struct cluster *cluster, const char *const *names, size_t count,
+                        int64_t now_ms) {
+    cluster_enter(cluster, now_ms);
+    cluster->seeds_missing = false;
+    for (size_t i = 0; i < count && i < CLUSTER_SEEDS_MAX && !cluster->resting; i++) {
+        struct bytes name = bytes_of_text(names[i]);
+        if (!is_seed_of_interest(cluster, name))
+            continue;
+        cluster->seeds_missing = true;
+        struct contact *contact = contact_get(cluster, name);
+        if (contact == NULL)
+            continue;
+        contact->reasons |= CONTACT_SEED;
+        contact_try_at(cluster, contact, now_ms);
+    }
+    cluster_settle(cluster);
+}
+
+bool cluster_wants_discovery(const struct cluster *cluster) {
+    return cluster->discovery && !cluster->resting &&
+           (cluster->seeds_missing || cluster_is_alone(cluster));
+}
+
+/* --- autoheal --- */
+
+/* A few members that are down or cleaned, with equal chances, are tried. */
+static size_t try_some(struct cluster *cluster) {
+    const struct membership *membership = &cluster->membership;
+    struct member *chosen[HEAL_AT_ONCE];
+    uint64_t seen = 0;
+    for (size_t i = 0; i < membership->count; i++) {
+        struct member *member = membership->ring[i];
+        if (member->state != CLUSTER_DOWN && member->state != CLUSTER_CLEANED)
+            continue;
+        uint64_t place = seen < HEAL_AT_ONCE ? seen : random_below(&cluster->random, seen + 1);
+        if (place < HEAL_AT_ONCE)
+            chosen[place] = member;
+        seen++;
+    }
+    size_t count = seen < HEAL_AT_ONCE ? (size_t)seen : HEAL_AT_ONCE;
+    for (size_t i = 0; i < count; i++) {
+        struct contact *contact = contact_get(cluster, member_name(chosen[i]));
+        if (contact == NULL)
+            continue;
+        contact->reasons |= CONTACT_HEAL;
+        contact_try_at(cluster, contact, cluster->now_ms);
+    }
+    return count;
+}
+
+void commands_heal(struct cluster *cluster) {
+    if (cluster->now_ms < cluster->next_heal_ms)
+        return;
+    const struct membership *membership = &cluster->membership;
+    if (!cluster->autoheal || try_some(cluster) == 0) {
+        cluster->next_heal_ms = INT64_MAX;
+        return;
+    }
+    int64_t longest_ms = membership->of_state[CLUSTER_DOWN] > 0 ? HEAL_LAST_MS : HEAL_CLEANED_MS;
+    cluster->heal_interval_ms += cluster->heal_interval_ms / 2;
+    if (cluster->heal_interval_ms > longest_ms)
+        cluster->heal_interval_ms = longest_ms;
+    cluster->next_heal_ms =
+        cluster->now_ms +
+        random_between(&cluster->random, cluster->heal_interval_ms / 2, cluster->heal_interval_ms);
+}

@@ -1,0 +1,500 @@
+/* Records that are heard, what they change here, and the news that follow from them. */
+#include "cluster/cluster_inner.h"
+#include "cluster/failure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NEWS_FIRST 16
+#define LAST_TRY_MS (CLUSTER_CONNECT_MS + 1000)
+#define AFTER_ATTEMPT_MS 1000
+
+struct peer_record facts_record_of(const struct cluster *cluster, const struct member *member) {
+    struct peer_record record = {
+        .state = member->state == CLUSTER_CLEANED ? CLUSTER_DOWN : member->state,
+        .port = member->port,
+        .joined = member->joined,
+        .life = member->life,
+        .incarnation = member->incarnation,
+        .name = member_name(member),
+    };
+    if (!member_is_tombstone(member))
+        record.names = member_names(member).sequence;
+    if (member_is_tombstone(member))
+        record.detail = member->stamp_ms;
+    else if (member->state == CLUSTER_SUSPECT)
+        record.detail = failure_last_accuser(member);
+    else if (record.state == CLUSTER_DOWN)
+        record.detail = member->cause;
+    if (record.state == CLUSTER_DOWN) {
+        int64_t age_ms = cluster->now_ms - member->since_ms;
+        if (member->state == CLUSTER_CLEANED)
+            age_ms += cluster->autoclean_ms;
+        record.age_ms = age_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)age_ms;
+    }
+    return record;
+}
+
+/* --- news --- */
+
+/* Out of memory some news are not told: anti-entropy finds what is missing. */
+void facts_queue(struct cluster *cluster, struct member *member, struct cluster_link *from) {
+    if (member->queued) {
+        for (size_t i = 0; i < cluster->news_count; i++) {
+            if (cluster->news[i].member == member && cluster->news[i].from != from)
+                cluster->news[i].from = NULL;
+        }
+        return;
+    }
+    if (cluster->news_count == cluster->news_capacity) {
+        size_t capacity = cluster->news_capacity == 0 ? NEWS_FIRST : cluster->news_capacity * 2;
+        struct news *news = realloc(cluster->news, capacity * sizeof *news);
+        if (news == NULL)
+            return;
+        cluster->news = news;
+        cluster->news_capacity = capacity;
+    }
+    cluster->news[cluster->news_count++] = (struct news){.member = member, .from = from};
+    member->queued = true;
+}
+
+static void unqueue(struct cluster *cluster, struct member *member) {
+    if (!member->queued)
+        return;
+    for (size_t i = 0; i < cluster->news_count; i++) {
+        if (cluster->news[i].member == member)
+            cluster->news[i] = cluster->news[--cluster->news_count];
+    }
+    member->queued = false;
+}
+
+/* A member need not be told that it is alive. */
+static bool is_news_to(const struct news *news, const struct cluster_link *link) {
+    if (news->from == link || news->member->state == CLUSTER_CLEANED)
+        return false;
+    return link->contact->hash != news->member->hash || news->member->state != CLUSTER_ALIVE;
+}
+
+static void flush_to(struct cluster *cluster, struct cluster_link *link) {
+    uint8_t buffer[CLUSTER_FRAME_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    size_t begun = peer_begin(&writer, PEER_FACTS);
+    for (size_t i = 0; i < cluster->news_count && !link->gone; i++) {
+        if (!is_news_to(&cluster->news[i], link))
+            continue;
+        if (writer.capacity - writer.len < PEER_RECORD_MAX) {
+            peer_end(&writer, begun);
+            link_send(cluster, link, &writer);
+            writer.len = 0;
+            begun = peer_begin(&writer, PEER_FACTS);
+        }
+        struct peer_record record = facts_record_of(cluster, cluster->news[i].member);
+        peer_write_record(&writer, &record);
+    }
+    peer_end(&writer, begun);
+    if (writer.len > PEER_HEAD)
+        link_send(cluster, link, &writer);
+}
+
+void facts_flush(struct cluster *cluster) {
+    if (cluster->news_count == 0)
+        return;
+    struct cluster_link *link;
+    TAILQ_FOREACH(link, &cluster->links, entry) {
+        if (link->established && !link->gone)
+            flush_to(cluster, link);
+    }
+    for (size_t i = 0; i < cluster->news_count; i++)
+        cluster->news[i].member->queued = false;
+    cluster->news_count = 0;
+}
+
+void facts_send_one(struct cluster *cluster, struct cluster_link *link,
+                    const struct member *member) {
+    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    size_t begun = peer_begin(&writer, PEER_FACTS);
+    struct peer_record record = facts_record_of(cluster, member);
+    peer_write_record(&writer, &record);
+    peer_end(&writer, begun);
+    link_send(cluster, link, &writer);
+}
+
+bool facts_receive(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
+    struct reader reader = reader_of(payload);
+    struct peer_record record;
+    while (!link->gone && peer_next_record(&reader, &record)) {
+        if (facts_apply(cluster, &record, link) != FACTS_OLD || link->gone)
+            continue;
+        const struct member *member = membership_find(&cluster->membership, record.name);
+        if (member != NULL)
+            facts_send_one(cluster, link, member);
+    }
+    return !reader.failed;
+}
+
+/* --- oneself --- */
+
+void facts_raise_self(struct cluster *cluster, uint64_t above) {
+    struct member *self = cluster->self;
+    if (above < self->incarnation)
+        above = self->incarnation;
+    if (above >= PEER_NUMBER_MAX)
+        return;
+    self->incarnation = above + 1;
+    membership_refresh(&cluster->membership, self);
+    facts_queue(cluster, self, NULL);
+    cluster->io.persist(cluster->io_context, true);
+}
+
+void facts_new_life(struct cluster *cluster, uint64_t above) {
+    uint64_t clock = cluster_clock(cluster);
+    facts_raise_self(cluster, above < clock ? clock : above);
+    cluster->self->life = cluster->self->incarnation;
+    if (cluster->self->owner != NULL)
+        directory_renumber(cluster->self->owner, cluster->self->life);
+    membership_refresh(&cluster->membership, cluster->self);
+}
+
+/* What others say of us: a word that we left is final, everything else we know better. */
+static enum facts_verdict apply_to_self(struct cluster *cluster, const struct peer_record *record) {
+    struct member *self = cluster->self;
+    if (record->state == CLUSTER_LEFT || record->state == CLUSTER_FORCED_OUT) {
+        if (record->incarnation < self->joined)
+            return FACTS_OLD;
+        commands_go_out(cluster, (enum cluster_state)record->state, record->incarnation);
+        return FACTS_NEW;
+    }
+    struct directory_version own = directory_owner_version(self->owner);
+    bool forgot = record->joined > self->joined; /* a join that our store had not kept */
+    if (forgot)
+        self->joined = record->joined;
+    bool forgotten = record->life > self->life || record->incarnation > self->incarnation;
+    if (forgotten || (record->life == self->life && record->names > own.sequence)) {
+        if (record->life > self->life)
+            cluster_tell(cluster, CLUSTER_EVENT_NAME_CLASH, self->name, CLUSTER_CAUSE_NAME_IN_USE);
+        facts_new_life(cluster, record->incarnation);
+        return FACTS_NEW;
+    }
+    bool doubted = record->state != CLUSTER_ALIVE && record->incarnation == self->incarnation;
+    if (forgot || doubted) {
+        facts_raise_self(cluster, record->incarnation);
+        return FACTS_NEW;
+    }
+    return record->incarnation < self->incarnation ? FACTS_OLD : FACTS_KNOWN;
+}
+
+/* --- others --- */
+
+static void forget(struct cluster *cluster, struct member *member) {
+    unqueue(cluster, member);
+    failure_absolve(cluster, member);
+    if (member->owner != NULL)
+        directory_owner_remove(member->owner);
+    membership_remove(&cluster->membership, member);
+}
+
+static void drop_names(struct cluster *cluster, struct member *member) {
+    if (member->owner != NULL)
+        directory_owner_remove(member->owner);
+    member->owner = NULL;
+    member->pulling = NULL;
+    membership_refresh(&cluster->membership, member);
+}
+
+static void keep_bounds(struct cluster *cluster, enum cluster_state state) {
+    struct member *oldest = membership_crowded_out(&cluster->membership, state);
+    if (oldest != NULL)
+        forget(cluster, oldest);
+}
+
+static void note_split(struct cluster *cluster) {
+    bool split = false;
+    for (size_t i = 0; i < cluster->membership.count && !split; i++) {
+        const struct member *member = cluster->membership.ring[i];
+        split = member->silent && member->state == CLUSTER_DOWN;
+    }
+    if (split == cluster->split)
+        return;
+    cluster->split = split;
+    cluster_tell(cluster, split ? CLUSTER_EVENT_SPLIT_SEEN : CLUSTER_EVENT_SPLIT_HEALED, "",
+                 CLUSTER_CAUSE_NONE);
+}
+
+static void heal_soon(struct cluster *cluster) {
+    if (!cluster->autoheal)
+        return;
+    cluster->heal_interval_ms = HEAL_FIRST_MS;
+    int64_t when_ms = cluster->now_ms +
+                      random_between(&cluster->random, HEAL_FIRST_MS / 2, HEAL_FIRST_MS * 3 / 2);
+    if (cluster->next_heal_ms > when_ms)
+        cluster->next_heal_ms = when_ms;
+    cluster_wake_at(cluster, cluster->next_heal_ms);
+}
+
+/* The consequences of a member's new state, all but the news. */
+static void follow_state(struct cluster *cluster, struct member *member, enum cluster_state before,
+                         bool same_life) {
+    enum cluster_state now = (enum cluster_state)member->state;
+    bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
+    if (now != CLUSTER_SUSPECT)
+        failure_absolve(cluster, member);
+    if (now != CLUSTER_DOWN)
+        member->parting = false;
+    if (was_running != member_is_running(member))
+        cluster->ring_changed = true;
+    if ((now == CLUSTER_DOWN || now == CLUSTER_CLEANED) && before != now) {
+        heal_soon(cluster);
+        cluster->next_clean_ms = facts_clean_due_ms(cluster);
+        cluster_wake_at(cluster, cluster->next_clean_ms);
+    }
+    struct cluster_event event = {.name = member->name, .cause = (enum cluster_cause)member->cause};
+    if (member_is_running(member) && (before == CLUSTER_DOWN || before == CLUSTER_CLEANED)) {
+        event.type = CLUSTER_EVENT_UP;
+        event.cause = CLUSTER_CAUSE_NONE;
+        event.same_life = same_life;
+    } else if (now == CLUSTER_DOWN && was_running) {
+        event.type = CLUSTER_EVENT_DOWN;
+    } else {
+        return;
+    }
+    cluster->io.notify(cluster->io_context, &event);
+    if (before == CLUSTER_DOWN || now == CLUSTER_DOWN)
+        note_split(cluster);
+}
+
+void facts_end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
+                          uint64_t incarnation, struct cluster_link *from) {
+    bool was_listed = member_is_listed(member) || member->state == CLUSTER_CLEANED;
+    bool was_running = member_is_running(member);
+    bool was_split = member->silent;
+    failure_absolve(cluster, member);
+    drop_names(cluster, member);
+    member->incarnation = incarnation;
+    member->joined = member->life = 0;
+    member->silent = false;
+    member->since_ms = cluster->now_ms;
+    if (member->stamp_ms == 0)
+        member->stamp_ms = cluster_wall_ms(cluster);
+    membership_set_state(&cluster->membership, member, kind);
+    cluster->ring_changed |= was_running;
+    struct contact *contact = contact_of(cluster, member);
+    if (contact != NULL && contact->link != NULL)
+        contact->link->closing = cluster->closing = true;
+    if (was_listed)
+        cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
+                     member->name, CLUSTER_CAUSE_NONE);
+    if (was_split)
+        note_split(cluster);
+    facts_queue(cluster, member, from);
+    cluster->io.persist(cluster->io_context, false);
+    keep_bounds(cluster, kind);
+}
+
+static enum facts_verdict apply_tombstone(struct cluster *cluster, struct member *member,
+                                          const struct peer_record *record,
+                                          struct cluster_link *from) {
+    enum cluster_state kind = (enum cluster_state)record->state;
+    if (member == NULL) {
+        member = membership_add(&cluster->membership, record->name, kind);
+        if (member == NULL)
+            return FACTS_REFUSED;
+    }
+    member->stamp_ms = record->detail;
+    facts_end_membership(cluster, member, kind, record->incarnation, from);
+    return FACTS_NEW;
+}
+
+/* A record for a member of whom nothing was known; one that has been down for long is remembered
+ * as if we had cleaned it ourselves. */
+static struct member *add_member(struct cluster *cluster, const struct peer_record *record) {
+    enum cluster_state state = (enum cluster_state)record->state;
+    if (state == CLUSTER_DOWN && cluster->autoclean_ms > 0 &&
+        (int64_t)record->age_ms >= cluster->autoclean_ms)
+        state = CLUSTER_CLEANED;
+    keep_bounds(cluster, state);
+    return membership_add(&cluster->membership, record->name, state);
+}
+
+static void take_numbers(struct cluster *cluster, struct member *member,
+                         const struct peer_record *record) {
+    if (record->life > member->life || record->joined > member->joined)
+        member->names_stated = 0;
+    if (record->incarnation != member->incarnation)
+        failure_absolve(cluster, member);
+    member->joined = record->joined;
+    member->life = record->life;
+    member->incarnation = record->incarnation;
+    member->port = record->port;
+    member->stamp_ms = 0;
+    if (member->owner != NULL)
+        directory_begin_life(member->owner, record->life);
+    membership_refresh(&cluster->membership, member);
+}
+
+static enum facts_verdict apply_living(struct cluster *cluster, struct member *member,
+                                       const struct peer_record *record,
+                                       struct cluster_link *from) {
+    bool is_new = member == NULL;
+    if (is_new && (member = add_member(cluster, record)) == NULL)
+        return FACTS_REFUSED;
+    enum cluster_state before = is_new ? CLUSTER_LEFT : (enum cluster_state)member->state;
+    enum cluster_state state = (enum cluster_state)(is_new ? member->state : record->state);
+    bool same_life = !is_new && member->life == record->life;
+    bool returns = before == CLUSTER_LEFT || before == CLUSTER_FORCED_OUT;
+    take_numbers(cluster, member, record);
+    if (state == CLUSTER_SUSPECT && !failure_accused(cluster, member, record->detail))
+        state = CLUSTER_ALIVE;
+    if (state != before) {
+        member->since_ms = cluster->now_ms - (state == CLUSTER_DOWN ? (int64_t)record->age_ms : 0);
+        bool known_cause = state == CLUSTER_DOWN && record->detail < CLUSTER_CAUSES;
+        member->cause = known_cause ? (uint8_t)record->detail : CLUSTER_CAUSE_NONE;
+        member->silent = member->cause == CLUSTER_CAUSE_SILENT;
+        membership_set_state(&cluster->membership, member, state);
+    }
+    if (returns && state != CLUSTER_CLEANED) {
+        cluster->ring_changed = true;
+        cluster_tell(cluster, CLUSTER_EVENT_JOINED, member->name, CLUSTER_CAUSE_NONE);
+    }
+    follow_state(cluster, member, before, same_life);
+    if (state == CLUSTER_SUSPECT && before != CLUSTER_SUSPECT)
+        cluster_tell(cluster, CLUSTER_EVENT_SUSPECT, member->name, CLUSTER_CAUSE_NONE);
+    facts_queue(cluster, member, from);
+    cluster->io.persist(cluster->io_context, false);
+    return FACTS_NEW;
+}
+
+/* The same record again: it may name another accuser, or more names. */
+static enum facts_verdict apply_known(struct cluster *cluster, struct member *member,
+                                      const struct peer_record *record, struct cluster_link *from) {
+    if (record->state != CLUSTER_SUSPECT || !failure_accused(cluster, member, record->detail))
+        return FACTS_KNOWN;
+    facts_queue(cluster, member, from);
+    return FACTS_NEW;
+}
+
+/*
+ * Word that someone is gone whom we hear at this moment: the word goes to the member alone, which
+ * refutes it. We know better than to spread it.
+ */
+static bool is_refuted_by_our_ears(struct cluster *cluster, const struct member *member,
+                                   const struct peer_record *record,
+                                   const struct cluster_link *from) {
+    if (member == NULL || !member_is_running(member) || record->joined != member->joined ||
+        (record->state != CLUSTER_SUSPECT && record->state != CLUSTER_DOWN) ||
+        !failure_hears(cluster, member))
+        return false;
+    struct cluster_link *link = contact_of(cluster, member)->link;
+    if (link == from)
+        return false; /* it says so itself: it stops */
+    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    size_t begun = peer_begin(&writer, PEER_FACTS);
+    peer_write_record(&writer, record);
+    peer_end(&writer, begun);
+    link_send(cluster, link, &writer);
+    return true;
+}
+
+enum facts_verdict facts_apply(struct cluster *cluster, const struct peer_record *record,
+                               struct cluster_link *from) {
+    if (bytes_equal(record->name, member_name(cluster->self)))
+        return apply_to_self(cluster, record);
+    struct member *member = membership_find(&cluster->membership, record->name);
+    int order = member == NULL ? 1 : membership_compare(member, record);
+    bool tombstone = record->state == CLUSTER_LEFT || record->state == CLUSTER_FORCED_OUT;
+    enum facts_verdict verdict = FACTS_OLD;
+    if (order > 0 && is_refuted_by_our_ears(cluster, member, record, from))
+        return FACTS_KNOWN;
+    if (order > 0)
+        verdict = tombstone ? apply_tombstone(cluster, member, record, from)
+                            : apply_living(cluster, member, record, from);
+    else if (order == 0)
+        verdict = apply_known(cluster, member, record, from);
+    member = membership_find(&cluster->membership, record->name);
+    if (!tombstone && member != NULL && member->life == record->life)
+        catalogue_note(cluster, member, record->names, from);
+    return verdict;
+}
+
+void facts_declare_down(struct cluster *cluster, struct member *member, enum cluster_cause cause) {
+    enum cluster_state before = (enum cluster_state)member->state;
+    member->cause = (uint8_t)cause;
+    member->silent = cause == CLUSTER_CAUSE_SILENT;
+    member->since_ms = cluster->now_ms;
+    membership_set_state(&cluster->membership, member, CLUSTER_DOWN);
+    follow_state(cluster, member, before, true);
+    facts_queue(cluster, member, NULL);
+    cluster->io.persist(cluster->io_context, false);
+    struct contact *contact = contact_of(cluster, member);
+    if (contact != NULL && contact->link != NULL)
+        link_drop(cluster, contact->link, cause);
+}
+
+/* --- autoclean --- */
+
+static int64_t clean_at_ms(const struct cluster *cluster, const struct member *member) {
+    if (member->state == CLUSTER_DOWN && cluster->autoclean_ms > 0)
+        return member->since_ms + cluster->autoclean_ms;
+    if (member->state == CLUSTER_CLEANED)
+        return member->since_ms + CLEANED_MEMORY_MS;
+    return INT64_MAX;
+}
+
+int64_t facts_clean_due_ms(const struct cluster *cluster) {
+    const struct membership *membership = &cluster->membership;
+    int64_t due_ms = INT64_MAX;
+    if (membership->of_state[CLUSTER_DOWN] + membership->of_state[CLUSTER_CLEANED] == 0)
+        return due_ms;
+    for (size_t i = 0; i < membership->count; i++) {
+        int64_t at_ms = clean_at_ms(cluster, membership->ring[i]);
+        due_ms = at_ms < due_ms ? at_ms : due_ms;
+    }
+    return due_ms;
+}
+
+/* Before a member is cleaned it is called once more: a fault that is over must not cost it its
+ * place. */
+static bool is_tried_once_more(struct cluster *cluster, struct member *member) {
+    if (member->parting || !cluster->autoheal)
+        return false;
+    struct contact *contact = contact_get(cluster, member_name(member));
+    if (contact == NULL)
+        return false;
+    int64_t longer_ms = AFTER_ATTEMPT_MS; /* one is under way already, begun in the fault perhaps */
+    if (!contact->connecting) {
+        contact->reasons |= CONTACT_HEAL;
+        contact_try_at(cluster, contact, cluster->now_ms);
+        member->parting = true;
+        longer_ms = LAST_TRY_MS;
+    }
+    member->since_ms = cluster->now_ms - cluster->autoclean_ms + longer_ms;
+    return true;
+}
+
+static void clean(struct cluster *cluster, struct member *member) {
+    if (is_tried_once_more(cluster, member))
+        return;
+    drop_names(cluster, member);
+    member->since_ms = cluster->now_ms;
+    member->silent = false;
+    membership_set_state(&cluster->membership, member, CLUSTER_CLEANED);
+    cluster_tell(cluster, CLUSTER_EVENT_CLEANED, member->name, CLUSTER_CAUSE_NONE);
+    note_split(cluster);
+    cluster->io.persist(cluster->io_context, false);
+}
+
+void facts_clean(struct cluster *cluster) {
+    if (cluster->now_ms < cluster->next_clean_ms)
+        return;
+    for (size_t i = cluster->membership.count; i-- > 0;) {
+        struct member *member = cluster->membership.ring[i];
+        if (cluster->now_ms < clean_at_ms(cluster, member))
+            continue;
+        if (member->state == CLUSTER_DOWN)
+            clean(cluster, member);
+        else
+            forget(cluster, member);
+    }
+    cluster->next_clean_ms = facts_clean_due_ms(cluster);
+}

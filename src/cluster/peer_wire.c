@@ -1,0 +1,255 @@
+#include "cluster/peer_wire.h"
+
+#include <string.h>
+
+#define LENGTH_SIZE 4
+
+size_t peer_frame_len(struct bytes bytes) {
+    struct reader reader = reader_of(bytes);
+    uint32_t length = read_u32(&reader);
+    if (reader.failed)
+        return 0;
+    if (length == 0 || length > CLUSTER_FRAME_MAX - LENGTH_SIZE)
+        return SIZE_MAX;
+    return bytes.len < LENGTH_SIZE + length ? 0 : LENGTH_SIZE + length;
+}
+
+bool peer_name_is_valid(struct bytes name) {
+    if (name.len > CLUSTER_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] <= ' ' || name.data[i] == 0x7f)
+            return false; /* they end lines and words in logs and in the store */
+    }
+    const uint8_t *at = name.len == 0 ? NULL : memchr(name.data, '@', name.len);
+    if (at == NULL || at == name.data || at == name.data + name.len - 1)
+        return false;
+    return alive_name_check(name) == ALIVE_NAME_OK;
+}
+
+struct bytes peer_read_name(struct reader *reader) {
+    struct bytes name = read_bytes(reader, read_u8(reader));
+    if (!peer_name_is_valid(name))
+        reader->failed = true;
+    return name;
+}
+
+static uint64_t read_count(struct reader *reader) {
+    uint64_t value = read_u64(reader);
+    if (value > PEER_NUMBER_MAX)
+        reader->failed = true;
+    return value;
+}
+
+bool peer_read_id(struct reader *reader, struct cluster_id *id) {
+    id->created_ms = read_u64(reader);
+    id->random = read_u64(reader);
+    return !reader->failed;
+}
+
+bool peer_read_version(struct reader *reader, struct directory_version *version) {
+    version->life = read_count(reader);
+    version->sequence = read_count(reader);
+    return !reader->failed;
+}
+
+bool peer_read_hello(struct bytes payload, struct peer_hello *hello) {
+    struct reader reader = reader_of(payload);
+    memset(hello, 0, sizeof *hello);
+    hello->version = read_u8(&reader);
+    hello->flags = read_u8(&reader);
+    hello->intent = read_u8(&reader);
+    peer_read_id(&reader, &hello->id);
+    hello->joined = read_count(&reader);
+    hello->life = read_count(&reader);
+    hello->incarnation = read_count(&reader);
+    hello->names = read_count(&reader);
+    hello->known_joined = read_count(&reader);
+    hello->known_incarnation = read_count(&reader);
+    hello->known_state = read_u8(&reader);
+    hello->port = read_u16(&reader);
+    hello->name = peer_read_name(&reader);
+    hello->cluster_name = read_bytes(&reader, read_u8(&reader));
+    if (hello->joined > hello->life || hello->life > hello->incarnation)
+        reader.failed = true;
+    return !reader.failed;
+}
+
+static bool record_is_sane(const struct peer_record *record) {
+    switch ((enum cluster_state)record->state) {
+    case CLUSTER_ALIVE:
+    case CLUSTER_SUSPECT:
+    case CLUSTER_DOWN:
+        return record->joined <= record->life && record->life <= record->incarnation;
+    case CLUSTER_LEFT:
+    case CLUSTER_FORCED_OUT:
+        return true;
+    case CLUSTER_CLEANED:
+        break;
+    }
+    return false;
+}
+
+bool peer_next_record(struct reader *reader, struct peer_record *record) {
+    if (reader->failed || reader->left == 0)
+        return false;
+    record->state = read_u8(reader);
+    record->name = peer_read_name(reader);
+    record->joined = read_count(reader);
+    record->life = read_count(reader);
+    record->incarnation = read_count(reader);
+    record->names = read_count(reader);
+    record->detail = read_u64(reader);
+    record->port = read_u16(reader);
+    record->age_ms = read_u32(reader);
+    if (!reader->failed && !record_is_sane(record))
+        reader->failed = true;
+    return !reader->failed;
+}
+
+static void read_node(struct reader *reader, struct directory_name *node) {
+    node->name = read_bytes(reader, read_u16(reader));
+    node->port = read_u16(reader);
+    node->type = read_u8(reader);
+    node->protocol = read_u8(reader);
+    node->highest_version = read_u16(reader);
+    node->lowest_version = read_u16(reader);
+    node->creation = read_u32(reader);
+    if (alive_name_check(node->name) != ALIVE_NAME_OK)
+        reader->failed = true;
+}
+
+bool peer_next_node(struct reader *reader, uint64_t *sequence, struct directory_name *node) {
+    if (reader->failed || reader->left == 0)
+        return false;
+    *sequence = read_count(reader);
+    read_node(reader, node);
+    return !reader->failed;
+}
+
+bool peer_read_names(struct reader *reader, struct peer_names *names) {
+    peer_read_version(reader, &names->version);
+    names->flags = read_u8(reader);
+    names->owner = peer_read_name(reader);
+    return !reader->failed;
+}
+
+bool peer_read_change(struct bytes payload, struct peer_change *change) {
+    struct reader reader = reader_of(payload);
+    peer_read_version(&reader, &change->version);
+    change->operation = read_u8(&reader);
+    change->owner = peer_read_name(&reader);
+    read_node(&reader, &change->node);
+    return !reader.failed &&
+           (change->operation == PEER_REGISTERED || change->operation == PEER_UNREGISTERED);
+}
+
+bool peer_read_ask(struct bytes payload, enum peer_type type, struct peer_ask *ask) {
+    struct reader reader = reader_of(payload);
+    memset(ask, 0, sizeof *ask);
+    ask->ttl = read_u8(&reader);
+    ask->to = read_u64(&reader);
+    if (type == PEER_ASK)
+        ask->from = read_u64(&reader);
+    ask->subject = read_u64(&reader);
+    ask->number = read_u32(&reader);
+    if (type == PEER_ANSWER)
+        ask->heard = read_u8(&reader) == 1;
+    return !reader.failed;
+}
+
+size_t peer_begin(struct writer *writer, enum peer_type type) {
+    size_t begun = writer->len;
+    write_u32(writer, 0);
+    write_u8(writer, (uint8_t)type);
+    return begun;
+}
+
+void peer_end(struct writer *writer, size_t begun) {
+    size_t len = writer->len - begun;
+    if (writer->failed || len > CLUSTER_FRAME_MAX) {
+        writer->failed = true;
+        return;
+    }
+    struct writer length = writer_of(writer->start + begun, LENGTH_SIZE);
+    write_u32(&length, (uint32_t)(len - LENGTH_SIZE));
+}
+
+void peer_write_name(struct writer *writer, struct bytes name) {
+    write_u8(writer, (uint8_t)name.len);
+    write_bytes(writer, name);
+}
+
+void peer_write_id(struct writer *writer, struct cluster_id id) {
+    write_u64(writer, id.created_ms);
+    write_u64(writer, id.random);
+}
+
+void peer_write_version(struct writer *writer, struct directory_version version) {
+    write_u64(writer, version.life);
+    write_u64(writer, version.sequence);
+}
+
+void peer_write_hello(struct writer *writer, const struct peer_hello *hello) {
+    size_t begun = peer_begin(writer, PEER_HELLO);
+    write_u8(writer, hello->version);
+    write_u8(writer, hello->flags);
+    write_u8(writer, hello->intent);
+    peer_write_id(writer, hello->id);
+    write_u64(writer, hello->joined);
+    write_u64(writer, hello->life);
+    write_u64(writer, hello->incarnation);
+    write_u64(writer, hello->names);
+    write_u64(writer, hello->known_joined);
+    write_u64(writer, hello->known_incarnation);
+    write_u8(writer, hello->known_state);
+    write_u16(writer, hello->port);
+    peer_write_name(writer, hello->name);
+    peer_write_name(writer, hello->cluster_name);
+    peer_end(writer, begun);
+}
+
+void peer_write_record(struct writer *writer, const struct peer_record *record) {
+    write_u8(writer, record->state);
+    peer_write_name(writer, record->name);
+    write_u64(writer, record->joined);
+    write_u64(writer, record->life);
+    write_u64(writer, record->incarnation);
+    write_u64(writer, record->names);
+    write_u64(writer, record->detail);
+    write_u16(writer, record->port);
+    write_u32(writer, record->age_ms);
+}
+
+void peer_write_node(struct writer *writer, const struct directory_name *node) {
+    write_u16(writer, (uint16_t)node->name.len);
+    write_bytes(writer, node->name);
+    write_u16(writer, node->port);
+    write_u8(writer, node->type);
+    write_u8(writer, node->protocol);
+    write_u16(writer, node->highest_version);
+    write_u16(writer, node->lowest_version);
+    write_u32(writer, node->creation);
+}
+
+void peer_write_change(struct writer *writer, const struct peer_change *change) {
+    size_t begun = peer_begin(writer, PEER_CHANGE);
+    peer_write_version(writer, change->version);
+    write_u8(writer, change->operation);
+    peer_write_name(writer, change->owner);
+    peer_write_node(writer, &change->node);
+    peer_end(writer, begun);
+}
+
+void peer_write_ask(struct writer *writer, enum peer_type type, const struct peer_ask *ask) {
+    size_t begun = peer_begin(writer, type);
+    write_u8(writer, ask->ttl);
+    write_u64(writer, ask->to);
+    if (type == PEER_ASK)
+        write_u64(writer, ask->from);
+    write_u64(writer, ask->subject);
+    write_u32(writer, ask->number);
+    if (type == PEER_ANSWER)
+        write_u8(writer, ask->heard ? 1 : 0);
+    peer_end(writer, begun);
+}
