@@ -17,7 +17,7 @@ flavour := $(filter-out cc gcc,$(notdir $(CC)))$(if $(SANITIZE),-$(subst $(comma
 BUILD  ?= build$(if $(flavour),/flavour/$(patsubst -%,%,$(flavour)))
 
 SYSTEMD := $(shell pkg-config --exists libsystemd 2>/dev/null && echo libsystemd)
-PKGS    := libevent_core inih jansson $(SYSTEMD)
+PKGS    := libevent_core libssl libcrypto inih jansson $(SYSTEMD)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 WARNINGS += $(if $(WERROR),-Werror)
@@ -34,15 +34,18 @@ PKG_LIBS     = $(shell pkg-config --libs $(PKGS))
 say = $(if $(V),,@echo '  $(1) $@';)
 
 # The floors of the house, the ground floor first.
-FLOORS  := base erlang names net daemon cli client
+FLOORS  := base erlang names cluster discovery net daemon cli client
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 floors   = $(call objects,$(foreach floor,$(1),src/$(floor)/*.c))
 ALL     := $(call floors,$(FLOORS))
 
+CORE    := $(call floors,base erlang names cluster)
+
 # src/cli holds the command lines of both programs: epmd's belongs to the daemon.
 EPMD_CLI   := $(call objects,src/cli/epmd_*.c)
-PORTOLAND  := $(call floors,base erlang names net daemon) $(EPMD_CLI)
-PORTOLAN   := $(call floors,base erlang client) $(filter-out $(EPMD_CLI),$(call floors,cli))
+PORTOLAND  := $(call floors,base erlang names cluster discovery net daemon) $(EPMD_CLI)
+PORTOLAN   := $(call floors,base erlang client) $(call objects,src/net/host_lookup.c) \
+              $(filter-out $(EPMD_CLI),$(call floors,cli))
 MAINS      := %/daemon/main.o %/cli/portolan.o
 PARTS      := $(BUILD)/parts.a
 
@@ -51,7 +54,8 @@ LIB_VERSION := $(shell sed -n 's/^.define PORTOLAN_VERSION "\(.*\)"/\1/p' src/ba
 LIB         := $(BUILD)/lib/libportolan
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
                  $(addprefix src/,base/bytes.c base/clock.c base/text.c \
-                                  erlang/ekka_port.c erlang/epmd_wire.c erlang/node_name.c))
+                                  erlang/ekka_port.c erlang/epmd_wire.c erlang/node_name.c \
+                                  net/host_lookup.c))
 LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \
                -Wl,-z,defs,-z,relro,-z,now,-z,nodelete $(LDFLAGS)
 # with a sanitizer in it, it could be linked by nobody
@@ -60,11 +64,14 @@ LIBRARIES   := $(if $(SANITIZE),,$(LIB).a $(LIB).so $(LIB).so.0 $(BUILD)/lib/por
 PROGRAMS  := $(BUILD)/bin/portoland $(BUILD)/bin/epmd $(BUILD)/bin/portolan
 UNIT      := $(BUILD)/tests/unit
 UNIT_OBJS := $(call objects,tests/unit/*.c)
+SIM       := $(BUILD)/tests/sim
+SIM_OBJS  := $(call objects,tests/sim/*.c)
 BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help run check check-unit check-system check-valgrind bench bench-smoke fuzz fuzzers \
-        lint format docs-from-keys install uninstall clean
+.PHONY: all help run check check-unit check-sim check-mutations sim scale check-system \
+        check-valgrind bench bench-smoke fuzz fuzzers lint format docs-from-keys install \
+        uninstall clean
 
 all: $(PROGRAMS) $(LIBRARIES)
 
@@ -72,7 +79,9 @@ help:
 	@echo 'make all      build everything into $(BUILD)/'
 	@echo 'make run      install what the build needs, build, run the daemon in the foreground'
 	@echo 'make check    install what the tests need, build, run all tests'
-	@echo '              (check-unit, check-system: a part; check-valgrind: system tests under valgrind)'
+	@echo '              (check-unit, check-sim, check-system: a part; check-valgrind: system tests under valgrind)'
+	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
+	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd and a bare epoll loop (bench-smoke: briefly)'
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'
@@ -141,7 +150,7 @@ run:
 
 check:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all check-unit check-system
+	@$(MAKE) --no-print-directory all check-unit check-sim check-system
 
 check-unit: $(UNIT)
 	$(UNIT)
@@ -160,6 +169,34 @@ $(UNIT): $(UNIT_OBJS) $(PARTS)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(UNIT_WRAPS) -o $@ $^ $(PKG_LIBS) \
 	    $(shell pkg-config --libs check) -pthread
 
+# Random lives of clusters in virtual time; SEEDS and FIRST choose which.
+SEEDS ?= 100000
+FIRST ?= 1
+SCALE ?= 100 1000
+
+sim: $(SIM)
+	$(SIM) --seeds $(SEEDS) --first $(FIRST)
+
+check-sim: $(SIM)
+	$(SIM) --seeds 2000
+
+check-mutations:
+	tests/sim/mutations.py
+
+scale: $(SIM)
+	@for members in $(SCALE); do $(SIM) --scale $$members || exit 1; done
+
+# The core as the simulator runs it: its memory may run out (tests/sim/scarce.h).
+SCARCE := $(CORE:$(BUILD)/obj/%=$(BUILD)/obj/scarce/%)
+
+$(BUILD)/obj/scarce/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) -include tests/sim/scarce.h $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(SIM): $(SIM_OBJS) $(SCARCE)
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
+
 UNIT_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup
 
 # --- bench ---
@@ -168,11 +205,13 @@ bench:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py
 
 bench-smoke:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py --smoke
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py --rounds 1
 
 $(BUILD)/bench/load: $(call objects,tests/bench/l*.c)
 $(BUILD)/bench/bare_loop: $(call objects,tests/bench/bare_loop.c)
@@ -251,4 +290,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(ALL:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c))
+-include $(ALL:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(SIM_OBJS:.o=.d) $(SCARCE:.o=.d) \
+    $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c))

@@ -13,7 +13,7 @@ _portolan_offer() {
 }
 
 _portolan() {
-    local commands='status names resolve port lease leases exec watch reload stop help version'
+    local commands='status names resolve port lease leases exec cluster watch reload stop help version'
     local globals='--socket --timeout --json --help'
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command='' i
@@ -55,7 +55,9 @@ _portolan() {
     if [[ $word == -* ]]; then
         case $command in
         '') _portolan_offer "$word" "$globals --version" ;;
+        names) _portolan_offer "$word" "$globals --cluster" ;;
         resolve) _portolan_offer "$word" "$globals --known" ;;
+        cluster) _portolan_offer "$word" "$globals --watch" ;;
         port) _portolan_offer "$word" "$globals --base" ;;
         lease) _portolan_offer "$word" "$globals --release" ;;
         exec) _portolan_offer "$word" "$globals --" ;;
@@ -65,6 +67,7 @@ _portolan() {
     fi
     case $command in
     '' | help) _portolan_offer "$word" "$commands" ;;
+    cluster) _portolan_offer "$word" 'join leave force-leave status' ;;
     names) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
     resolve | port | lease | exec) _portolan_offer "$word" "$(_portolan_nodes)" ;;
     esac

@@ -2,9 +2,11 @@
 #include "cli/command.h"
 #include "cli/output.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define SYSTEM_SOCKET "/run/portolan/portolan.sock"
@@ -100,4 +102,13 @@ enum exit_code call_fail_with(const struct call *call, const char *trying, const
     va_end(arguments);
     control_failure_set(&failure, code, "%s", message);
     return call_fail(call, trying, &failure);
+}
+
+int call_stop_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signalfd(-1, &signals, SFD_CLOEXEC);
 }

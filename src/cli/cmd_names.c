@@ -132,8 +132,49 @@ static enum exit_code ask_epmd(const struct call *call, const char *host) {
     return CLI_DONE;
 }
 
+static void print_cluster(const json_t *reply) {
+    static const struct column columns[] = {
+        {"NODE", false}, {"PORT", true}, {"TYPE", false}, {"MEMBER", false}, {"STATE", false}};
+    struct table *table = table_new(columns, 5);
+    size_t i;
+    const json_t *name;
+    json_array_foreach(json_object_get(reply, "names"), i, name) {
+        char node[2048];
+        const char *alive = json_string_value(json_object_get(name, "name"));
+        const char *host = json_string_value(json_object_get(name, "host"));
+        snprintf(node, sizeof node, "%s@%s", alive == NULL ? "" : alive, host == NULL ? "" : host);
+        table_add(table, node);
+        table_add_value(table, json_object_get(name, "port"));
+        table_add_value(table, json_object_get(name, "type"));
+        table_add_value(table, json_object_get(name, "member"));
+        table_add_value(table, json_object_get(name, "member_state"));
+    }
+    print_names(table, "any member of the cluster");
+    table_free(table);
+}
+
+static enum exit_code run_cluster_names(const struct call *call) {
+    json_t *request = request_new("names", NULL), *reply;
+    json_object_set_new(request, "cluster", json_true());
+    enum exit_code code = call_ask(call, "list the names of the cluster", request, &reply);
+    if (code != CLI_DONE)
+        return code;
+    if (call->json)
+        output_json(stdout, reply);
+    else
+        print_cluster(reply);
+    json_decref(reply);
+    return CLI_DONE;
+}
+
 static enum exit_code run_names(struct call *call) {
     struct control_failure failure;
+    if (call_option(call, "--cluster") != NULL && call->operand_count == 0)
+        return run_cluster_names(call);
+    if (call_option(call, "--cluster") != NULL) {
+        complain("names takes HOST or --cluster, not both");
+        return CLI_USAGE;
+    }
     if (call->operand_count == 1)
         return ask_epmd(call, call->operands[0]);
     struct control_client *client = call_connect(call, &failure);
@@ -158,13 +199,14 @@ static enum exit_code run_names(struct call *call) {
 
 const struct command names_command = {
     .name = "names",
-    .arguments = "[HOST]",
-    .summary = "the names registered on this host, or on another",
+    .arguments = "[HOST | --cluster]",
+    .summary = "the names registered on this host, on another, or in the cluster",
     .details = "Lists the names that are registered at the daemon of this host, the newest first;\n"
                "where there is none, or where HOST is given, those that the host's epmd tells.\n"
                "ERL_EPMD_PORT names the port to ask; without it, 4369 and then 4370 are asked.",
     .example = "portolan names s1.emqx.io",
     .max_operands = 1,
+    .options = {{"--cluster", NULL, "the names of all members of the cluster"}},
     .run = run_names,
 };
 
@@ -189,13 +231,33 @@ static const char *source_name(enum portolan_source source) {
     return "unknown";
 }
 
-static void print_endpoint(const struct portolan_endpoint *endpoint) {
-    char place[PORTOLAN_HOST_SIZE + 16], source[PORTOLAN_ADDRESS_SIZE + 32];
+/* The member of the cluster at which the node is registered, or NULL; free it. */
+static char *find_member(const struct call *call, const char *node) {
+    struct control_failure failure;
+    json_t *request = request_new("resolve", node), *reply = NULL;
+    struct control_client *client = call_connect(call, &failure);
+    char *member = NULL;
+    if (client != NULL)
+        reply = control_client_ask(client, request, &failure);
+    if (reply == NULL)
+        control_failure_free(&failure);
+    else if (json_is_string(json_object_get(reply, "member")))
+        member = must_have(strdup(json_string_value(json_object_get(reply, "member"))));
+    control_client_close(client);
+    json_decref(request);
+    json_decref(reply);
+    return member;
+}
+
+static void print_endpoint(const struct portolan_endpoint *endpoint, const char *member) {
+    char place[PORTOLAN_HOST_SIZE + 16], source[PORTOLAN_HOST_SIZE + 1024];
     format_place(endpoint, place, sizeof place);
     if (endpoint->source == PORTOLAN_SOURCE_EPMD)
         snprintf(source, sizeof source, "(epmd at %s)", endpoint->address);
     else if (endpoint->source == PORTOLAN_SOURCE_DERIVED)
         snprintf(source, sizeof source, "(derived from the name; no epmd knew it)");
+    else if (member != NULL)
+        snprintf(source, sizeof source, "(registered at %s)", member);
     else
         snprintf(source, sizeof source, "(%s)", source_name(endpoint->source));
     output_tinted(stdout, TINT_STRONG, place);
@@ -206,13 +268,15 @@ static void print_endpoint(const struct portolan_endpoint *endpoint) {
 
 /* `note` is what failed before something else knew. */
 static void print_endpoint_json(const char *node, const struct portolan_endpoint *endpoint,
-                                const char *note) {
+                                const char *member, const char *note) {
     json_t *document =
         must_have(json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
                             json_of_text(node), "host", json_of_text(endpoint->host), "port",
                             (int)endpoint->port, "source", source_name(endpoint->source)));
     if (endpoint->address[0] != '\0')
         json_object_set_new(document, "epmd", json_of_text(endpoint->address));
+    if (member != NULL)
+        json_object_set_new(document, "member", json_of_text(member));
     if (*note != '\0')
         json_object_set_new(document, "note", json_of_text(note));
     output_json(stdout, document);
@@ -230,10 +294,12 @@ static enum exit_code run_resolve(struct call *call) {
         options.sources = PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD;
     if (portolan_resolve(node, &options, &endpoint, &error) != PORTOLAN_OK)
         return library_failure(call, &error);
+    char *member = endpoint.source == PORTOLAN_SOURCE_REGISTERED ? find_member(call, node) : NULL;
     if (call->json)
-        print_endpoint_json(node, &endpoint, error.message);
+        print_endpoint_json(node, &endpoint, member, error.message);
     else
-        print_endpoint(&endpoint);
+        print_endpoint(&endpoint, member);
+    free(member);
     if (endpoint.source == PORTOLAN_SOURCE_DERIVED && !call->json && error.message[0] != '\0')
         complain("nobody knew %s: %s", node, error.message);
     return CLI_DONE;
@@ -245,9 +311,9 @@ const struct command resolve_command = {
     .summary = "the host and port of a node, and who says so",
     .details =
         "Prints HOST:PORT of a node, and how that is known: 'registered' at the daemon of this\n"
-        "host, told by the 'epmd' of the node's host, or 'derived' from the name by ekka's rule,\n"
-        "in that order. Whether a node listens on a derived port is not known. ERL_EPMD_PORT\n"
-        "names the port to ask; without it, 4369 and then 4370 are asked.",
+        "host or at a member of its cluster, told by the 'epmd' of the node's host, or 'derived'\n"
+        "from the name by ekka's rule, in that order. Whether a node listens on a derived port is\n"
+        "not known. ERL_EPMD_PORT names the port to ask; without it, 4369 and then 4370 are asked.",
     .example = "portolan resolve emqx-1@s1.emqx.io",
     .min_operands = 1,
     .max_operands = 1,

@@ -3,22 +3,9 @@
 #include "cli/output.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
-
-/* Ctrl-C and SIGTERM become readable, so that they end the watch between two lines, and it with 0.
- */
-static int stop_signals(void) {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    return signalfd(-1, &signals, SFD_CLOEXEC);
-}
 
 static const char *text_of(const json_t *event, const char *key) {
     const char *text = json_string_value(json_object_get(event, key));
@@ -26,9 +13,21 @@ static const char *text_of(const json_t *event, const char *key) {
 }
 
 static enum tint tint_of(const char *event) {
-    if (strcmp(event, "registered") == 0 || strcmp(event, "leased") == 0)
-        return TINT_GOOD;
-    return strcmp(event, "refused") == 0 ? TINT_BAD : TINT_NONE;
+    static const char *const good[] = {"registered",   "leased",        "name_registered",
+                                       "member_up",    "member_joined", "path_healed",
+                                       "split_healed", "join_done",     NULL};
+    static const char *const bad[] = {"refused",     "member_down",    "member_suspect",
+                                      "path_broken", "split_seen",     "join_failed",
+                                      "name_clash",  "directory_full", NULL};
+    for (size_t i = 0; good[i] != NULL; i++) {
+        if (strcmp(event, good[i]) == 0)
+            return TINT_GOOD;
+    }
+    for (size_t i = 0; bad[i] != NULL; i++) {
+        if (strcmp(event, bad[i]) == 0)
+            return TINT_BAD;
+    }
+    return TINT_NONE;
 }
 
 static void print_member(const char *before, const json_t *event, const char *key,
@@ -45,13 +44,16 @@ static void print_member(const char *before, const json_t *event, const char *ke
 
 /* 2026-03-01T10:20:30.123Z  registered    rabbit  port 25672 (normal) */
 static void print_event(const json_t *event) {
-    char title[16];
+    char title[32];
+    bool is_of_name = json_object_get(event, "name") != NULL;
     snprintf(title, sizeof title, "%-12s", text_of(event, "event"));
     output_tinted(stdout, TINT_FAINT, text_of(event, "at"));
     fputs("  ", stdout);
     output_tinted(stdout, tint_of(text_of(event, "event")), title);
     print_member("  ", event, "name", "");
+    print_member(is_of_name ? " at " : "  ", event, "member", "");
     print_member("  port ", event, "port", "");
+    print_member(" (", event, "cause", ")");
     print_member(" (", event, "type", ")");
     print_member(": ", event, "reason", "");
     print_member(" (", event, "peer", ")");
@@ -83,7 +85,7 @@ static enum exit_code run_watch(struct call *call) {
     struct control_client *client = call_connect(call, &failure);
     if (client != NULL)
         reply = control_client_ask(client, request, &failure);
-    int stop_fd = stop_signals();
+    int stop_fd = call_stop_signals();
     enum exit_code code = reply == NULL ? call_fail(call, "watch the daemon", &failure)
                                         : follow(call, client, stop_fd);
     if (stop_fd >= 0)
@@ -98,8 +100,10 @@ const struct command watch_command = {
     .name = "watch",
     .arguments = "",
     .summary = "print what happens, as it happens",
-    .details = "Prints a line for every registration, lease and refusal, with its reason, until\n"
-               "Ctrl-C; with --json the daemon's events as they are, one object a line.",
+    .details =
+        "Prints a line for every registration, lease and refusal, with its reason, and for\n"
+        "what happens in the cluster, until Ctrl-C; with --json the daemon's events as they\n"
+        "are, one object a line.",
     .example = "portolan watch --json",
     .run = run_watch,
 };

@@ -100,6 +100,10 @@ enum exit_code call_fail(const struct call *call, const char *trying,
 enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
                               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Ctrl-C and SIGTERM become readable on this descriptor, the caller's, and end nothing. -1: they do
+ * not. */
+int call_stop_signals(void);
+
 /* "portolan: " and the text on standard error; what is no printable text in it is escaped. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -232,19 +232,38 @@ static json_t *read_line(struct control_client *client, int64_t deadline_ms, int
     }
 }
 
-json_t *control_client_ask(struct control_client *client, const json_t *request,
-                           struct control_failure *failure) {
-    int64_t deadline_ms = deadline_of(client);
+static bool send_request(struct control_client *client, const json_t *request,
+                         struct control_failure *failure) {
     char *text = must_have(json_dumps(request, JSON_COMPACT));
     size_t len = strlen(text);
     text[len] = '\n'; /* in the NUL's place; the length travels along */
-    bool sent = send_all(client, text, len + 1, deadline_ms, failure);
+    bool sent = send_all(client, text, len + 1, deadline_of(client), failure);
     free(text);
-    json_t *reply = sent ? read_line(client, deadline_ms, -1, failure) : NULL;
-    if (reply == NULL || json_is_true(json_object_get(reply, "ok")))
-        return reply;
-    fail_with_reply(failure, reply);
+    return sent;
+}
+
+json_t *control_client_ask_long(struct control_client *client, const json_t *request,
+                                void (*progress)(void *context, const json_t *line), void *context,
+                                struct control_failure *failure) {
+    json_t *reply = NULL;
+    if (!send_request(client, request, failure))
+        return NULL;
+    while ((reply = read_line(client, deadline_of(client), -1, failure)) != NULL) {
+        if (json_is_true(json_object_get(reply, "ok")))
+            return reply;
+        if (progress == NULL || json_object_get(reply, "ok") != NULL) {
+            fail_with_reply(failure, reply);
+            return NULL;
+        }
+        progress(context, reply);
+        json_decref(reply);
+    }
     return NULL;
+}
+
+json_t *control_client_ask(struct control_client *client, const json_t *request,
+                           struct control_failure *failure) {
+    return control_client_ask_long(client, request, NULL, NULL, failure);
 }
 
 json_t *control_client_next(struct control_client *client, int stop_fd,

@@ -46,6 +46,14 @@ json_t *control_client_ask(struct control_client *client, const json_t *request,
                            struct control_failure *failure);
 
 /*
+ * Like it, for a request that takes long: what comes before its reply is told to `progress`, and
+ * each such line begins the timeout anew.
+ */
+json_t *control_client_ask_long(struct control_client *client, const json_t *request,
+                                void (*progress)(void *context, const json_t *line), void *context,
+                                struct control_failure *failure);
+
+/*
  * Waits for the next line, however long, which is the caller's. NULL on failure, and, with an empty
  * code in *failure, once `stop_fd` can be read (-1: there is none).
  */

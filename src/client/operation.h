@@ -22,9 +22,9 @@
 #include "client/epmd_reply.h"
 #include "client/exchange.h"
 #include "client/failure.h"
-#include "client/host_lookup.h"
 #include "client/settings.h"
 #include "client/waiter.h"
+#include "net/host_lookup.h"
 
 enum operation_stage { STAGE_BEGIN, STAGE_CONTROL, STAGE_LOOKUP, STAGE_EPMD, STAGE_DONE };
 

@@ -1,7 +1,7 @@
 #include "client/settings.h"
 
 #include "base/text.h"
-#include "client/host_lookup.h"
+#include "net/host_lookup.h"
 
 #include <string.h>
 

@@ -80,6 +80,11 @@ bool config_set(struct config *config, const char *name, const char *value,
         return true;
     }
     const char *why = config_type_parse(key->type, value, config->directory, &parsed);
+    if (why != NULL && key->type == CONFIG_SECRET) {
+        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s: %s; it takes %s", origin->where,
+                          name, why, config_type_takes(key->type));
+        return false;
+    }
     if (why != NULL) {
         config_report_add(report, CONFIG_ERROR, "%s: cannot set %s to '%s': %s; it takes %s",
                           origin->where, name, config_quote(value, quoted), why,
@@ -166,7 +171,8 @@ void config_free(struct config *config) {
     for (size_t i = 0; i < config_keys_count; i++) {
         free(config->wheres[i]);
         if (config_type_is_text(config_keys[i].type))
-            free(*(char **)config_key_place(config, &config_keys[i]));
+            config_type_free_text(config_keys[i].type,
+                                  *(char **)config_key_place(config, &config_keys[i]));
     }
     free(config->directory);
     free(config->file);

@@ -38,7 +38,9 @@ struct config_origin {
 /* Texts are owned and never NULL, unless it says so. */
 struct config {
     char *node_name;
-    char *data_dir; /* an absolute path; NULL: nowhere */
+    char *cookie;      /* "": none; never printed or logged */
+    char *cookie_file; /* an absolute path, "": none */
+    char *data_dir;    /* an absolute path; NULL: nowhere */
     uint16_t dist_base_port;
     uint16_t dist_listen_min, dist_listen_max;
     int port_policy; /* enum port_policy */
@@ -51,7 +53,14 @@ struct config {
     bool remote_names;
     uint64_t peer_connections; /* 0: any number */
     bool front_enable;
-    char *front_address;  /* comma list, "" for all */
+    char *front_address; /* comma list, "" for all */
+    char *cluster_name;
+    int cluster_discovery; /* enum discovery_kind */
+    bool cluster_autoheal;
+    int64_t cluster_autoclean_ms;                                  /* 0: never */
+    char *cluster_seeds;                                           /* comma list of node names */
+    char *cluster_cacertfile, *cluster_certfile, *cluster_keyfile; /* absolute paths, "": none */
+    char *cluster_on_event;                                        /* the same */
     char *control_socket; /* an absolute path; "" for none */
     int log_level;        /* enum log_level */
     char *log_to;         /* "console", "syslog" or a path */

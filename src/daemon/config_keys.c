@@ -13,6 +13,12 @@ const struct config_key config_keys[] = {
     {"node.name", CONFIG_NODE, AT(node_name), "portolan@127.0.0.1", NULL, AT_START, NULL,
      "The name of this daemon, Name@Host, where Host is an IP address or a fully qualified name; "
      "the digits before the @ are the offset of its front port"},
+    {"node.cookie", CONFIG_SECRET, AT(cookie), "", NULL, AT_START, NULL,
+     "The secret that the daemons of a cluster share; without one this daemon runs alone; it is "
+     "never printed or logged; node.cookie_file keeps it out of this file"},
+    {"node.cookie_file", CONFIG_PATH, AT(cookie_file), "", NULL, AT_START, NULL,
+     "A file with that secret alone in it, readable by its owner only (mode 0400 or 0600), such as "
+     "the ~/.erlang.cookie of Erlang; where node.cookie is set too, that counts"},
     {"node.data_dir", CONFIG_DIRECTORY, AT(data_dir), "/var/lib/portolan", NULL, AT_START, NULL,
      "The directory of the state file; when not started by root $XDG_STATE_HOME/portolan or "
      "~/.local/state/portolan, under systemd what StateDirectory= says"},
@@ -46,6 +52,26 @@ const struct config_key config_keys[] = {
      "Whether the front port is opened: node.dist_base_port + the offset of node.name"},
     {"front.address", CONFIG_ADDRESSES, AT(front_address), "", NULL, AT_START, NULL,
      "The addresses to open it on besides loopback, with commas between them; empty for all"},
+    {"cluster.name", CONFIG_WORD, AT(cluster_name), "emqxcl", NULL, AT_START, NULL,
+     "The name of the cluster: daemons of other names keep apart, whatever their cookie"},
+    {"cluster.discovery", CONFIG_DISCOVERY, AT(cluster_discovery), "manual", NULL, AT_START, NULL,
+     "How this daemon finds others: by the command portolan cluster join alone (manual), or also "
+     "from cluster.static.seeds (static)"},
+    {"cluster.static.seeds", CONFIG_NODES, AT(cluster_seeds), "", NULL, AT_START, NULL,
+     "The names of the daemons to look for, with commas between them; its own may be among them"},
+    {"cluster.autoheal", CONFIG_SWITCH, AT(cluster_autoheal), "on", NULL, AT_START, NULL,
+     "Whether the sides of a split look for each other, and become one again, whole"},
+    {"cluster.autoclean", CONFIG_INTERVAL, AT(cluster_autoclean_ms), "5m", NULL, AT_START, NULL,
+     "How long a member may be down before it leaves the list; off for any time"},
+    {"cluster.tls.cacertfile", CONFIG_PATH, AT(cluster_cacertfile), "", NULL, AT_START, NULL,
+     "The certificates of the authorities that vouch for members; with this and the next two set, "
+     "certificates take the place of the cookie between daemons"},
+    {"cluster.tls.certfile", CONFIG_PATH, AT(cluster_certfile), "", NULL, AT_START, NULL,
+     "This daemon's certificate, with the host of node.name among its alternative names"},
+    {"cluster.tls.keyfile", CONFIG_PATH, AT(cluster_keyfile), "", NULL, AT_START, NULL,
+     "The private key of that certificate"},
+    {"cluster.on_event", CONFIG_PATH, AT(cluster_on_event), "", NULL, AT_START, NULL,
+     "A program to run for every event of the cluster; portoland(8) tells what it is handed"},
     {"control.socket", CONFIG_SOCKET, AT(control_socket), "/run/portolan/portolan.sock", "",
      AT_START, NULL,
      "The socket that portolan talks to; when not started by root $XDG_RUNTIME_DIR/portolan.sock; "

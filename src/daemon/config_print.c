@@ -24,11 +24,16 @@ static const char *file_of(const struct config *config) {
 
 /* --- values --- */
 
+static const char *value_shown(const struct config *config, const struct config_key *key,
+                               char *buffer) {
+    return shown(config_type_shown(key->type, config_key_text(config, key, buffer)));
+}
+
 void config_print(const struct config *config, FILE *out) {
     char buffer[CONFIG_TEXT_SIZE];
     int widest = 0, name_width = 0;
     for (size_t i = 0; i < config_keys_count; i++) {
-        const char *value = shown(config_key_text(config, &config_keys[i], buffer));
+        const char *value = value_shown(config, &config_keys[i], buffer);
         int name_len = (int)strlen(config_keys[i].name), len = (int)strlen(value);
         name_width = name_len > name_width ? name_len : name_width;
         widest = len > widest ? len : widest;
@@ -36,7 +41,7 @@ void config_print(const struct config *config, FILE *out) {
     int value_width = widest < 40 ? widest : 40;
     for (size_t i = 0; i < config_keys_count; i++)
         fprintf(out, "%-*s  %-*s  %s\n", name_width, config_keys[i].name, value_width,
-                shown(config_key_text(config, &config_keys[i], buffer)), where_of(config, i));
+                value_shown(config, &config_keys[i], buffer), where_of(config, i));
 }
 
 static void print_json_text(const char *text, FILE *out) {
@@ -70,7 +75,7 @@ static void print_json_key(const struct config *config, size_t number, FILE *out
     const struct config_key *key = &config_keys[number];
     char buffer[CONFIG_TEXT_SIZE];
     fprintf(out, "\"%s\":{\"value\":", key->name);
-    print_json_value(key, config_key_text(config, key, buffer), out);
+    print_json_value(key, config_type_shown(key->type, config_key_text(config, key, buffer)), out);
     fprintf(out, ",\"source\":\"%s\",\"where\":", config_source_names[config->sources[number]]);
     if (config->wheres[number] == NULL)
         fputs("null", out);

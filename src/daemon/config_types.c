@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/config_node.h"
+#include "discovery/discovery.h"
 #include "names/port_pool.h"
 
 #include <inttypes.h>
@@ -26,6 +27,40 @@ static const char *parse_node(const char *text, union config_value *out) {
     return why != NULL ? why : parse_text(text, out);
 }
 
+/* A comma list of names of nodes; what can be wrong is said of the first that is. */
+static const char *parse_nodes(const char *text, union config_value *out) {
+    char item[DISCOVERY_NAME_SIZE];
+    size_t count = 0;
+    for (const char *at = text; discovery_next_item(&at, item, sizeof item);) {
+        const char *why = config_node_check(item);
+        if (why != NULL)
+            return why;
+        if (++count > DISCOVERY_NAMES_MAX)
+            return "there are more names in it than are looked at";
+    }
+    return parse_text(text, out);
+}
+
+/* Erlang's cookies are atoms: of at most 255 characters. */
+static const char *parse_secret(const char *text, union config_value *out) {
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at <= ' ' || *at == 0x7f)
+            return "there is a blank or a control character in it";
+    }
+    return strlen(text) > 255 ? "it is longer than 255 bytes" : parse_text(text, out);
+}
+
+static const char *parse_word(const char *text, union config_value *out) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    for (const char *at = text; *at != '\0'; at++) {
+        if (strchr(letters, *at) == NULL && strchr("_-.", *at) == NULL)
+            return "there is something else in it";
+    }
+    if (text[0] == '\0')
+        return "it is empty";
+    return strlen(text) > 255 ? "it is longer than 255 bytes" : parse_text(text, out);
+}
+
 static const char *parse_directory(const char *text, const char *directory,
                                    union config_value *out) {
     char *path;
@@ -35,6 +70,10 @@ static const char *parse_directory(const char *text, const char *directory,
         return parse_text(text, out);
     out->text = asprintf(&path, "%s/%s", directory, text) < 0 ? NULL : path;
     return NULL;
+}
+
+static const char *parse_path(const char *text, const char *directory, union config_value *out) {
+    return text[0] == '\0' ? parse_text("", out) : parse_directory(text, directory, out);
 }
 
 static const char *parse_socket(const char *text, union config_value *out) {
@@ -68,6 +107,15 @@ static const char *parse_duration(const char *text, union config_value *out) {
     return NULL;
 }
 
+static const char *parse_interval(const char *text, union config_value *out) {
+    bool on;
+    if (text_parse_switch(text, &on) && !on)
+        out->ms = 0;
+    else if (!text_parse_duration_ms(text, &out->ms))
+        return "that is no time";
+    return NULL;
+}
+
 static const char *parse_switch(const char *text, union config_value *out) {
     return text_parse_switch(text, &out->on) ? NULL : "that is neither on nor off";
 }
@@ -89,6 +137,14 @@ static bool find_name(const char *text, const char *const *names, int *out) {
 static const char *parse_choice(const char *text, const char *const *names,
                                 union config_value *out) {
     return find_name(text, names, &out->choice) ? NULL : "that is none of the choices";
+}
+
+static const char *parse_discovery(const char *text, union config_value *out) {
+    static const char *const later[] = {"mcast", "dns", "etcd", "k8s", NULL};
+    int ignored;
+    if (find_name(text, later, &ignored))
+        return "this way to find others comes later";
+    return parse_choice(text, discovery_names, out);
 }
 
 /* The levels of Erlang's logger, as EMQX's log.level has them, beside our own names. */
@@ -115,6 +171,14 @@ const char *config_type_parse(enum config_type type, const char *text, const cha
     switch (type) {
     case CONFIG_NODE:
         return parse_node(text, out);
+    case CONFIG_NODES:
+        return parse_nodes(text, out);
+    case CONFIG_SECRET:
+        return parse_secret(text, out);
+    case CONFIG_WORD:
+        return parse_word(text, out);
+    case CONFIG_PATH:
+        return parse_path(text, directory, out);
     case CONFIG_DIRECTORY:
         return parse_directory(text, directory, out);
     case CONFIG_SOCKET:
@@ -127,12 +191,16 @@ const char *config_type_parse(enum config_type type, const char *text, const cha
         return parse_port(text, out);
     case CONFIG_DURATION:
         return parse_duration(text, out);
+    case CONFIG_INTERVAL:
+        return parse_interval(text, out);
     case CONFIG_SWITCH:
         return parse_switch(text, out);
     case CONFIG_COUNT:
         return parse_count(text, out);
     case CONFIG_POLICY:
         return parse_choice(text, port_policy_names, out);
+    case CONFIG_DISCOVERY:
+        return parse_discovery(text, out);
     case CONFIG_LOG_LEVEL:
         return parse_log_level(text, out);
     case CONFIG_LOG_FORMAT:
@@ -147,6 +215,14 @@ const char *config_type_takes(enum config_type type) {
     switch (type) {
     case CONFIG_NODE:
         return "Name@Host, such as portolan@192.0.2.1 or portolan@s1.example.com";
+    case CONFIG_NODES:
+        return "names of nodes, Name@Host, with commas between them, or nothing";
+    case CONFIG_SECRET:
+        return "1 to 255 printable characters without blanks, or nothing";
+    case CONFIG_WORD:
+        return "letters, digits, _, - and .";
+    case CONFIG_PATH:
+        return "the path of a file, or nothing";
     case CONFIG_DIRECTORY:
         return "the path of a directory";
     case CONFIG_SOCKET:
@@ -159,12 +235,16 @@ const char *config_type_takes(enum config_type type) {
         return "a port from 1 to 65535";
     case CONFIG_DURATION:
         return "a time over 0 such as 60, 500ms, 5m or 1h";
+    case CONFIG_INTERVAL:
+        return "a time such as 60, 5m or 1h, or off";
     case CONFIG_SWITCH:
         return "on or off";
     case CONFIG_COUNT:
         return "a number from 0 to 4294967295";
     case CONFIG_POLICY:
         return "range, derived or any";
+    case CONFIG_DISCOVERY:
+        return "manual or static";
     case CONFIG_LOG_LEVEL:
         return "error, warn, info, debug or trace";
     case CONFIG_LOG_FORMAT:
@@ -174,8 +254,9 @@ const char *config_type_takes(enum config_type type) {
 }
 
 bool config_type_is_text(enum config_type type) {
-    return type == CONFIG_NODE || type == CONFIG_DIRECTORY || type == CONFIG_SOCKET ||
-           type == CONFIG_ADDRESSES || type == CONFIG_LOG_TARGET;
+    return type == CONFIG_NODE || type == CONFIG_NODES || type == CONFIG_SECRET ||
+           type == CONFIG_WORD || type == CONFIG_PATH || type == CONFIG_DIRECTORY ||
+           type == CONFIG_SOCKET || type == CONFIG_ADDRESSES || type == CONFIG_LOG_TARGET;
 }
 
 size_t config_type_size(enum config_type type) {
@@ -184,20 +265,26 @@ size_t config_type_size(enum config_type type) {
         return sizeof value->text;
     if (type == CONFIG_PORT)
         return sizeof value->port;
-    if (type == CONFIG_DURATION)
+    if (type == CONFIG_DURATION || type == CONFIG_INTERVAL)
         return sizeof value->ms;
     if (type == CONFIG_SWITCH)
         return sizeof value->on;
     return type == CONFIG_COUNT ? sizeof value->count : sizeof value->choice;
 }
 
+void config_type_free_text(enum config_type type, char *text) {
+    if (type == CONFIG_SECRET && text != NULL)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 void config_type_store(enum config_type type, void *place, union config_value value) {
     if (config_type_is_text(type)) {
-        free(*(char **)place);
+        config_type_free_text(type, *(char **)place);
         *(char **)place = value.text;
     } else if (type == CONFIG_PORT) {
         *(uint16_t *)place = value.port;
-    } else if (type == CONFIG_DURATION) {
+    } else if (type == CONFIG_DURATION || type == CONFIG_INTERVAL) {
         *(int64_t *)place = value.ms;
     } else if (type == CONFIG_SWITCH) {
         *(bool *)place = value.on;
@@ -211,7 +298,13 @@ void config_type_store(enum config_type type, void *place, union config_value va
 static const char *choice_name(enum config_type type, int choice) {
     if (type == CONFIG_POLICY)
         return port_policy_names[choice];
+    if (type == CONFIG_DISCOVERY)
+        return discovery_names[choice];
     return type == CONFIG_LOG_LEVEL ? log_level_names[choice] : log_format_names[choice];
+}
+
+const char *config_type_shown(enum config_type type, const char *text) {
+    return type == CONFIG_SECRET && text[0] != '\0' ? "(set)" : text;
 }
 
 const char *config_type_format(enum config_type type, const void *place, char *buffer) {
@@ -223,7 +316,9 @@ const char *config_type_format(enum config_type type, const void *place, char *b
         return *(const bool *)place ? "on" : "off";
     if (type == CONFIG_PORT)
         snprintf(buffer, CONFIG_TEXT_SIZE, "%u", *(const uint16_t *)place);
-    else if (type == CONFIG_DURATION)
+    else if (type == CONFIG_INTERVAL && *(const int64_t *)place == 0)
+        return "off";
+    else if (type == CONFIG_DURATION || type == CONFIG_INTERVAL)
         text_format_duration(*(const int64_t *)place, buffer);
     else if (type == CONFIG_COUNT)
         snprintf(buffer, CONFIG_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)place);

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "daemon/control_cluster.h"
+#include "daemon/control_reply.h"
 #include "erlang/ekka_port.h"
 #include "erlang/node_name.h"
 #include "net/own_host.h"
@@ -11,36 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION 1
-
-/* --- replies --- */
-
-static json_t *ok(void) {
-    return json_pack("{s:i, s:b}", "v", VERSION, "ok", 1);
-}
-
-/* The result's members behind v and ok; takes `result` over. */
-static json_t *ok_with(json_t *result) {
-    json_t *reply = ok();
-    if (reply != NULL && result != NULL)
-        json_object_update(reply, result);
-    json_decref(result);
-    return reply;
-}
-
-static json_t *failure(const char *code, const char *message) {
-    return json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", VERSION, "ok", 0, "error", "code", code,
-                     "message", message);
-}
-
 /* --- what requests say --- */
-
-static struct bytes text_member(const json_t *request, const char *member) {
-    const json_t *value = json_object_get(request, member);
-    if (!json_is_string(value))
-        return bytes_of(NULL, 0);
-    return bytes_of(json_string_value(value), json_string_length(value));
-}
 
 struct node {
     struct bytes alive;
@@ -49,7 +22,7 @@ struct node {
 
 /* Splits "Name@Host" or "Name". False when there is no usable name in it. */
 static bool node_member(const json_t *request, struct node *node) {
-    struct bytes whole = text_member(request, "node");
+    struct bytes whole = control_text(request, "node");
     const uint8_t *at = whole.len == 0 ? NULL : memchr(whole.data, '@', whole.len);
     node->alive = at == NULL ? whole : bytes_of(whole.data, (size_t)(at - whole.data));
     node->host = at == NULL ? bytes_of(NULL, 0) : bytes_of(at + 1, whole.len - node->alive.len - 1);
@@ -57,7 +30,8 @@ static bool node_member(const json_t *request, struct node *node) {
 }
 
 static json_t *bad_node(void) {
-    return failure("bad_request", "\"node\" must be the name of a node: Name@Host, or Name");
+    return control_failure("bad_request",
+                           "\"node\" must be the name of a node: Name@Host, or Name");
 }
 
 /* --- status and names --- */
@@ -93,7 +67,7 @@ static json_t *run_status(struct control_host *host, struct control_peer *peer,
     (void)request;
     const struct epmd_server_status status = epmd_server_status(host->epmd_server);
     int64_t uptime_ms = clock_monotonic_ms() - host->started_ms;
-    return ok_with(
+    return control_ok_with(
         json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o}", "version",
                   PORTOLAN_VERSION, "node", host->config->node_name, "pid", (int)getpid(),
                   "started_at", events_json_time(host->started_wall_ms), "uptime_s",
@@ -111,7 +85,10 @@ static json_t *run_names(struct control_host *host, struct control_peer *peer,
     json_t *names = json_array();
     int64_t now_ms = clock_monotonic_ms();
     (void)peer;
-    (void)request;
+    if (json_is_true(json_object_get(request, "cluster"))) {
+        json_decref(names);
+        return control_cluster_names(host);
+    }
     registry_cursor_begin(&cursor, host->service->registry, REGISTRY_LIVE);
     for (; (registration = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
         json_array_append_new(names,
@@ -122,7 +99,7 @@ static json_t *run_names(struct control_host *host, struct control_peer *peer,
                                         (json_int_t)registration->creation, "since_s",
                                         (json_int_t)((now_ms - registration->since_ms) / 1000)));
     registry_cursor_end(&cursor);
-    return ok_with(json_pack("{s:o}", "names", names));
+    return control_ok_with(json_pack("{s:o}", "names", names));
 }
 
 /* Whether a host in a node's name is this one. What is not certain is not: then its epmd is asked.
@@ -142,11 +119,16 @@ static json_t *run_resolve(struct control_host *host, struct control_peer *peer,
         return bad_node();
     const struct registration *found =
         is_this_host(host, node.host) ? registry_find(host->service->registry, node.alive) : NULL;
+    json_t *elsewhere =
+        found == NULL ? control_cluster_resolve(host, json_object_get(request, "node")) : NULL;
+    if (elsewhere != NULL)
+        return elsewhere;
     if (found == NULL)
-        return failure("not_found", "no node of this name is registered here");
-    return ok_with(json_pack("{s:O, s:o, s:i, s:s}", "node", json_object_get(request, "node"),
-                             "host", events_json_text(node.host), "port", found->node.port,
-                             "source", "registered"));
+        return control_failure("not_found", "no node of this name is registered here");
+    return control_ok_with(
+        json_pack("{s:O, s:o, s:i, s:s, s:s*}", "node", json_object_get(request, "node"), "host",
+                  events_json_text(node.host), "port", found->node.port, "source", "registered",
+                  "member", host->cluster == NULL ? NULL : host->config->node_name));
 }
 
 /* --- ports and leases --- */
@@ -184,12 +166,12 @@ static json_t *run_port(struct control_host *host, struct control_peer *peer,
     bool base_is_port =
         (base_member == NULL || json_is_integer(base_member)) && base >= 0 && base <= UINT16_MAX;
     if (!are_texts(nodes) || !base_is_port)
-        return failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port");
+        return control_failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port");
     ports = json_array();
     json_array_foreach(nodes, i, node) {
         json_array_append_new(ports, derive(node, (uint16_t)base));
     }
-    return ok_with(json_pack("{s:I, s:o}", "base", base, "ports", ports));
+    return control_ok_with(json_pack("{s:I, s:o}", "base", base, "ports", ports));
 }
 
 struct lease_list {
@@ -216,7 +198,7 @@ static json_t *run_leases(struct control_host *host, struct control_peer *peer,
                           const json_t *request) {
     (void)peer;
     (void)request;
-    return ok_with(json_pack("{s:o}", "leases", list_leases(host)));
+    return control_ok_with(json_pack("{s:o}", "leases", list_leases(host)));
 }
 
 static json_t *no_lease(const struct control_host *host, struct bytes name,
@@ -243,7 +225,7 @@ static json_t *no_lease(const struct control_host *host, struct bytes name,
                                       : "the rule gives this name no port",
                  (unsigned)derived);
     }
-    json_t *reply = failure(code, message);
+    json_t *reply = control_failure(code, message);
     if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
         json_object_set_new(json_object_get(reply, "error"), "holders", list_leases(host));
     return reply;
@@ -264,17 +246,19 @@ static json_t *run_lease(struct control_host *host, struct control_peer *peer,
     enum port_verdict verdict =
         port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
     if (verdict != PORT_OK && starved)
-        return failure("failed", "no descriptor is left to try a port with; allow more with "
-                                 "'ulimit -n'");
+        return control_failure("failed",
+                               "no descriptor is left to try a port with; allow more with "
+                               "'ulimit -n'");
     if (verdict != PORT_OK || !port_pool_find(host->service->pool, node.alive, &lease))
         return no_lease(host, node.alive, verdict);
     host->leases_changed(host->context);
     if (!had_one)
         events_leased(host->events, node.alive, port);
-    return ok_with(json_pack("{s:O, s:i, s:b, s:o, s:i}", "node", json_object_get(request, "node"),
-                             "port", port, "held", lease.held, "expires_in_ms",
-                             lease.held ? json_null() : json_integer(lease.expires_ms - now_ms),
-                             "epmd_port", host->own_epmd_port));
+    return control_ok_with(
+        json_pack("{s:O, s:i, s:b, s:o, s:i}", "node", json_object_get(request, "node"), "port",
+                  port, "held", lease.held, "expires_in_ms",
+                  lease.held ? json_null() : json_integer(lease.expires_ms - now_ms), "epmd_port",
+                  host->own_epmd_port));
 }
 
 static json_t *run_release(struct control_host *host, struct control_peer *peer,
@@ -285,13 +269,14 @@ static json_t *run_release(struct control_host *host, struct control_peer *peer,
     if (!node_member(request, &node))
         return bad_node();
     if (!port_pool_find(host->service->pool, node.alive, &lease))
-        return failure("not_found", "this name has no lease");
+        return control_failure("not_found", "this name has no lease");
     uint16_t port = lease.port;
     if (!port_pool_release(host->service->pool, node.alive))
-        return failure("not_found", "this name is registered: its port is its own until it leaves");
+        return control_failure("not_found",
+                               "this name is registered: its port is its own until it leaves");
     host->leases_changed(host->context);
     events_lease_ended(host->events, node.alive, port, "released");
-    return ok();
+    return control_ok();
 }
 
 /* --- the daemon --- */
@@ -303,10 +288,10 @@ static json_t *run_reload(struct control_host *host, struct control_peer *peer,
     (void)peer;
     (void)request;
     if (host->reload(host->context, applied, restart, error))
-        return ok_with(json_pack("{s:o, s:o}", "applied", applied, "restart", restart));
+        return control_ok_with(json_pack("{s:o, s:o}", "applied", applied, "restart", restart));
     json_decref(applied);
     json_decref(restart);
-    return failure("failed", error);
+    return control_failure("failed", error);
 }
 
 static json_t *run_stop(struct control_host *host, struct control_peer *peer,
@@ -314,7 +299,7 @@ static json_t *run_stop(struct control_host *host, struct control_peer *peer,
     (void)peer;
     (void)request;
     host->stop(host->context);
-    return ok();
+    return control_ok();
 }
 
 static json_t *run_watch(struct control_host *host, struct control_peer *peer,
@@ -322,7 +307,7 @@ static json_t *run_watch(struct control_host *host, struct control_peer *peer,
     (void)host;
     (void)request;
     control_peer_watch(peer);
-    return ok();
+    return control_ok();
 }
 
 static const struct command {
@@ -330,10 +315,20 @@ static const struct command {
     bool changes;
     json_t *(*run)(struct control_host *host, struct control_peer *peer, const json_t *request);
 } commands[] = {
-    {"status", false, run_status}, {"names", false, run_names},  {"resolve", false, run_resolve},
-    {"port", false, run_port},     {"lease", true, run_lease},   {"release", true, run_release},
-    {"leases", false, run_leases}, {"reload", true, run_reload}, {"stop", true, run_stop},
+    {"status", false, run_status},
+    {"names", false, run_names},
+    {"resolve", false, run_resolve},
+    {"port", false, run_port},
+    {"lease", true, run_lease},
+    {"release", true, run_release},
+    {"leases", false, run_leases},
+    {"reload", true, run_reload},
+    {"stop", true, run_stop},
     {"watch", false, run_watch},
+    {"cluster_status", false, control_cluster_status},
+    {"cluster_join", true, control_cluster_join},
+    {"cluster_leave", true, control_cluster_leave},
+    {"cluster_force_leave", true, control_cluster_force_leave},
 };
 
 static const struct command *find_command(struct bytes name) {
@@ -346,16 +341,17 @@ static const struct command *find_command(struct bytes name) {
 
 json_t *control_handle(void *context, struct control_peer *peer, const json_t *request) {
     struct control_host *host = context;
-    if (json_integer_value(json_object_get(request, "v")) != VERSION)
-        return failure("bad_request", "\"v\" must be 1, the version of the protocol");
-    struct bytes name = text_member(request, "command");
+    if (json_integer_value(json_object_get(request, "v")) != CONTROL_PROTOCOL_VERSION)
+        return control_failure("bad_request", "\"v\" must be 1, the version of the protocol");
+    struct bytes name = control_text(request, "command");
     if (name.len == 0)
-        return failure("bad_request", "\"command\" is missing");
+        return control_failure("bad_request", "\"command\" is missing");
     const struct command *command = find_command(name);
     if (command == NULL)
-        return failure("unknown_command", "this daemon has no such command");
+        return control_failure("unknown_command", "this daemon has no such command");
     if (command->changes && !control_peer_may_change(peer))
-        return failure("denied", "this command is for root, the daemon's own user and the group "
-                                 "portolan");
+        return control_failure("denied",
+                               "this command is for root, the daemon's own user and the group "
+                               "portolan");
     return command->run(host, peer, request);
 }

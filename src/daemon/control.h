@@ -6,6 +6,7 @@
 #ifndef PORTOLAN_DAEMON_CONTROL_H
 #define PORTOLAN_DAEMON_CONTROL_H
 
+#include "daemon/cluster_shell.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
 #include "names/epmd_service.h"
@@ -21,7 +22,8 @@ struct control_host {
     struct epmd_server *epmd_server;
     struct events *events;
     const struct listeners *listeners;
-    int64_t started_ms; /* monotonic */
+    struct cluster_shell *cluster; /* NULL: the daemon runs alone */
+    int64_t started_ms;            /* monotonic */
     int64_t started_wall_ms;
     uint16_t own_epmd_port; /* where nodes of this host find the daemon */
 

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "daemon/cluster_key.h"
+#include "daemon/cluster_shell.h"
 #include "daemon/config_reload.h"
 #include "daemon/control.h"
 #include "daemon/creation_store.h"
@@ -34,7 +36,11 @@ struct daemon {
     struct events events;
     struct listeners listeners; /* the descriptors are the server's */
     struct epmd_server *server;
-    int control_fd; /* -1: none, or the control server's */
+    struct tls *tls;               /* until the shell has it; NULL: this daemon runs alone */
+    struct event_program *program; /* NULL: none */
+    struct cluster_events cluster_events;
+    struct cluster_shell *cluster; /* NULL: this daemon runs alone */
+    int control_fd;                /* -1: none, or the control server's */
     struct control_host control_host;
     struct control_server *control; /* NULL without control.socket */
 };
@@ -116,6 +122,8 @@ static void on_registered(void *context, const struct registration *registration
     struct daemon *daemon = context;
     events_registered(&daemon->events, registration);
     creation_store_sync(daemon->creation_store);
+    if (daemon->cluster != NULL)
+        cluster_shell_registered(daemon->cluster, registration);
 }
 
 static void on_unregistered(void *context, const struct registration *registration,
@@ -123,6 +131,16 @@ static void on_unregistered(void *context, const struct registration *registrati
     struct daemon *daemon = context;
     events_unregistered(&daemon->events, registration, reason);
     settle_leases_soon(daemon);
+    if (daemon->cluster != NULL)
+        cluster_shell_unregistered(daemon->cluster, registration);
+}
+
+/* A caller at the front port that is no epmd client. */
+static bool on_taken(void *context, enum front_caller caller, int fd, const struct address *peer,
+                     struct bytes first) {
+    struct daemon *daemon = context;
+    return caller == FRONT_TLS && daemon->cluster != NULL &&
+           cluster_shell_take(daemon->cluster, fd, peer, first);
 }
 
 static void on_refused(void *context, const struct epmd_refusal *refusal) {
@@ -330,11 +348,41 @@ static bool build_server(struct daemon *daemon) {
         .refused = on_refused,
         .limit_hit = on_limit_hit,
         .killed = on_killed,
+        .taken = on_taken,
         .context = daemon,
     };
     daemon->server =
         epmd_server_new(daemon->base, &daemon->service, &options, &hooks, &daemon->listeners);
     return daemon->server != NULL;
+}
+
+static uint16_t front_port(const struct daemon *daemon) {
+    for (size_t i = 0; i < daemon->listeners.count; i++) {
+        if (daemon->listeners.all[i].role == LISTENER_FRONT)
+            return address_port(&daemon->listeners.all[i].address);
+    }
+    return 0;
+}
+
+static bool build_cluster(struct daemon *daemon, char *error) {
+    const char *program = daemon->config->cluster_on_event;
+    struct cluster_shell_options options = {.config = daemon->config,
+                                            .base = daemon->base,
+                                            .tls = daemon->tls,
+                                            .events = &daemon->cluster_events,
+                                            .front_port = front_port(daemon)};
+    if (daemon->tls == NULL)
+        return true;
+    if (program[0] != '\0') {
+        daemon->program = event_program_new(daemon->base, program);
+        if (daemon->program == NULL)
+            return false;
+    }
+    daemon->cluster_events = (struct cluster_events){
+        .events = &daemon->events, .program = daemon->program, .self = daemon->config->node_name};
+    daemon->tls = NULL;
+    daemon->cluster = cluster_shell_new(&options, error);
+    return daemon->cluster != NULL;
 }
 
 static bool build_control(struct daemon *daemon) {
@@ -348,6 +396,7 @@ static bool build_control(struct daemon *daemon) {
         .epmd_server = daemon->server,
         .events = &daemon->events,
         .listeners = &daemon->listeners,
+        .cluster = daemon->cluster,
         .started_ms = clock_monotonic_ms(),
         .started_wall_ms = clock_wall_ms(),
         .own_epmd_port = listening_epmd_port(&daemon->listeners),
@@ -370,10 +419,13 @@ static void free_event(struct event *event) {
 static void destroy(struct daemon *daemon) {
     if (daemon->lease_store != NULL)
         lease_store_sync(daemon->lease_store); /* as they are now, with their nodes registered */
-    daemon->events.control = NULL;
     control_server_free(daemon->control);
     if (daemon->control_fd >= 0)
         control_unlisten(daemon->control_fd, daemon->config->control_socket);
+    daemon->events.control = NULL;
+    cluster_shell_free(daemon->cluster);
+    daemon->cluster = NULL;
+    event_program_free(daemon->program);
     epmd_server_free(daemon->server);
     registry_free(daemon->registry);
     lease_store_free(daemon->lease_store);
@@ -389,9 +441,13 @@ static void destroy(struct daemon *daemon) {
 }
 
 static bool build(struct daemon *daemon) {
-    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) && build_control(daemon))
+    char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
+    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) &&
+        build_cluster(daemon, error) && build_control(daemon))
         return true;
-    log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", "out of memory"));
+    log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", error));
+    if (strcmp(daemon->config->log_to, "console") != 0)
+        fprintf(stderr, "%s: %s\n", daemon->options->program, error);
     return false;
 }
 
@@ -416,10 +472,17 @@ static enum exit_code run(struct daemon *daemon) {
 enum exit_code daemon_run(struct config *config, const struct daemon_options *options) {
     struct daemon daemon = {.config = config, .options = options, .control_fd = -1};
     enum exit_code code;
+    char error[CLUSTER_KEY_ERROR_SIZE];
     process_raise_descriptor_limit();
     hold_signals(true);
-    if (!listening_open(&daemon.listeners, config, options, &code))
+    if (!cluster_key_open(config, &daemon.tls, error)) {
+        fprintf(stderr, "%s: %s\n", options->program, error);
+        return EXIT_FAILED;
+    }
+    if (!listening_open(&daemon.listeners, config, options, &code)) {
+        tls_free(daemon.tls);
         return code;
+    }
     bool controlled = config->control_socket[0] != '\0';
     if (controlled)
         daemon.control_fd = listening_open_control(config, options);
@@ -428,6 +491,7 @@ enum exit_code daemon_run(struct config *config, const struct daemon_options *op
     else
         code = run(&daemon);
     destroy(&daemon);
+    tls_free(daemon.tls); /* where nobody has taken it */
     log_close();
     return code;
 }

@@ -26,13 +26,11 @@ json_t *events_json_time(int64_t wall_ms) {
     return json_string(text);
 }
 
-static bool is_watched(const struct events *events) {
+bool events_is_watched(const struct events *events) {
     return events->control != NULL && control_server_is_watched(events->control);
 }
 
-/* Adds version, kind and time, and sends it; takes `event` over, which may be NULL when memory is
- * out. */
-static void publish(struct events *events, const char *kind, json_t *event) {
+void events_publish(struct events *events, const char *kind, json_t *event) {
     json_t *whole = json_pack("{s:i, s:s, s:o*}", "v", 1, "event", kind, "at",
                               events_json_time(clock_wall_ms()));
     if (whole != NULL && event != NULL) {
@@ -49,11 +47,11 @@ void events_registered(struct events *events, const struct registration *registr
     log_event(LOG_LEVEL_INFO, "registered", log_bytes("name", node->name),
               log_number("port", node->port), log_number("creation", registration->creation),
               log_text("type", epmd_node_type_name(node->type)));
-    if (is_watched(events))
-        publish(events, "registered",
-                json_pack("{s:o, s:i, s:I, s:s}", "name", events_json_text(node->name), "port",
-                          node->port, "creation", (json_int_t)registration->creation, "type",
-                          epmd_node_type_name(node->type)));
+    if (events_is_watched(events))
+        events_publish(events, "registered",
+                       json_pack("{s:o, s:i, s:I, s:s}", "name", events_json_text(node->name),
+                                 "port", node->port, "creation", (json_int_t)registration->creation,
+                                 "type", epmd_node_type_name(node->type)));
 }
 
 void events_unregistered(struct events *events, const struct registration *registration,
@@ -62,11 +60,11 @@ void events_unregistered(struct events *events, const struct registration *regis
     log_event(LOG_LEVEL_INFO, "unregistered", log_bytes("name", node->name),
               log_number("port", node->port), log_number("creation", registration->creation),
               log_text("reason", reason));
-    if (is_watched(events))
-        publish(events, "unregistered",
-                json_pack("{s:o, s:i, s:I, s:s}", "name", events_json_text(node->name), "port",
-                          node->port, "creation", (json_int_t)registration->creation, "reason",
-                          reason));
+    if (events_is_watched(events))
+        events_publish(events, "unregistered",
+                       json_pack("{s:o, s:i, s:I, s:s}", "name", events_json_text(node->name),
+                                 "port", node->port, "creation", (json_int_t)registration->creation,
+                                 "reason", reason));
 }
 
 static void log_refusal(const struct epmd_refusal *refusal, const char *peer) {
@@ -84,7 +82,7 @@ void events_refused(struct events *events, const struct epmd_refusal *refusal) {
     address_format(refusal->peer, peer);
     if (log_limit_pass(&events->refusals, clock_monotonic_ms()))
         log_refusal(refusal, peer);
-    if (!is_watched(events))
+    if (!events_is_watched(events))
         return;
     json_t *event = json_pack("{s:s, s:s, s:s}", "what", refusal->what, "reason", refusal->reason,
                               "peer", peer);
@@ -92,7 +90,7 @@ void events_refused(struct events *events, const struct epmd_refusal *refusal) {
         json_object_set_new(event, "name", events_json_text(refusal->node->name));
         json_object_set_new(event, "port", json_integer(refusal->node->port));
     }
-    publish(events, "refused", event);
+    events_publish(events, "refused", event);
 }
 
 void events_limit_hit(struct events *events, const char *limit, const char *outcome) {
@@ -102,17 +100,17 @@ void events_limit_hit(struct events *events, const char *limit, const char *outc
 
 void events_leased(struct events *events, struct bytes name, uint16_t port) {
     log_event(LOG_LEVEL_INFO, "leased", log_bytes("name", name), log_number("port", port));
-    if (is_watched(events))
-        publish(events, "leased",
-                json_pack("{s:o, s:i}", "name", events_json_text(name), "port", port));
+    if (events_is_watched(events))
+        events_publish(events, "leased",
+                       json_pack("{s:o, s:i}", "name", events_json_text(name), "port", port));
 }
 
 void events_lease_ended(struct events *events, struct bytes name, uint16_t port,
                         const char *reason) {
     log_event(LOG_LEVEL_INFO, "lease_ended", log_bytes("name", name), log_number("port", port),
               log_text("reason", reason));
-    if (is_watched(events))
-        publish(events, "lease_ended",
-                json_pack("{s:o, s:i, s:s}", "name", events_json_text(name), "port", port, "reason",
-                          reason));
+    if (events_is_watched(events))
+        events_publish(events, "lease_ended",
+                       json_pack("{s:o, s:i, s:s}", "name", events_json_text(name), "port", port,
+                                 "reason", reason));
 }

@@ -27,6 +27,11 @@ void events_leased(struct events *events, struct bytes name, uint16_t port);
 void events_lease_ended(struct events *events, struct bytes name, uint16_t port,
                         const char *reason);
 
+/* For events of others: whether anybody watches, and sending one, with version, kind and time
+ * added. `event` is taken over; NULL when memory is out. */
+bool events_is_watched(const struct events *events);
+void events_publish(struct events *events, const char *kind, json_t *event);
+
 /* Bytes as a JSON string, escaped where they are not UTF-8. NULL when out of memory. */
 json_t *events_json_text(struct bytes text);
 

@@ -26,6 +26,9 @@ struct control_peer {
     bool watches;
     bool deaf;    /* no more requests of it are read */
     bool leaving; /* closed as soon as its output is sent */
+    bool held;    /* its reply comes later */
+    void (*gone)(void *context);
+    void *gone_context;
     LIST_ENTRY(control_peer) link;
 };
 LIST_HEAD(control_peers, control_peer);
@@ -139,6 +142,8 @@ static void end_peer(struct control_peer *peer) {
     struct control_server *server = peer->server;
     LIST_REMOVE(peer, link);
     server->count--;
+    if (peer->held)
+        peer->gone(peer->gone_context);
     if (peer->watches)
         server->watchers--;
     bufferevent_free(peer->stream);
@@ -201,6 +206,8 @@ static bool handle_line(struct control_peer *peer, const char *line, size_t len)
     }
     json_t *reply = server->handler(server->context, peer, request);
     json_decref(request);
+    if (reply == NULL && peer->held)
+        return true;
     bool sent = reply != NULL && send_line(peer, reply);
     json_decref(reply);
     if (!sent)
@@ -220,14 +227,15 @@ static bool serve(struct control_peer *peer) {
     struct evbuffer *input = bufferevent_get_input(peer->stream);
     char *line;
     size_t len;
-    while (!peer->deaf && backlog(peer) < BEHIND &&
+    while (!peer->deaf && !peer->held && backlog(peer) < BEHIND &&
            (line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF)) != NULL) {
         bool stays = handle_line(peer, line, len);
         free(line);
         if (!stays)
             return false;
     }
-    if (!peer->deaf && backlog(peer) < BEHIND && evbuffer_get_length(input) >= CONTROL_LINE_MAX)
+    if (!peer->deaf && !peer->held && backlog(peer) < BEHIND &&
+        evbuffer_get_length(input) >= CONTROL_LINE_MAX)
         return dismiss(peer, "the line is longer than 65536 bytes");
     return true;
 }
@@ -309,6 +317,37 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
         server->reserve_fd = open_reserve();
 }
 
+/* A peer that does not read is let go, but not here: its own request may be what is under way. */
+static void let_go(struct control_peer *peer) {
+    if (peer->watches)
+        peer->server->watchers--;
+    peer->watches = false;
+    peer->deaf = peer->leaving = true;
+    bufferevent_disable(peer->stream, EV_READ);
+}
+
+void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context) {
+    peer->held = true;
+    peer->gone = gone;
+    peer->gone_context = context;
+}
+
+void control_peer_release(struct control_peer *peer) {
+    peer->held = false;
+}
+
+void control_peer_reply(struct control_peer *peer, json_t *reply, bool last) {
+    bool sent = reply != NULL && send_line(peer, reply);
+    json_decref(reply);
+    if (last)
+        peer->held = false;
+    if (!sent)
+        let_go(peer);
+    else if (last && evbuffer_get_length(bufferevent_get_input(peer->stream)) > 0)
+        bufferevent_trigger(peer->stream, EV_READ,
+                            BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
 void control_peer_watch(struct control_peer *peer) {
     if (peer->watches)
         return;
@@ -318,15 +357,6 @@ void control_peer_watch(struct control_peer *peer) {
 
 bool control_server_is_watched(const struct control_server *server) {
     return server != NULL && server->watchers > 0;
-}
-
-/* A watcher that does not read is let go, but not here: its own request may be what is published.
- */
-static void let_go(struct control_peer *peer) {
-    peer->watches = false;
-    peer->server->watchers--;
-    peer->deaf = peer->leaving = true;
-    bufferevent_disable(peer->stream, EV_READ);
 }
 
 void control_server_publish(struct control_server *server, json_t *event) {

@@ -45,6 +45,17 @@ void control_server_free(struct control_server *server);
 /* Whether the peer may change things: root, the daemon's user, or of the group CONTROL_GROUP. */
 bool control_peer_may_change(const struct control_peer *peer);
 
+/*
+ * For a handler whose reply takes time: it calls control_peer_hold and returns NULL. Until
+ * control_peer_reply is called with `last`, requests of that peer wait. `gone` is called when the
+ * peer goes away before that; borrowed like `context`.
+ */
+void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context);
+void control_peer_reply(struct control_peer *peer, json_t *reply, bool last);
+
+/* Takes a hold back: the handler replies at once after all. */
+void control_peer_release(struct control_peer *peer);
+
 /* From now on the peer gets what is published. */
 void control_peer_watch(struct control_peer *peer);
 

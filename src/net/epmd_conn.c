@@ -296,6 +296,33 @@ static void await_more(struct epmd_conn *conn, struct bytes received) {
     memmove(conn->inbox->data, received.data, received.len);
 }
 
+/* Takes a connection out of everything that knows it, and leaves its descriptor open. */
+static void let_go(struct epmd_conn *conn) {
+    struct epmd_server *server = conn->server;
+    if (!conn->kept)
+        return;
+    if (conn->limited)
+        peer_limit_leave(server->peer_limit, &conn->peer);
+    epmd_server_unlist(server, conn);
+    free(conn->inbox);
+    free(conn);
+}
+
+/* What comes to the front port and is no epmd client's may be another's. */
+static bool hand_over(struct epmd_conn *conn, struct bytes received) {
+    struct epmd_server *server = conn->server;
+    enum front_caller caller = front_classify(received);
+    if (caller == FRONT_UNKNOWN || server->hooks.taken == NULL || server->none_may_stay ||
+        !front_is_called(&server->listeners, conn->fd))
+        return false;
+    if (conn->kept)
+        event_del(&conn->event); /* before the descriptor is another's */
+    if (!server->hooks.taken(server->hooks.context, caller, conn->fd, &conn->peer, received))
+        return false;
+    let_go(conn);
+    return true;
+}
+
 static void take_request(struct epmd_conn *conn, struct bytes received) {
     struct epmd_request request;
     struct bytes payload;
@@ -304,7 +331,8 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
         await_more(conn, received);
         return;
     case EPMD_FRAME_BAD_LENGTH:
-        refuse(conn, "request", "no request has this length");
+        if (!hand_over(conn, received))
+            refuse(conn, "request", "no request has this length");
         return;
     case EPMD_FRAME_OVERRUN:
         refuse(conn, "request", "bytes beyond the announced length");

@@ -15,6 +15,7 @@
 #define PORTOLAN_NET_EPMD_SERVER_H
 
 #include "names/epmd_service.h"
+#include "net/front.h"
 #include "net/listener.h"
 
 struct event_base;
@@ -43,6 +44,8 @@ struct epmd_server_hooks {
     void (*refused)(void *context, const struct epmd_refusal *refusal);
     void (*limit_hit)(void *context, const char *limit, const char *outcome);
     void (*killed)(void *context); /* a peer may and did ask the daemon to end */
+    front_taker
+        *taken; /* for those at a front port that are no epmd clients; NULL: none wants them */
     void *context;
 };
 

@@ -22,5 +22,6 @@ def wait_for(condition, seconds, what=None):
         if result:
             return result
         if time.monotonic() >= end:
-            raise AssertionError(f"not within {scaled(seconds):g} s: {what or condition.__name__}")
+            words = what() if callable(what) else what or condition.__name__
+            raise AssertionError(f"not within {scaled(seconds):g} s: {words}")
         time.sleep(POLL_SECONDS)

@@ -55,7 +55,8 @@ def test_an_emqx_conf_is_accepted_and_what_is_not_ours_is_counted():
     done = call("-c", EMQX_CONF, "--check-config")
     assert (done.returncode, done.stderr) == (0, "")
     settings = [line for line in EMQX_CONF.read_text().splitlines() if line and not line.startswith("#")]
-    ours = {"node.name", "node.data_dir", "node.dist_listen_min", "node.dist_listen_max", "log.to", "log.level"}
+    ours = {"node.name", "node.data_dir", "node.dist_listen_min", "node.dist_listen_max", "log.to", "log.level",
+            "node.cookie", "cluster.name", "cluster.discovery", "cluster.autoheal", "cluster.autoclean"}
     ignored = [line for line in settings if line.split(" = ")[0] not in ours]
     listeners = sum(line.startswith("listener.") for line in ignored)
     assert f"ignored as not Portolan's, {len(ignored)} keys: listener {listeners}, " in done.stdout

@@ -23,6 +23,9 @@ static Suite *(*const suites[])(void) = {
     creation_store_suite,  client_suite,      client_replies_suite,
     client_troubles_suite, output_suite,      ekka_port_suite,
     sealed_text_suite,     nearest_suite,     port_pool_suite,
+    topology_suite,        sync_suite,        peer_wire_suite,
+    membership_suite,      directory_suite,   cluster_store_suite,
+    term_text_suite,       tls_suite,
 };
 #define SUITES (sizeof suites / sizeof suites[0])
 

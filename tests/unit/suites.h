@@ -27,10 +27,18 @@ Suite *client_suite(void);
 Suite *client_replies_suite(void);
 Suite *client_troubles_suite(void);
 Suite *output_suite(void);
+Suite *topology_suite(void);
+Suite *sync_suite(void);
+Suite *peer_wire_suite(void);
+Suite *membership_suite(void);
+Suite *directory_suite(void);
+Suite *cluster_store_suite(void);
 Suite *ekka_port_suite(void);
 Suite *sealed_text_suite(void);
 Suite *nearest_suite(void);
 Suite *port_pool_suite(void);
+Suite *term_text_suite(void);
+Suite *tls_suite(void);
 
 /* A suite of one case, which has time enough to run under sanitizers and valgrind. */
 Suite *suite_begin(const char *name, TCase **tests);

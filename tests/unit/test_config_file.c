@@ -102,7 +102,7 @@ START_TEST(keys_of_emqx_are_counted_by_family) {
                          "node.process_limit = 1\n"
                          "listener.ssl.external = 8883\n"
                          "log.error.file = x\n"
-                         "node.cookie = secret\n"));
+                         "node.max_ports = 1024\n"));
     ck_assert_uint_eq(config.ignored.keys, 8);
     config_ignored_format(&config.ignored, families, sizeof families);
     ck_assert_str_eq(families, "listener 3, node 2, mqtt 1, without a family 1, log 1");

@@ -6,8 +6,8 @@
  * so a look-up that is given up is no leak and touches nothing of the caller's. (getaddrinfo_a
  * would announce its end from a thread that takes the program's signals.)
  */
-#ifndef PORTOLAN_CLIENT_HOST_LOOKUP_H
-#define PORTOLAN_CLIENT_HOST_LOOKUP_H
+#ifndef PORTOLAN_NET_HOST_LOOKUP_H
+#define PORTOLAN_NET_HOST_LOOKUP_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

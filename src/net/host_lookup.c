@@ -1,4 +1,4 @@
-#include "client/host_lookup.h"
+#include "net/host_lookup.h"
 
 #include "portolan.h"
 

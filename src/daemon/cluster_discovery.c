@@ -1,0 +1,74 @@
+#include "daemon/cluster_discovery.h"
+
+#include "base/log.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+struct cluster_discovery {
+    struct cluster_discovery_hooks hooks;
+    const struct discovery_strategy *strategy;
+    void *state; /* the strategy's */
+    struct event *timer;
+};
+
+static void set_timer(struct cluster_discovery *discovery, int64_t ms) {
+    const struct timeval time = {.tv_sec = (time_t)(ms / 1000)};
+    event_add(discovery->timer, &time);
+}
+
+static void on_done(void *context, const struct discovery_result *result) {
+    struct cluster_discovery *discovery = context;
+    if (result->error == NULL)
+        discovery->hooks.found(discovery->hooks.context, result);
+    else
+        log_event(LOG_LEVEL_WARN, "discovery_failed",
+                  log_text("strategy", discovery->strategy->name),
+                  log_text("reason", result->error));
+}
+
+static void on_time(evutil_socket_t fd, short what, void *context) {
+    struct cluster_discovery *discovery = context;
+    (void)fd;
+    (void)what;
+    if (discovery->hooks.wanted(discovery->hooks.context))
+        discovery->strategy->discover(discovery->state);
+    set_timer(discovery, DISCOVERY_INTERVAL_MS);
+}
+
+struct cluster_discovery *cluster_discovery_new(const struct config *config,
+                                                struct event_base *base,
+                                                const struct cluster_discovery_hooks *hooks) {
+    struct cluster_discovery *discovery = calloc(1, sizeof *discovery);
+    const struct discovery_options options = {
+        .base = base,
+        .self = config->node_name,
+        .cluster_name = config->cluster_name,
+        .seeds = config->cluster_seeds,
+        .done = on_done,
+        .done_context = discovery,
+    };
+    if (discovery == NULL)
+        return NULL;
+    discovery->hooks = *hooks;
+    discovery->strategy = discovery_strategy((enum discovery_kind)config->cluster_discovery);
+    discovery->state = discovery->strategy->open(&options);
+    discovery->timer = event_new(base, -1, 0, on_time, discovery);
+    if (discovery->state == NULL || discovery->timer == NULL) {
+        cluster_discovery_free(discovery);
+        return NULL;
+    }
+    if (discovery->strategy->finds_others)
+        set_timer(discovery, 0);
+    return discovery;
+}
+
+void cluster_discovery_free(struct cluster_discovery *discovery) {
+    if (discovery == NULL)
+        return;
+    if (discovery->state != NULL)
+        discovery->strategy->close(discovery->state);
+    if (discovery->timer != NULL)
+        event_free(discovery->timer);
+    free(discovery);
+}

@@ -1,0 +1,33 @@
+/*
+ * The events of the cluster, told once: a line in the log, an object for those who watch the
+ * control socket (docs/control.md), and a run of the program cluster.on_event.
+ */
+#ifndef PORTOLAN_DAEMON_CLUSTER_EVENTS_H
+#define PORTOLAN_DAEMON_CLUSTER_EVENTS_H
+
+#include "daemon/event_program.h"
+#include "daemon/events.h"
+#include "net/peer_link.h"
+
+#define CLUSTER_EVENTS_ATTEMPTS 64
+#define CLUSTER_EVENTS_AGAIN_MS 60000 /* the same of an attempt is logged so seldom */
+
+struct cluster_events {
+    struct events *events;         /* borrowed */
+    struct event_program *program; /* borrowed; NULL: none */
+    const char *self;              /* node.name; borrowed */
+    struct log_limit refusals;
+    struct { /* what was logged last of the attempts to reach a member, by a hash of its name */
+        enum cluster_cause cause;
+        int64_t at_ms;
+    } attempts[CLUSTER_EVENTS_ATTEMPTS];
+};
+
+/* `text`: the cause and cure of a link or a join that came to nothing, or NULL. */
+void cluster_events_tell(struct cluster_events *events, const struct cluster_event *event,
+                         const char *text);
+
+/* A caller that was not let in. */
+void cluster_events_turned_away(struct cluster_events *events, const struct peer_failure *failure);
+
+#endif

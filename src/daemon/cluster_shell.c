@@ -1,0 +1,424 @@
+#include "daemon/cluster_shell.h"
+
+#include "base/clock.h"
+#include "daemon/cluster_discovery.h"
+#include "daemon/cluster_store_file.h"
+#include "daemon/cluster_text.h"
+#include "erlang/ekka_port.h"
+#include "net/peer_dial.h"
+
+#include <event2/event.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAVE_SOON_MS 1000
+#define SAVE_AGAIN_MS 60000 /* after a failure */
+
+/* What is told of a join is kept until the call is over in which the cluster said it. */
+struct join_news {
+    struct cluster_event event;
+    char name[CLUSTER_NAME_MAX + 1];
+    char text[CLUSTER_TEXT_SIZE];
+};
+#define JOIN_NEWS_MAX 2 /* the newest progress, and the end */
+
+struct cluster_shell {
+    const struct config *config; /* borrowed */
+    struct cluster_events *events;
+    struct tls *tls;
+    struct peer_links *links;
+    struct cluster *cluster;
+    struct cluster_store_file *store;
+    struct cluster_discovery *discovery;
+    struct event *tick_event, *save_event;
+    bool save_urgent, save_wanted;
+    struct peer_failure failure; /* the last attempt that failed, and whom it was for */
+    char failure_name[CLUSTER_NAME_MAX + 1];
+    struct join_news news[JOIN_NEWS_MAX];
+    size_t news_count;
+    cluster_join_told *told; /* NULL: nobody listens */
+    void *told_context;
+};
+
+static int64_t now(void) {
+    return clock_monotonic_ms();
+}
+
+static void set_timer(struct event *event, int64_t ms) {
+    const struct timeval time = {.tv_sec = (time_t)(ms / 1000),
+                                 .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    event_add(event, &time);
+}
+
+/* --- after a call --- */
+
+static void save(struct cluster_shell *shell) {
+    shell->save_urgent = shell->save_wanted = false;
+    event_del(shell->save_event);
+    if (cluster_store_file_save(shell->store, shell->cluster, now()))
+        return;
+    shell->save_wanted = true;
+    set_timer(shell->save_event, SAVE_AGAIN_MS);
+}
+
+static void pass_news_on(struct cluster_shell *shell) {
+    size_t count = shell->news_count;
+    shell->news_count = 0;
+    for (size_t i = 0; i < count && shell->told != NULL; i++) {
+        struct join_news *news = &shell->news[i];
+        news->event.name = news->name;
+        cluster_join_told *told = shell->told;
+        if (news->event.type != CLUSTER_EVENT_JOIN_PROGRESS)
+            shell->told = NULL;
+        told(shell->told_context, &news->event, news->text);
+    }
+}
+
+/* Every call into the cluster ends here. Nothing that it sent has left yet: so what is to be saved
+ * first is. */
+static void settle(struct cluster_shell *shell) {
+    if (shell->save_urgent)
+        save(shell);
+    else if (shell->save_wanted && !event_pending(shell->save_event, EV_TIMEOUT, NULL))
+        set_timer(shell->save_event, SAVE_SOON_MS);
+    int64_t due_ms = cluster_due_ms(shell->cluster);
+    if (due_ms == INT64_MAX) {
+        event_del(shell->tick_event);
+    } else {
+        int64_t wait_ms = due_ms - now();
+        set_timer(shell->tick_event, wait_ms < 0 ? 0 : wait_ms);
+    }
+    pass_news_on(shell);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context) {
+    struct cluster_shell *shell = context;
+    (void)fd;
+    (void)what;
+    cluster_tick(shell->cluster, now());
+    settle(shell);
+}
+
+static void on_save(evutil_socket_t fd, short what, void *context) {
+    struct cluster_shell *shell = context;
+    (void)fd;
+    (void)what;
+    if (shell->save_wanted)
+        save(shell);
+}
+
+/* --- what the cluster asks for --- */
+
+static uint16_t port_of(const struct cluster_shell *shell, const char *name) {
+    struct cluster_member_view member;
+    uint32_t port;
+    if (cluster_member_find(shell->cluster, name, &member) && member.port != 0)
+        return member.port;
+    return ekka_port(bytes_of_text(name), shell->config->dist_base_port, &port) ? (uint16_t)port
+                                                                                : 0;
+}
+
+static bool io_connect(void *context, const char *name) {
+    struct cluster_shell *shell = context;
+    uint16_t port = port_of(shell, name);
+    return port != 0 && peer_dial_begin(shell->links, name, port);
+}
+
+static bool io_send(void *context, void *handle, struct bytes frames) {
+    (void)context;
+    return peer_link_send(handle, frames);
+}
+
+static void io_disconnect(void *context, void *handle, enum cluster_cause cause) {
+    (void)context;
+    (void)cause;
+    peer_link_set_owner(handle, NULL);
+    peer_link_end(handle);
+}
+
+static void io_persist(void *context, bool urgent) {
+    struct cluster_shell *shell = context;
+    shell->save_wanted = true;
+    shell->save_urgent = shell->save_urgent || urgent;
+}
+
+static void keep_news(struct cluster_shell *shell, const struct cluster_event *event,
+                      const char *text) {
+    bool is_progress = event->type == CLUSTER_EVENT_JOIN_PROGRESS;
+    size_t place = shell->news_count;
+    if (place > 0 && (is_progress || place == JOIN_NEWS_MAX))
+        place--;
+    shell->news_count = place + 1;
+    struct join_news *news = &shell->news[place];
+    news->event = *event;
+    snprintf(news->name, sizeof news->name, "%s", event->name);
+    snprintf(news->text, sizeof news->text, "%s", text);
+}
+
+static void io_notify(void *context, const struct cluster_event *event) {
+    struct cluster_shell *shell = context;
+    char text[CLUSTER_TEXT_SIZE] = "";
+    bool is_of_failure =
+        shell->failure.cause == event->cause && strcmp(shell->failure_name, event->name) == 0;
+    if (event->type == CLUSTER_EVENT_JOIN_FAILED || event->type == CLUSTER_EVENT_LINK_REFUSED)
+        cluster_text_of_call(event->name, event->cause, is_of_failure ? &shell->failure : NULL,
+                             text);
+    cluster_events_tell(shell->events, event, text);
+    if (event->type == CLUSTER_EVENT_JOIN_PROGRESS || event->type == CLUSTER_EVENT_JOIN_DONE ||
+        event->type == CLUSTER_EVENT_JOIN_FAILED)
+        keep_news(shell, event, text);
+}
+
+static bool io_may_be_called(void *context, void *handle, const char *name) {
+    (void)context;
+    peer_link_set_name(handle, name);
+    return peer_link_may_be_called(handle, name);
+}
+
+/* --- what the links tell --- */
+
+static bool on_up(void *context, struct peer_link *link, const char *name) {
+    struct cluster_shell *shell = context;
+    struct cluster_link *made = cluster_link_up(shell->cluster, link, name, now());
+    peer_link_set_owner(link, made);
+    settle(shell);
+    return made != NULL;
+}
+
+static size_t on_received(void *context, struct peer_link *link, struct bytes bytes) {
+    struct cluster_shell *shell = context;
+    struct cluster_link *of_cluster = peer_link_owner(link);
+    if (of_cluster == NULL)
+        return bytes.len;
+    size_t used = cluster_receive(shell->cluster, of_cluster, bytes, now());
+    settle(shell);
+    return used;
+}
+
+static void on_down(void *context, struct peer_link *link, enum cluster_cause cause) {
+    struct cluster_shell *shell = context;
+    struct cluster_link *of_cluster = peer_link_owner(link);
+    if (of_cluster == NULL)
+        return;
+    cluster_link_down(shell->cluster, of_cluster, cause, now());
+    settle(shell);
+}
+
+static void on_failed(void *context, const char *name, const struct peer_failure *failure) {
+    struct cluster_shell *shell = context;
+    shell->failure = *failure;
+    snprintf(shell->failure_name, sizeof shell->failure_name, "%s", name);
+    cluster_connect_failed(shell->cluster, name, failure->cause, now());
+    settle(shell);
+}
+
+static void on_turned_away(void *context, const struct peer_failure *failure, bool limited) {
+    struct cluster_shell *shell = context;
+    (void)limited;
+    cluster_events_turned_away(shell->events, failure);
+}
+
+bool cluster_shell_take(struct cluster_shell *shell, int fd, const struct address *peer,
+                        struct bytes first) {
+    return peer_links_accept(shell->links, fd, peer, first);
+}
+
+/* --- discovery --- */
+
+static bool on_wanted(void *context) {
+    const struct cluster_shell *shell = context;
+    return cluster_wants_discovery(shell->cluster);
+}
+
+static void on_found(void *context, const struct discovery_result *result) {
+    struct cluster_shell *shell = context;
+    cluster_discovered(shell->cluster, result->names, result->count, now());
+    settle(shell);
+}
+
+static bool begin_discovery(struct cluster_shell *shell, struct event_base *base) {
+    const struct cluster_discovery_hooks hooks = {
+        .wanted = on_wanted, .found = on_found, .context = shell};
+    shell->discovery = cluster_discovery_new(shell->config, base, &hooks);
+    return shell->discovery != NULL;
+}
+
+/* --- the registry --- */
+
+void cluster_shell_registered(struct cluster_shell *shell,
+                              const struct registration *registration) {
+    const struct epmd_node *node = &registration->node;
+    const struct directory_name name = {
+        .name = node->name,
+        .port = node->port,
+        .type = node->type,
+        .protocol = node->protocol,
+        .highest_version = node->highest_version,
+        .lowest_version = node->lowest_version,
+        .creation = registration->creation,
+    };
+    cluster_name_registered(shell->cluster, &name, now());
+    settle(shell);
+}
+
+void cluster_shell_unregistered(struct cluster_shell *shell,
+                                const struct registration *registration) {
+    cluster_name_unregistered(shell->cluster, registration->node.name, now());
+    settle(shell);
+}
+
+/* --- commands --- */
+
+enum cluster_verdict cluster_shell_join(struct cluster_shell *shell, const char *target,
+                                        cluster_join_told *told, void *context) {
+    enum cluster_verdict verdict = cluster_join(shell->cluster, target, now());
+    if (verdict == CLUSTER_OK) {
+        shell->told = told;
+        shell->told_context = context;
+    }
+    settle(shell);
+    return verdict;
+}
+
+void cluster_shell_forget(struct cluster_shell *shell, const void *context) {
+    if (shell->told_context == context)
+        shell->told = NULL;
+}
+
+enum cluster_verdict cluster_shell_leave(struct cluster_shell *shell) {
+    enum cluster_verdict verdict = cluster_leave(shell->cluster, now());
+    settle(shell);
+    return verdict;
+}
+
+enum cluster_verdict cluster_shell_force_leave(struct cluster_shell *shell, const char *name) {
+    enum cluster_verdict verdict = cluster_force_leave(shell->cluster, name, now());
+    settle(shell);
+    return verdict;
+}
+
+/* --- questions --- */
+
+const struct cluster *cluster_shell_cluster(const struct cluster_shell *shell) {
+    return shell->cluster;
+}
+
+struct peer_counters cluster_shell_counters(const struct cluster_shell *shell) {
+    return peer_links_counters(shell->links);
+}
+
+const struct address *cluster_shell_address(const struct cluster_shell *shell, const char *name) {
+    const struct peer_link *link = peer_links_find(shell->links, name);
+    return link == NULL ? NULL : peer_link_address(link);
+}
+
+/* --- beginning and end --- */
+
+static struct cluster_options options_of(struct cluster_shell *shell, uint16_t front_port) {
+    const struct config *config = shell->config;
+    struct cluster_options options = cluster_options_default();
+    uint64_t seed = 0;
+    RAND_bytes((unsigned char *)&seed, sizeof seed);
+    options.name = config->node_name;
+    options.cluster_name = config->cluster_name;
+    options.port = front_port;
+    options.autoheal = config->cluster_autoheal;
+    options.autoclean_ms = config->cluster_autoclean_ms;
+    options.discovery = config->cluster_discovery != DISCOVERY_MANUAL;
+    options.wall_ms = clock_wall_ms();
+    options.random = random_of(seed);
+    options.io = (struct cluster_io){
+        .connect = io_connect,
+        .send = io_send,
+        .disconnect = io_disconnect,
+        .persist = io_persist,
+        .notify = io_notify,
+        .may_be_called = io_may_be_called,
+    };
+    options.io_context = shell;
+    return options;
+}
+
+static bool build(struct cluster_shell *shell, const struct cluster_shell_options *options) {
+    const struct peer_hooks hooks = {
+        .up = on_up,
+        .received = on_received,
+        .down = on_down,
+        .failed = on_failed,
+        .turned_away = on_turned_away,
+        .context = shell,
+    };
+    shell->links = peer_links_new(options->base, shell->tls, &hooks);
+    shell->store = cluster_store_file_open(shell->config->data_dir);
+    shell->tick_event = event_new(options->base, -1, 0, on_tick, shell);
+    shell->save_event = event_new(options->base, -1, 0, on_save, shell);
+    return shell->links != NULL && shell->store != NULL && shell->tick_event != NULL &&
+           shell->save_event != NULL;
+}
+
+static bool start(struct cluster_shell *shell, uint16_t front_port, char *error) {
+    char old_name[CLUSTER_NAME_MAX + 1];
+    const struct cluster_options options = options_of(shell, front_port);
+    enum cluster_start verdict =
+        cluster_store_file_start(shell->store, &options, now(), &shell->cluster, old_name);
+    if (verdict == CLUSTER_STARTED)
+        return true;
+    if (verdict == CLUSTER_START_NAME_CHANGED)
+        snprintf(error, CLUSTER_SHELL_ERROR_SIZE,
+                 "cannot start as %s: this daemon is a member of a cluster as %s, and a member's "
+                 "name cannot change (%s/cluster says so); start it with node.name = %s, run "
+                 "'portolan cluster leave', and then change the name",
+                 options.name, old_name, shell->config->data_dir, old_name);
+    else if (verdict == CLUSTER_START_BAD_NAME)
+        snprintf(
+            error, CLUSTER_SHELL_ERROR_SIZE,
+            "cannot start as %s: the names of members have at most %d bytes; shorten node.name",
+            options.name, CLUSTER_NAME_MAX);
+    return false;
+}
+
+struct cluster_shell *cluster_shell_new(const struct cluster_shell_options *options,
+                                        char error[CLUSTER_SHELL_ERROR_SIZE]) {
+    struct cluster_shell *shell = calloc(1, sizeof *shell);
+    snprintf(error, CLUSTER_SHELL_ERROR_SIZE, "cannot start: out of memory");
+    if (shell == NULL) {
+        tls_free(options->tls);
+        return NULL;
+    }
+    shell->config = options->config;
+    shell->events = options->events;
+    shell->tls = options->tls;
+    if (build(shell, options) && start(shell, options->front_port, error) &&
+        begin_discovery(shell, options->base)) {
+        settle(shell);
+        return shell;
+    }
+    cluster_shell_free(shell);
+    return NULL;
+}
+
+static void free_event(struct event *event) {
+    if (event != NULL)
+        event_free(event);
+}
+
+void cluster_shell_free(struct cluster_shell *shell) {
+    if (shell == NULL)
+        return;
+    shell->told = NULL;
+    if (shell->cluster != NULL) {
+        cluster_stop(shell->cluster, now());
+        if (shell->save_wanted)
+            save(shell);
+    }
+    cluster_discovery_free(shell->discovery);
+    peer_links_free(shell->links);
+    cluster_free(shell->cluster);
+    cluster_store_file_free(shell->store);
+    tls_free(shell->tls);
+    free_event(shell->tick_event);
+    free_event(shell->save_event);
+    free(shell);
+}

@@ -1,0 +1,20 @@
+/* The forms of replies on the control socket (docs/control.md), for those who answer commands. */
+#ifndef PORTOLAN_DAEMON_CONTROL_REPLY_H
+#define PORTOLAN_DAEMON_CONTROL_REPLY_H
+
+#include "base/bytes.h"
+
+#include <jansson.h>
+
+#define CONTROL_PROTOCOL_VERSION 1
+
+/* NULL when out of memory, all of them. `result` is taken over: its members stand behind v and ok.
+ */
+json_t *control_ok(void);
+json_t *control_ok_with(json_t *result);
+json_t *control_failure(const char *code, const char *message);
+
+/* A member of a request that is a text; empty where it is missing. Borrows the request. */
+struct bytes control_text(const json_t *request, const char *member);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * The program of cluster.on_event: run for every event, one after the other.
+ *
+ *   PROGRAM EVENT NAME     with PORTOLAN_EVENT, PORTOLAN_NAME and more in its environment
+ *                          (portoland(8)), /dev/null as its standard streams
+ *
+ * One run has EVENT_PROGRAM_MS, then it is killed, with all of its process group. At most
+ * EVENT_PROGRAM_QUEUE events wait; more are dropped, and that is logged.
+ */
+#ifndef PORTOLAN_DAEMON_EVENT_PROGRAM_H
+#define PORTOLAN_DAEMON_EVENT_PROGRAM_H
+
+#include <stddef.h>
+
+#define EVENT_PROGRAM_MS 10000
+#define EVENT_PROGRAM_QUEUE 256
+#define EVENT_PROGRAM_VARIABLES 8
+
+struct event_base;
+struct event_program;
+
+/* `path` is copied. NULL when out of memory. */
+struct event_program *event_program_new(struct event_base *base, const char *path);
+
+/* Kills a run that is under way. NULL is fine. */
+void event_program_free(struct event_program *program);
+
+/* What is in the environment besides the daemon's own, "NAME=value". All is copied. */
+struct event_program_run {
+    const char *event, *name;
+    const char *variables[EVENT_PROGRAM_VARIABLES];
+    size_t count;
+};
+void event_program_start(struct event_program *program, const struct event_program_run *run);
+
+#endif

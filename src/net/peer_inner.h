@@ -1,0 +1,64 @@
+/* What net/peer_link.c and net/peer_dial.c share. */
+#ifndef PORTOLAN_NET_PEER_INNER_H
+#define PORTOLAN_NET_PEER_INNER_H
+
+#include "net/peer_dial.h"
+#include "net/peer_limit.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+enum peer_link_state { PEER_LINK_GREETS, PEER_LINK_OPEN, PEER_LINK_ENDING };
+
+struct bufferevent;
+struct evbuffer;
+
+struct peer_link {
+    struct peer_links *links; /* borrowed */
+    struct tls_stream *stream;
+    struct bufferevent *wire;
+    struct evbuffer *plain; /* what came and is not used up yet: less than a frame */
+    struct event timer;     /* of the handshake we were called for, and of the end */
+    struct peer_dial *dial; /* while it greets and we called; borrowed */
+    struct address address;
+    enum peer_link_state state;
+    bool heard; /* anything at all */
+    void *owner;
+    char name[CLUSTER_NAME_MAX + 1]; /* "": not known yet */
+    TAILQ_ENTRY(peer_link) entry;
+};
+TAILQ_HEAD(peer_link_list, peer_link);
+TAILQ_HEAD(peer_dial_list, peer_dial);
+
+struct peer_links {
+    struct event_base *base;
+    struct tls *tls;
+    struct peer_hooks hooks;
+    struct peer_link_list all;
+    struct peer_dial_list dials;
+    struct peer_limit *second; /* handshakes of each address, in the second that began then */
+    int64_t second_began_ms;
+    size_t greeting; /* handshakes under way for which we were called */
+    struct peer_counters counters;
+    uint8_t scratch[16384]; /* what one TLS record holds */
+};
+
+/* A link on a connected socket, which it owns from here on, greeting. NULL: no memory; the socket
+ * is closed. `dial`: whoever called, with the host that the peer's certificate must name. */
+struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct address *address,
+                                struct peer_dial *dial, const char *host);
+
+/* Frees it at once, without a word to anybody. */
+void peer_link_destroy(struct peer_link *link);
+
+/* What a dial hears of the link that it made: it is open, or came to nothing and is gone. Either
+ * way the link forgets the dial. */
+void peer_dial_opened(struct peer_dial *dial, struct peer_link *link);
+void peer_dial_lost(struct peer_dial *dial, const struct peer_failure *failure);
+
+void peer_dial_free(struct peer_dial *dial);
+
+struct timeval peer_timeval(int64_t ms);
+
+#endif

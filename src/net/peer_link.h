@@ -1,0 +1,100 @@
+/*
+ * Links to other daemons: sockets with TLS on them (net/tls), begun by us (net/peer_dial) or taken
+ * over from the front port.
+ *
+ *   state     waits for                        ends with
+ *   GREETS    the TLS handshake                the hook `up`, its failure, its time
+ *   OPEN      bytes                            peer_link_end; the hook `down`
+ *   ENDING    its last bytes to be taken       the peer's close, LINGER_MS
+ *
+ * The set owns its links. A link is handed out with the hook `up` and is good until peer_link_end
+ * is called for it, or until the hook `down` has returned. Hooks are called from the event loop
+ * only, never from a function of this module.
+ *
+ * What a stranger costs: PEER_HANDSHAKES_MAX handshakes at a time in all, PEER_HANDSHAKES_A_SECOND
+ * of one address (an IPv6 /64), each CLUSTER_CONNECT_MS long at most. He learns nothing but that
+ * TLS is spoken here.
+ */
+#ifndef PORTOLAN_NET_PEER_LINK_H
+#define PORTOLAN_NET_PEER_LINK_H
+
+#include "net/address.h"
+#include "net/tls.h"
+
+#define PEER_HANDSHAKES_MAX 256
+#define PEER_HANDSHAKES_A_SECOND 64
+#define PEER_LINGER_MS 2000
+
+struct event_base;
+struct peer_link;
+struct peer_links;
+
+/* How an attempt to connect, or a handshake, came to nothing. */
+struct peer_failure {
+    enum cluster_cause cause;
+    struct address address; /* the last that was tried; family 0: none was */
+    uint16_t port;
+    int error;                    /* an errno, or 0 */
+    char reason[TLS_REASON_SIZE]; /* in OpenSSL's or the resolver's words, or "" */
+};
+
+struct peer_hooks {
+    /* Authenticated. `name`: whom peer_dial was asked for; NULL: the peer called. False: close. */
+    bool (*up)(void *context, struct peer_link *link, const char *name);
+
+    /* Bytes in order. How many of them were used up: the rest comes again, with what follows. */
+    size_t (*received)(void *context, struct peer_link *link, struct bytes bytes);
+
+    void (*down)(void *context, struct peer_link *link, enum cluster_cause cause);
+
+    /* An attempt to connect has failed. */
+    void (*failed)(void *context, const char *name, const struct peer_failure *failure);
+
+    /* A caller was not let in: `failure` holds who and why; `limited`: for there were too many. */
+    void (*turned_away)(void *context, const struct peer_failure *failure, bool limited);
+    void *context;
+};
+
+/* Since the start. */
+struct peer_counters {
+    uint64_t accepted; /* handshakes begun by others */
+    uint64_t refused;  /* of these: failed */
+    uint64_t limited;  /* not even begun: too many */
+};
+
+/* `base` and `tls` are borrowed. NULL when out of memory. */
+struct peer_links *peer_links_new(struct event_base *base, struct tls *tls,
+                                  const struct peer_hooks *hooks);
+
+/* Sends what can be sent at once, and closes all; no hook is called. */
+void peer_links_free(struct peer_links *links);
+
+struct peer_counters peer_links_counters(const struct peer_links *links);
+
+/* Takes over a connection that was accepted, with what was read from it. False: there are too many,
+ * and the descriptor stays the caller's. */
+bool peer_links_accept(struct peer_links *links, int fd, const struct address *peer,
+                       struct bytes first);
+
+/* Queues bytes. False: more than CLUSTER_QUEUE_MAX would wait, or memory is out. */
+bool peer_link_send(struct peer_link *link, struct bytes bytes);
+
+/* Sends what is queued, then closes. */
+void peer_link_end(struct peer_link *link);
+
+const struct address *peer_link_address(const struct peer_link *link);
+
+/* What the peer is called, once that is known; cut to CLUSTER_NAME_MAX. */
+void peer_link_set_name(struct peer_link *link, const char *name);
+
+/* The open link to the peer of that name; NULL: there is none. */
+const struct peer_link *peer_links_find(const struct peer_links *links, const char *name);
+
+/* Whether its certificate names the host of this node name. Without certificates: yes. */
+bool peer_link_may_be_called(const struct peer_link *link, const char *name);
+
+/* The owner's pointer: what the link is to it. NULL at first. */
+void peer_link_set_owner(struct peer_link *link, void *owner);
+void *peer_link_owner(const struct peer_link *link);
+
+#endif

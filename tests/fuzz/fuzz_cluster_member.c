@@ -1,0 +1,228 @@
+/*
+ * A whole member, fed by peers that have the cookie and no manners: whatever they send, it does not
+ * crash, keeps its bounds, and its own names stay what it registered.
+ *
+ * The input is a list of steps: a byte that says what, one that says on which link, and for frames
+ * a length and a payload. Half of the frames on a link come after a proper greeting.
+ */
+#include "cluster/cluster.h"
+#include "cluster/peer_wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define LINKS 4
+#define CALLS 64
+
+struct peer {
+    struct cluster_link *link;
+    bool up;
+};
+
+struct shell {
+    struct cluster *cluster;
+    int64_t now_ms;
+    struct peer peers[LINKS];
+    char calls[CALLS][CLUSTER_NAME_MAX + 1]; /* connections that the member wants */
+    size_t call_count;
+    size_t sent;
+};
+
+static bool on_connect(void *context, const char *name) {
+    struct shell *shell = context;
+    if (strlen(name) > CLUSTER_NAME_MAX)
+        abort();
+    if (shell->call_count == CALLS)
+        return false;
+    snprintf(shell->calls[shell->call_count++], sizeof shell->calls[0], "%s", name);
+    return true;
+}
+
+static bool on_send(void *context, void *handle, struct bytes frames) {
+    struct shell *shell = context;
+    struct peer *peer = handle;
+    if (!peer->up || frames.len > CLUSTER_FRAME_MAX || peer_frame_len(frames) == 0 ||
+        peer_frame_len(frames) == SIZE_MAX)
+        abort();
+    shell->sent += frames.len;
+    return shell->sent % 61 != 0;
+}
+
+static void on_disconnect(void *context, void *handle, enum cluster_cause cause) {
+    struct peer *peer = handle;
+    (void)context;
+    if (!peer->up || cluster_cause_name(cause) == NULL)
+        abort();
+    peer->up = false;
+    peer->link = NULL;
+}
+
+static void on_persist(void *context, bool urgent) {
+    (void)context;
+    (void)urgent;
+}
+
+static void on_notify(void *context, const struct cluster_event *event) {
+    (void)context;
+    if (cluster_event_name(event->type) == NULL || event->name == NULL)
+        abort();
+}
+
+static void go_up(struct shell *shell, struct peer *peer, const char *name) {
+    if (peer->up)
+        return;
+    peer->up = true;
+    struct cluster_link *link = cluster_link_up(shell->cluster, peer, name, shell->now_ms);
+    if (link == NULL)
+        peer->up = false;
+    if (peer->up)
+        peer->link = link;
+}
+
+static void feed(struct shell *shell, struct peer *peer, struct bytes bytes) {
+    if (!peer->up || peer->link == NULL)
+        return;
+    size_t taken = cluster_receive(shell->cluster, peer->link, bytes, shell->now_ms);
+    if (taken > bytes.len)
+        abort();
+}
+
+static void greet(struct shell *shell, size_t which, uint8_t flags) {
+    char name[32];
+    snprintf(name, sizeof name, "peer%zu@x.org", which);
+    struct cluster_member_view view = {.joined = 0};
+    cluster_member_find(shell->cluster, cluster_self(shell->cluster), &view);
+    struct peer_hello hello = {.version = PEER_VERSION,
+                               .flags = flags & 7,
+                               .intent = flags >> 3 & 3,
+                               .id = cluster_id(shell->cluster),
+                               .life = 1000,
+                               .incarnation = 1000,
+                               .known_joined = view.joined,
+                               .known_state = flags & 32 ? CLUSTER_ALIVE : PEER_KNOWN_NOTHING,
+                               .name = bytes_of_text(name),
+                               .cluster_name = bytes_of_text("emqxcl")};
+    if ((flags & 64) != 0)
+        hello.id.random ^= 1;
+    uint8_t buffer[1024];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    peer_write_hello(&writer, &hello);
+    feed(shell, &shell->peers[which], writer_bytes(&writer));
+}
+
+static void frame(struct shell *shell, struct peer *peer, uint8_t type, struct bytes payload) {
+    uint8_t buffer[PEER_HEAD + 4096];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    size_t begun = peer_begin(&writer, (enum peer_type)type);
+    write_bytes(&writer, payload);
+    peer_end(&writer, begun);
+    if (!writer.failed)
+        feed(shell, peer, writer_bytes(&writer));
+}
+
+static void answer_calls(struct shell *shell, uint8_t how, struct peer *peer) {
+    if (shell->call_count == 0)
+        return;
+    char name[CLUSTER_NAME_MAX + 1];
+    snprintf(name, sizeof name, "%s", shell->calls[--shell->call_count]);
+    if ((how & 1) != 0 && !peer->up)
+        go_up(shell, peer, name);
+    else
+        cluster_connect_failed(shell->cluster, name,
+                               (how & 2) != 0 ? CLUSTER_CAUSE_REFUSED : CLUSTER_CAUSE_TIMED_OUT,
+                               shell->now_ms);
+}
+
+static void command(struct shell *shell, uint8_t which) {
+    static const char *const seeds[] = {"peer0@x.org", "peer1@x.org", "self@x.org"};
+    if ((which & 3) == 0)
+        cluster_join(shell->cluster, seeds[which >> 2 & 1], shell->now_ms);
+    else if ((which & 3) == 1)
+        cluster_leave(shell->cluster, shell->now_ms);
+    else if ((which & 3) == 2)
+        cluster_force_leave(shell->cluster, seeds[which >> 2 & 1], shell->now_ms);
+    else
+        cluster_discovered(shell->cluster, seeds, 3, shell->now_ms);
+}
+
+static void step(struct shell *shell, struct reader *input) {
+    uint8_t what = read_u8(input), more = read_u8(input);
+    struct peer *peer = &shell->peers[more % LINKS];
+    switch (what & 7) {
+    case 0:
+        shell->now_ms += more * (int64_t)64;
+        cluster_tick(shell->cluster, shell->now_ms);
+        break;
+    case 1:
+        go_up(shell, peer, NULL);
+        greet(shell, more % LINKS, what);
+        break;
+    case 2:
+        if (peer->up && peer->link != NULL) {
+            struct cluster_link *link = peer->link;
+            peer->up = false;
+            peer->link = NULL;
+            cluster_link_down(shell->cluster, link, CLUSTER_CAUSE_LOST, shell->now_ms);
+        }
+        break;
+    case 3:
+        answer_calls(shell, what >> 3, peer);
+        break;
+    case 4:
+        command(shell, more);
+        break;
+    default: {
+        size_t len = read_u8(input);
+        len = len > input->left ? input->left : len;
+        frame(shell, peer, what >> 3 & 15, read_bytes(input, len));
+    }
+    }
+}
+
+static void check(const struct shell *shell) {
+    const struct cluster *cluster = shell->cluster;
+    if (cluster_member_count(cluster) < 1 || cluster_member_count(cluster) > CLUSTER_MEMBERS_MAX)
+        abort();
+    if (cluster_link_count(cluster) > LINKS)
+        abort();
+    const struct directory_entry *own =
+        directory_find(cluster_directory(cluster), bytes_of_text("rabbit@h.example.org"));
+    struct cluster_member_view view;
+    if (own == NULL || own->node.port != 6369 ||
+        !cluster_member_find(cluster, "self@h.example.org", &view) || view.state != CLUSTER_ALIVE ||
+        view.names != 1 || !view.is_self)
+        abort();
+    if (view.joined > view.life || view.life > view.incarnation)
+        abort();
+    size_t len;
+    uint8_t *text = cluster_store_of(cluster, shell->now_ms, &len);
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct shell shell = {.now_ms = 1000};
+    struct cluster_options options = cluster_options_default();
+    options.name = "self@h.example.org";
+    options.wall_ms = 1760000000000;
+    options.random = random_of(1);
+    options.discovery = true;
+    options.io = (struct cluster_io){.connect = on_connect,
+                                     .send = on_send,
+                                     .disconnect = on_disconnect,
+                                     .persist = on_persist,
+                                     .notify = on_notify};
+    options.io_context = &shell;
+    if (cluster_new(&options, shell.now_ms, &shell.cluster) != CLUSTER_STARTED)
+        return 0;
+    struct directory_name node = {.name = bytes_of_text("rabbit"), .port = 6369, .type = 77};
+    cluster_name_registered(shell.cluster, &node, shell.now_ms);
+    struct reader input = reader_of(bytes_of(data, size));
+    while (input.left >= 2)
+        step(&shell, &input);
+    check(&shell);
+    cluster_free(shell.cluster);
+    return 0;
+}

@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""Shows that the simulator can see: breaks the code on purpose, one way at a time, and runs it.
+
+Each mutation is a text that is replaced in one file of a temporary copy of the source. It is caught
+when a seed fails within the bound below, or else a story. A mutation that nothing catches fails the
+run, and so does one whose text is no longer in the source.
+
+usage: tests/sim/mutations.py [NAME ...]
+"""
+
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SEEDS = 2000
+SECONDS = 120
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FLAGS = ["-std=c11", "-O2", "-D_GNU_SOURCE", "-Isrc", "-w"]
+
+# name, file, what is there, what is put in its place
+MUTATIONS = [
+    ("skip the incarnation check", "src/cluster/membership.c",
+     "return a.incarnation < b.incarnation ? 1 : -1;",
+     "return 1;"),
+    ("forget tombstones at a restart", "src/cluster/cluster.c",
+     "if (cluster->membership.ring[i] != cluster->self)",
+     "if (cluster->membership.ring[i] != cluster->self && "
+     "!member_is_tombstone(cluster->membership.ring[i]))"),
+    ("let living records beat tombstones", "src/cluster/membership.c",
+     "return a.ended < b.ended ? 1 : -1;",
+     "return a.ended < b.ended ? -1 : 1;"),
+    ("tombstones end only the incarnation, not the membership", "src/cluster/membership.c",
+     "return (struct rank){.stamp = joined, .incarnation",
+     "return (struct rank){.stamp = incarnation, .incarnation"),
+    ("drop anti-entropy", "src/cluster/sync.c",
+     "if (theirs == summary_of(cluster))",
+     "if (true)"),
+    ("accept an older sequence", "src/names/directory.c",
+     "if (directory_version_compare(version, owner->version) <= 0)\n        return DIRECTORY_OLD;",
+     "if (version.life < owner->version.life)\n        return DIRECTORY_OLD;\n"
+     "    if (version.life == owner->version.life)\n        return DIRECTORY_APPLIED;"),
+    ("overlook a gap in the sequence", "src/names/directory.c",
+     "return next ? DIRECTORY_APPLIED : DIRECTORY_GAP;",
+     "return DIRECTORY_APPLIED;"),
+    ("accuse without asking", "src/cluster/failure.c",
+     "if (contact->asked == 0) {",
+     "if (true) {"),
+    ("ask over the very path that is silent", "src/cluster/failure.c",
+     "if (!link->established || link->gone || !hears(cluster, link->contact))",
+     "if (!link->established || link->gone)"),
+    ("never refute", "src/cluster/facts.c",
+     "if (forgot || doubted) {",
+     "if (forgot) {"),
+    ("keep the names of a dead life", "src/names/directory.c",
+     "    owner_clear(owner);\n    owner->version = (struct directory_version){.life = life};",
+     "    owner->version = (struct directory_version){.life = life};"),
+    ("leave without a word", "src/cluster/commands.c",
+     "        say_farewell(cluster, NULL);\n",
+     ""),
+    ("do not hear that one is out", "src/cluster/facts.c",
+     "        commands_go_out(cluster, (enum cluster_state)record->state, record->incarnation);\n",
+     ""),
+    ("rejoin with the old number", "src/cluster/commands.c",
+     "cluster->self->joined = claim > 0 ? claim : cluster->self->life;",
+     "cluster->self->joined = claim;"),
+    ("join without clearing", "src/cluster/commands.c",
+     "    forget_cluster(cluster, link);\n",
+     ""),
+    ("both of two who join each other go over", "src/cluster/greeting.c",
+     "return strcmp(cluster->self->name, link->contact->name) < 0 ? PEER_JOINS : WE_JOIN;",
+     "return PEER_JOINS;"),
+    ("do not look for cleaned members", "src/cluster/commands.c",
+     "if (member->state != CLUSTER_DOWN && member->state != CLUSTER_CLEANED)",
+     "if (member->state != CLUSTER_DOWN)"),
+    ("clean without a last call", "src/cluster/facts.c",
+     "    if (is_tried_once_more(cluster, member))\n        return;\n",
+     ""),
+    ("no autoheal", "src/cluster/commands.c",
+     "if (!cluster->autoheal || try_some(cluster) == 0) {",
+     "if (true) {"),
+    ("hold silence against others after starvation", "src/cluster/failure.c",
+     "        contact->heard_ms += lost_ms;\n",
+     ""),
+    ("suspect after a second", "src/cluster/cluster_inner.h",
+     "#define SILENCE_MS 3000",
+     "#define SILENCE_MS 1100"),
+    ("discovery does not rest", "src/cluster/greeting.c",
+     "(cluster->resting ? PEER_FLAG_RESTING : 0)",
+     "0"),
+    ("merged clusters keep their identities", "src/cluster/greeting.c",
+     "if (cluster_id_compare(id, cluster->id) >= 0)",
+     "if (true)"),
+    ("do not pass news on", "src/cluster/facts.c",
+     "        if (link->established && !link->gone)\n            flush_to(cluster, link);",
+     "        if (link->established && !link->gone && cluster->news[0].from == NULL)\n"
+     "            flush_to(cluster, link);"),
+    ("do not pass changes of names on", "src/cluster/catalogue.c",
+     "        pass_on(cluster, link, change);\n        break;",
+     "        break;"),
+    ("believe the clock after a restart", "src/cluster/cluster.c",
+     "    if (*incarnation <= head.reserve)\n        *incarnation = head.reserve + 1;\n",
+     ""),
+    ("forget the own join at a restart", "src/cluster/cluster.c",
+     "    cluster->self->joined = head.joined;\n",
+     ""),
+    ("do not follow a claim", "src/cluster/greeting.c",
+     "cluster->claims_followed < CLAIMS_MAX",
+     "false"),
+    ("believe others against one's own ears", "src/cluster/facts.c",
+     "if (order > 0 && is_refuted_by_our_ears(cluster, member, record, from))",
+     "if (false)"),
+]
+
+
+def run(command, cwd, **more):
+    return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, **more)
+
+
+def sources(tree):
+    rooms = ["src/base", "src/erlang", "src/names", "src/cluster", "tests/sim"]
+    impure = {"clock.c", "log.c"}
+    return [path.relative_to(tree) for room in rooms for path in sorted((tree / room).glob("*.c"))
+            if path.name not in impure]
+
+
+def build(tree, only=None):
+    """Compiles what `only` touches (a header: everything) and links; None when it does not compile."""
+    objects = []
+    for source in sources(tree):
+        target = tree / "objects" / (str(source).replace("/", "_") + ".o")
+        objects.append(str(target))
+        if only is None or only.endswith(".h") or str(source) == only:
+            scarce = ["-include", "tests/sim/scarce.h"] if str(source).startswith("src/") else []
+            made = run(["gcc", *FLAGS, *scarce, "-c", str(source), "-o", str(target)], tree)
+            if made.returncode != 0:
+                sys.exit(f"{only or 'the source'} does not compile:\n{made.stdout}")
+    made = run(["gcc", "-o", "sim", *objects], tree)
+    if made.returncode != 0:
+        sys.exit(made.stdout)
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+
+def bounded(tree, arguments):
+    try:
+        return run(["./sim", *arguments], tree, timeout=SECONDS, preexec_fn=limit_memory)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def caught_by(tree):
+    """How the simulator saw it: text, or None."""
+    done = bounded(tree, ["--seeds", str(SEEDS), "--seeds-only", "--stop-after", "1"])
+    if done is None:
+        return f"no end within {SECONDS} s"
+    if done.returncode not in (0, 1):
+        return f"signal {-done.returncode}"
+    failed = re.search(r"seed (\d+) failed: at [\d.]+ s: ([^:\n]*)", done.stdout)
+    if failed:
+        return f"seed {failed.group(1)}: {failed.group(2)}"
+    done = bounded(tree, ["--stories"])
+    if done is None:
+        return f"no end within {SECONDS} s"
+    failed = re.search(r"^(\w+): not so", done.stdout, re.MULTILINE)
+    return f"story: {failed.group(1)}" if failed else None
+
+
+def mutate(tree, mutation):
+    name, file, old, new = mutation
+    path = tree / file
+    text = path.read_text()
+    if text.count(old) < 1:
+        return "its text is not in the source"
+    path.write_text(text.replace(old, new, 1))
+    build(tree, file)
+    seen = caught_by(tree)
+    path.write_text(text)
+    build(tree, file)
+    return seen
+
+
+def main():
+    wanted = sys.argv[1:]
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        tree = pathlib.Path(temporary)
+        shutil.copytree(ROOT / "src", tree / "src")
+        shutil.copytree(ROOT / "tests/sim", tree / "tests/sim")
+        os.mkdir(tree / "objects")
+        build(tree)
+        if caught_by(tree) is not None:
+            sys.exit("the unbroken code fails: run build/tests/sim first")
+        for mutation in MUTATIONS:
+            if wanted and mutation[0] not in wanted:
+                continue
+            seen = mutate(tree, mutation)
+            good = seen is not None and not seen.startswith("its text")
+            passed, failed = passed + good, failed + (not good)
+            print(f"{mutation[0]:56} {seen or 'NOT CAUGHT'}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 0 if failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

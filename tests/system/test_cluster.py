@@ -1,0 +1,287 @@
+"""Clusters of real daemons on this host: joining, leaving, failing, and what people are told."""
+
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from deadlines import scaled, wait_for
+from members import COOKIE, Members, agree
+
+
+@pytest.fixture
+def members(tmp_path):
+    with Members(tmp_path) as all_of_them:
+        yield all_of_them
+
+
+def status_line(*names, stopped=()):
+    def quoted(atoms):
+        return ",".join(f"'{atom}'" for atom in sorted(atoms))
+
+    behind = f",{{stopped_nodes,[{quoted(stopped)}]}}" if stopped else ""
+    return f"Cluster status: [{{running_nodes,[{quoted(names)}]}}{behind}]\n"
+
+
+def said(call, code, stdout, *complaints):
+    assert (call.returncode, call.stdout) == (code, stdout), call.stderr
+    for complaint in complaints:
+        assert complaint in call.stderr
+
+
+# --- commands ---
+
+
+def test_commands_print_what_emqx_prints(members):
+    one, two = members.on_loopback(2)
+    both = status_line(one.name, two.name)
+
+    said(one.portolan("cluster", "status"), 0, status_line(one.name))
+    said(two.portolan("cluster", "leave"), 1, "Failed to leave the cluster: node_not_in_cluster\n", "nothing to leave")
+    said(two.portolan("cluster", "join", two.name), 0, "Ignore.\n")
+    said(
+        two.portolan("cluster", "join", one.name),
+        0,
+        f"Join the cluster successfully.\n{both}",
+        "took over 1 member and 0 names",
+    )
+    said(
+        two.portolan("cluster", "join", one.name),
+        1,
+        f"Failed to join the cluster: {{already_in_cluster,'{one.name}'}}\n",
+        "a member of this cluster already",
+    )
+    said(one.portolan("cluster", "status"), 0, both)
+    said(two.portolan("cluster", "leave"), 0, f"Leave the cluster successfully.\n{status_line(two.name)}")
+    agree([one])
+
+
+def test_a_member_that_is_down_is_removed_and_stays_out_until_it_joins(members):
+    one, two, three = members.on_loopback(3)
+    two.join(one)
+    three.join(one)
+    agree([one, two, three])
+    three.crash()
+    wait_for(lambda: one.members().get(three.name) == "down", 10)
+    said(
+        one.portolan("cluster", "status"),
+        0,
+        status_line(one.name, two.name, stopped=[three.name]),
+    )
+
+    said(
+        one.portolan("cluster", "force-leave", three.name),
+        0,
+        f"Remove the node from cluster successfully.\n{status_line(one.name, two.name)}",
+    )
+    said(
+        one.portolan("cluster", "force-leave", three.name),
+        1,
+        "Failed to remove the node from cluster: node_not_in_cluster\n",
+        "it is no member",
+    )
+    said(one.portolan("cluster", "force-leave", one.name), 0, "Ignore.\n")
+    agree([one, two])
+    three.start()
+    time.sleep(scaled(1))  # time enough to come back, if it could
+    agree([one, two])
+    three.join(two)
+    agree([one, two, three])
+
+
+def test_a_member_rejoins_by_itself_and_knows_the_names(members):
+    one, two = members.on_loopback(2)
+    two.join(one)
+    with one.register("rabbit", 6369):
+        two.stop()
+        wait_for(lambda: one.members()[two.name] == "down", 10)
+        two.start()
+        agree([one, two])
+        wait_for(lambda: two.directory_of_cluster() == [("rabbit@127.0.0.1", 6369)], 5)
+        call = two.portolan("resolve", "rabbit@127.0.0.1")
+        said(call, 0, f"127.0.0.1:6369  (registered at {one.name})\n")
+    wait_for(lambda: two.directory_of_cluster() == [], 5)
+
+
+def test_a_member_may_not_change_its_name(members):
+    one, two = members.on_loopback(2)
+    two.join(one)
+    two.stop()
+    old_name, two.name = two.name, "q7@127.0.0.1"
+    two.launch()
+    assert two.process.wait(timeout=scaled(10)) == 1
+    assert f"a member of a cluster as {old_name}" in two.log and "portolan cluster leave" in two.log
+
+
+def test_who_was_never_a_member_may_change_its_name(members):
+    (one,) = members.on_loopback(1)
+    one.stop()
+    one.name = "q1@127.0.0.1"
+    one.start()
+    assert one.running() == [one.name]
+
+
+def test_joining_elsewhere_leaves_the_first_cluster(members):
+    one, two, three = members.on_loopback(3)
+    two.join(one)
+    two.join(three)
+    agree([two, three])
+    agree([one])
+
+
+# --- what went wrong, and what to do ---
+
+
+def test_each_trouble_has_its_own_words(members):
+    (one,) = members.on_loopback(1)
+    other_cookie = members.add("p2@127.0.0.1", base=one.base, node__cookie="ANOTHER").start()
+    other_name = members.add("p3@127.0.0.1", base=one.base, cluster__name="other").start()
+    loner = members.add("p4@127.0.0.1", base=one.base, node__cookie=None).start()
+
+    def join(member, target):
+        return member.portolan("cluster", "join", target)
+
+    def failed(target):
+        return f"Failed to join the cluster: {{node_down,'{target}'}}\n"
+
+    said(join(other_cookie, one.name), 1, failed(one.name), "has another cookie; set node.cookie")
+    said(join(other_name, one.name), 1, failed(one.name), "another name; set cluster.name alike")
+    said(join(one, "p5@127.0.0.1"), 1, failed("p5@127.0.0.1"), "refused the connection; does portoland run")
+    said(join(one, "p1@nosuch.invalid"), 1, failed("p1@nosuch.invalid"), "no address is found for the host")
+    said(join(one, loner.name), 1, failed(loner.name), "does not answer as a portoland of a cluster")
+    said(join(loner, one.name), 1, "", "it has no cookie; set node.cookie or node.cookie_file")
+    wait_for(lambda: one.log.count("caller_refused") >= 2, 5)
+    assert "cause=wrong-cookie" in one.log and "cause=wrong-cluster-name" in one.log
+    assert "cause=wrong-cookie" in other_cookie.log and "ANOTHER" not in other_cookie.log
+    agree([one])
+
+
+def test_a_stranger_learns_nothing_and_is_limited(members):
+    (one,) = members.on_loopback(1)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["portolan/1"])
+    for _ in range(100):
+        with socket.create_connection(("127.0.0.1", one.port), timeout=5) as conn:
+            with pytest.raises((ssl.SSLError, OSError)):
+                context.wrap_socket(conn)
+    counts = one.ask("cluster_status")["handshakes"]
+    print(counts)
+    assert counts["refused"] > 0 and counts["limited"] > 0
+    assert one.running() == [one.name]
+
+
+def test_a_cookie_file_must_be_its_owners_alone(members, tmp_path):
+    secret = tmp_path / "cookie"
+    secret.write_text(COOKIE + "\n")
+    secret.chmod(0o644)
+    (one,) = members.on_loopback(1)
+    two = members.add("p9@127.0.0.1", base=one.base, node__cookie=None, node__cookie_file=secret)
+    two.launch()
+    assert two.process.wait(timeout=scaled(10)) == 1
+    assert "others than its owner may read" in two.log and COOKIE not in two.log
+    secret.chmod(0o400)
+    two.start().join(one)
+    agree([one, two])
+
+
+# --- certificates ---
+
+
+def certificate(directory, name, host, authority=None):
+    """A key and a certificate for `host`, signed by `authority` or by itself."""
+    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
+    kind = "IP" if host.replace(".", "").isdigit() else "DNS"
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
+    words += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={kind}:{host}"]
+    if authority:
+        words += ["-CA", directory / f"{authority}.pem", "-CAkey", directory / f"{authority}.key"]
+    subprocess.run(["openssl", "req", "-x509", *map(str, words)], check=True, capture_output=True)
+    return {
+        "cluster__tls__cacertfile": directory / f"{authority or name}.pem",
+        "cluster__tls__certfile": cert,
+        "cluster__tls__keyfile": key,
+    }
+
+
+def test_certificates_take_the_place_of_the_cookie(members, tmp_path):
+    (one,) = members.on_loopback(1)
+    one.stop()
+    certificate(tmp_path, "authority", "authority.invalid")
+    good = certificate(tmp_path, "good", "127.0.0.1", "authority")
+    wrong = certificate(tmp_path, "wrong", "192.0.2.1", "authority")
+    base = one.base
+    first = members.add("c1@127.0.0.1", base=base, node__cookie=None, **good).start()
+    second = members.add("c2@127.0.0.1", base=base, node__cookie="whatever", **good).start()
+    misnamed = members.add("c3@127.0.0.1", base=base, **wrong).start()
+    with_cookie = members.add("c4@127.0.0.1", base=base).start()
+
+    second.join(first)
+    agree([first, second])
+    for target, caller in ((first, misnamed), (misnamed, first), (first, with_cookie), (with_cookie, first)):
+        reply = caller.ask("cluster_join", node=target.name)
+        print(reply["error"]["message"])
+        assert reply["error"]["cause"] == "certificate" or caller is misnamed, reply
+    agree([first, second])
+
+
+# --- many ---
+
+
+def test_seeds_find_each_other_in_any_order(members):
+    names = [f"p{i}@127.0.0.1" for i in range(1, 5)]
+    options = {"cluster__discovery": "static", "cluster__static__seeds": ", ".join(names)}
+    one, two, three = members.on_loopback(3, **options)
+    print(f"three seeds of four: {agree([one, two, three], seconds=30):.2f} s after their start")
+    late = members.add(names[3], base=one.base, **options).start()
+    print(f"the fourth: {agree([one, two, three, late], seconds=30):.2f} s after its start")
+
+
+def test_sixteen_form_quickly_and_know_of_a_death(members):
+    everyone = members.on_loopback(16)
+    began = time.monotonic()
+    for member in everyone[1:]:
+        member.join(everyone[0])
+    last_join = time.monotonic()
+    agree(everyone)
+    print(f"16 joined one by one in {last_join - began:.2f} s, agreed {time.monotonic() - last_join:.2f} s later")
+
+    victim, rest = everyone[7], [member for member in everyone if member is not everyone[7]]
+    began = time.monotonic()
+    victim.crash()
+    wait_for(lambda: all(member.members()[victim.name] == "down" for member in rest), 20)
+    print(f"SIGKILL known at all 15 after {time.monotonic() - began:.2f} s")
+    victim.start()
+    print(f"back after {agree(everyone):.2f} s")
+
+    sleeper = everyone[3]
+    before = {member.name: member.log.count("member_down") for member in everyone}
+    sleeper.signal(signal.SIGSTOP)
+    time.sleep(2)
+    sleeper.signal(signal.SIGCONT)
+    time.sleep(scaled(2))
+    agree(everyone)
+    assert {member.name: member.log.count("member_down") for member in everyone} == before
+
+
+# --- events ---
+
+
+def test_events_are_told_to_a_program(members, tmp_path):
+    told = tmp_path / "told"
+    program = tmp_path / "on-event"
+    program.write_text(f'#!/bin/sh\necho "$1 $2 $PORTOLAN_EVENT $PORTOLAN_MEMBER $PORTOLAN_PORT" >>{told}\n')
+    program.chmod(0o755)
+    one, two = members.on_loopback(2, cluster__on_event=program)
+    two.join(one)
+    with one.register("rabbit", 6369):
+        wait_for(lambda: "name_registered rabbit@127.0.0.1" in told.read_text(), 10)
+    two.stop()
+    wait_for(lambda: "member_down" in told.read_text(), 10)
+    lines = told.read_text().splitlines()
+    print("\n".join(lines))
+    assert f"member_joined {one.name} member_joined {one.name} " in lines
+    assert f"name_registered rabbit@127.0.0.1 name_registered {one.name} 6369" in lines

@@ -1,0 +1,180 @@
+/* Both ends of links, in memory. */
+#include "net/tls.h"
+
+#include "assertions.h"
+#include "base/text.h"
+#include "net/front.h"
+#include "net/tls_key.h"
+#include "suites.h"
+
+#include <string.h>
+
+static struct tls *tls_of(const char *cookie, const char *cluster_name) {
+    char error[TLS_REASON_SIZE * 4];
+    const struct tls_options options = {.cookie = bytes_of_text(cookie),
+                                        .cluster_name = cluster_name,
+                                        .cacertfile = "",
+                                        .certfile = "",
+                                        .keyfile = ""};
+    struct tls *tls = tls_new(&options, error);
+    ck_assert_ptr_nonnull(tls);
+    return tls;
+}
+
+/* Carries what one end has to say to the other. */
+static void carry(struct tls_stream *from, struct tls_stream *to) {
+    ck_assert(tls_stream_feed(to, tls_stream_output(from)));
+    tls_stream_sent(from);
+}
+
+struct pair {
+    struct tls *tls[2];
+    struct tls_stream *caller, *called;
+    enum tls_state caller_state, called_state;
+};
+
+/* A handshake between the two, as far as it goes. */
+static struct pair meet(const char *cookie, const char *other_cookie, const char *name,
+                        const char *other_name) {
+    struct pair pair = {.tls = {tls_of(cookie, name), tls_of(other_cookie, other_name)}};
+    pair.caller = tls_stream_new(pair.tls[0], "127.0.0.1");
+    pair.called = tls_stream_new(pair.tls[1], NULL);
+    for (int round = 0; round < 3; round++) {
+        pair.caller_state = tls_stream_handshake(pair.caller);
+        carry(pair.caller, pair.called);
+        pair.called_state = tls_stream_handshake(pair.called);
+        carry(pair.called, pair.caller);
+        if (pair.caller_state == TLS_FAILED)
+            break;
+    }
+    return pair;
+}
+
+static void part(struct pair *pair) {
+    tls_stream_free(pair->caller);
+    tls_stream_free(pair->called);
+    tls_free(pair->tls[0]);
+    tls_free(pair->tls[1]);
+}
+
+START_TEST(one_cookie_opens_a_link_both_ways) {
+    struct pair pair = meet("COOKIE", "COOKIE", "emqxcl", "emqxcl");
+    uint8_t got[64];
+    size_t len;
+
+    ck_assert_int_eq(pair.caller_state, TLS_OPEN);
+    ck_assert_int_eq(pair.called_state, TLS_OPEN);
+    ck_assert(tls_stream_write(pair.caller, LITERAL("hello")));
+    carry(pair.caller, pair.called);
+    ck_assert_int_eq(tls_stream_read(pair.called, got, sizeof got, &len), TLS_OPEN);
+    ck_assert(bytes_equal(bytes_of(got, len), LITERAL("hello")));
+    ck_assert(tls_stream_write(pair.called, LITERAL("well")));
+    tls_stream_close(pair.called);
+    carry(pair.called, pair.caller);
+    ck_assert_int_eq(tls_stream_read(pair.caller, got, sizeof got, &len), TLS_OPEN);
+    ck_assert_int_eq(tls_stream_read(pair.caller, got, sizeof got, &len), TLS_CLOSED);
+    part(&pair);
+}
+END_TEST
+
+START_TEST(another_cookie_is_told_to_both) {
+    struct pair pair = meet("COOKIE", "OTHER", "emqxcl", "emqxcl");
+
+    ck_assert_int_eq(pair.called_state, TLS_FAILED);
+    ck_assert_int_eq(tls_stream_failure(pair.called)->cause, CLUSTER_CAUSE_WRONG_COOKIE);
+    ck_assert_int_eq(pair.caller_state, TLS_FAILED);
+    ck_assert_int_eq(tls_stream_failure(pair.caller)->cause, CLUSTER_CAUSE_WRONG_COOKIE);
+    part(&pair);
+}
+END_TEST
+
+START_TEST(another_cluster_is_told_from_another_cookie) {
+    struct pair pair = meet("COOKIE", "COOKIE", "emqxcl", "other");
+
+    ck_assert_int_eq(tls_stream_failure(pair.called)->cause, CLUSTER_CAUSE_WRONG_CLUSTER_NAME);
+    ck_assert_int_eq(tls_stream_failure(pair.caller)->cause, CLUSTER_CAUSE_WRONG_CLUSTER_NAME);
+    part(&pair);
+}
+END_TEST
+
+START_TEST(what_is_no_tls_is_no_portolan) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *stream = tls_stream_new(tls, "127.0.0.1");
+
+    ck_assert_int_eq(tls_stream_handshake(stream), TLS_WAITS);
+    ck_assert(tls_stream_feed(stream, LITERAL("HTTP/1.1 400 Bad Request\r\n\r\n")));
+    ck_assert_int_eq(tls_stream_handshake(stream), TLS_FAILED);
+    ck_assert_int_eq(tls_stream_failure(stream)->cause, CLUSTER_CAUSE_NOT_PORTOLAN);
+    tls_stream_free(stream);
+    tls_free(tls);
+}
+END_TEST
+
+/* The whole of a recorded link, sent again, opens nothing. */
+START_TEST(a_recorded_link_cannot_be_replayed) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *caller = tls_stream_new(tls, "127.0.0.1");
+    struct tls_stream *called = tls_stream_new(tls, NULL), *again = tls_stream_new(tls, NULL);
+    uint8_t recorded[8192];
+    struct writer record = writer_of(recorded, sizeof recorded);
+    for (int round = 0; round < 3; round++) {
+        tls_stream_handshake(caller);
+        write_bytes(&record, tls_stream_output(caller));
+        carry(caller, called);
+        tls_stream_handshake(called);
+        carry(called, caller);
+    }
+    ck_assert(tls_stream_write(caller, LITERAL("leave")));
+    write_bytes(&record, tls_stream_output(caller));
+
+    ck_assert(tls_stream_feed(again, writer_bytes(&record)));
+    ck_assert_int_eq(tls_stream_handshake(again), TLS_FAILED);
+    tls_stream_free(caller);
+    tls_stream_free(called);
+    tls_stream_free(again);
+    tls_free(tls);
+}
+END_TEST
+
+static void assert_key(const char *cookie, const char *name, const char *wanted) {
+    uint8_t key[TLS_KEY_LEN];
+    char hex[2 * TLS_KEY_LEN + 1];
+    struct writer writer = writer_of(hex, sizeof hex);
+    ck_assert(tls_key_derive(bytes_of_text(cookie), name, key));
+    text_write_hex(&writer, bytes_of(key, sizeof key));
+    write_u8(&writer, 0);
+    ck_assert_str_eq(hex, wanted);
+}
+
+/* Computed with Python's hashlib.scrypt and hmac: daemons of all releases must agree on these. */
+START_TEST(the_key_is_what_the_header_says) {
+    char identity[TLS_IDENTITY_SIZE];
+    assert_key("COOKIE", "emqxcl",
+               "3dc4ff7e0e616573948b630483620cb2e0dde3c4b207c9bcdf17956773d96023");
+    assert_key("COOKIE", "other",
+               "4804995d315f49856e184e7a3308a5f7e31379bed2839b46d1a484f3856d529b");
+    ck_assert(tls_key_identity("emqxcl", identity));
+    ck_assert_str_eq(identity, "portolan/1 e45a85b8781d10be");
+}
+END_TEST
+
+START_TEST(the_front_tells_tls_from_epmd) {
+    ck_assert_int_eq(front_classify(LITERAL("\x16\x03\x01\x02")), FRONT_TLS);
+    ck_assert_int_eq(front_classify(LITERAL("\x16")), FRONT_UNKNOWN);
+    ck_assert_int_eq(front_classify(LITERAL("\x00\x05zabcd")), FRONT_UNKNOWN);
+    ck_assert_int_eq(front_classify(bytes_of(NULL, 0)), FRONT_UNKNOWN);
+}
+END_TEST
+
+Suite *tls_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("tls", &tests);
+    tcase_add_test(tests, one_cookie_opens_a_link_both_ways);
+    tcase_add_test(tests, another_cookie_is_told_to_both);
+    tcase_add_test(tests, another_cluster_is_told_from_another_cookie);
+    tcase_add_test(tests, what_is_no_tls_is_no_portolan);
+    tcase_add_test(tests, a_recorded_link_cannot_be_replayed);
+    tcase_add_test(tests, the_key_is_what_the_header_says);
+    tcase_add_test(tests, the_front_tells_tls_from_epmd);
+    return suite;
+}
