@@ -102,18 +102,14 @@ static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     event_add(daemon->lease_event, &wait);
 }
 
-/* Lets on_lease_time run when this round of the loop is done. */
-static void settle_leases_soon(struct daemon *daemon) {
-    const struct timeval now = {.tv_sec = 0};
-    if (daemon->lease_event != NULL)
-        event_add(daemon->lease_event, &now);
-}
-
-/* A promise is on disk before it is told. */
+/*
+ * Lets on_lease_time run when the callback under way is done, and before anything is sent: so a
+ * promise is on disk before it is told, and those of requests that came together are saved at once.
+ */
 static void on_leases_changed(void *context) {
     struct daemon *daemon = context;
-    lease_store_sync(daemon->lease_store);
-    settle_leases_soon(daemon);
+    if (daemon->lease_event != NULL)
+        event_active(daemon->lease_event, EV_TIMEOUT, 0);
 }
 
 /* --- what the server tells --- */
@@ -130,7 +126,7 @@ static void on_unregistered(void *context, const struct registration *registrati
                             const char *reason) {
     struct daemon *daemon = context;
     events_unregistered(&daemon->events, registration, reason);
-    settle_leases_soon(daemon);
+    on_leases_changed(daemon);
     if (daemon->cluster != NULL)
         cluster_shell_unregistered(daemon->cluster, registration);
 }
