@@ -5,6 +5,7 @@
 #include "daemon/cluster_store_file.h"
 #include "daemon/cluster_text.h"
 #include "erlang/ekka_port.h"
+#include "net/loop.h"
 #include "net/peer_dial.h"
 
 #include <event2/event.h>
@@ -47,8 +48,7 @@ static int64_t now(void) {
 }
 
 static void set_timer(struct event *event, int64_t ms) {
-    const struct timeval time = {.tv_sec = (time_t)(ms / 1000),
-                                 .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    const struct timeval time = loop_timeval(ms);
     event_add(event, &time);
 }
 
@@ -399,11 +399,6 @@ struct cluster_shell *cluster_shell_new(const struct cluster_shell_options *opti
     return NULL;
 }
 
-static void free_event(struct event *event) {
-    if (event != NULL)
-        event_free(event);
-}
-
 void cluster_shell_free(struct cluster_shell *shell) {
     if (shell == NULL)
         return;
@@ -418,7 +413,7 @@ void cluster_shell_free(struct cluster_shell *shell) {
     cluster_free(shell->cluster);
     cluster_store_file_free(shell->store);
     tls_free(shell->tls);
-    free_event(shell->tick_event);
-    free_event(shell->save_event);
+    loop_free_event(shell->tick_event);
+    loop_free_event(shell->save_event);
     free(shell);
 }

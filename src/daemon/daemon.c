@@ -10,6 +10,7 @@
 #include "daemon/lease_store.h"
 #include "daemon/listening.h"
 #include "daemon/process.h"
+#include "net/loop.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -96,9 +97,7 @@ static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     lease_store_sync(daemon->lease_store);
     if (next_ms == INT64_MAX)
         return;
-    int64_t wait_ms = next_ms - now_ms;
-    const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-                                 .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+    const struct timeval wait = loop_timeval(next_ms - now_ms);
     event_add(daemon->lease_event, &wait);
 }
 
@@ -407,11 +406,6 @@ static bool build_control(struct daemon *daemon) {
     return daemon->control != NULL;
 }
 
-static void free_event(struct event *event) {
-    if (event != NULL)
-        event_free(event);
-}
-
 static void destroy(struct daemon *daemon) {
     if (daemon->lease_store != NULL)
         lease_store_sync(daemon->lease_store); /* as they are now, with their nodes registered */
@@ -428,9 +422,9 @@ static void destroy(struct daemon *daemon) {
     port_pool_free(daemon->pool);
     creation_store_free(daemon->creation_store);
     creations_free(daemon->creations);
-    free_event(daemon->lease_event);
+    loop_free_event(daemon->lease_event);
     for (size_t i = 0; i < SIGNALS; i++)
-        free_event(daemon->signal_events[i]);
+        loop_free_event(daemon->signal_events[i]);
     if (daemon->base != NULL)
         event_base_free(daemon->base);
     libevent_global_shutdown();

@@ -1,18 +1,13 @@
 #include "base/clock.h"
 #include "net/epmd_conn.h"
+#include "net/loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* How long accepting rests when the kernel is out of memory for it. */
 #define ACCEPT_PAUSE_MS 100
-
-static struct timeval timeval_of(int64_t ms) {
-    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
-                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-}
 
 /* --- time and lists --- */
 
@@ -22,7 +17,7 @@ static void arm_expiry(struct epmd_server *server) {
         return;
     int64_t idle_ms = clock_monotonic_ms() - first->active_ms;
     int64_t left_ms = server->options.packet_timeout_ms - idle_ms;
-    struct timeval left = timeval_of(left_ms < 1 ? 1 : left_ms);
+    struct timeval left = loop_timeval(left_ms < 1 ? 1 : left_ms);
     /* should this fail for want of memory, the next connection that waits arms it */
     event_add(server->expiry_event, &left);
 }
@@ -84,7 +79,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *context) {
 /* --- accepting --- */
 
 static void pause_accepting(struct epmd_server *server) {
-    struct timeval pause = timeval_of(ACCEPT_PAUSE_MS);
+    struct timeval pause = loop_timeval(ACCEPT_PAUSE_MS);
     if (event_add(server->resume_event, &pause) < 0)
         return; /* then the loop goes on trying, which is dear but not wrong */
     for (size_t i = 0; i < server->listeners.count; i++)
@@ -128,19 +123,11 @@ static int accept_when_full(struct epmd_server *server, int listener, struct add
     return accept_one(listener, peer);
 }
 
-static int open_reserve(void) {
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 /* Takes back the reserve after a connection that used it. */
 static void refill_reserve(struct epmd_server *server) {
     server->none_may_stay = false;
     if (server->reserve_fd < 0)
-        server->reserve_fd = open_reserve();
-}
-
-static bool is_out_of_descriptors(int error) {
-    return error == EMFILE || error == ENFILE;
+        server->reserve_fd = loop_open_reserve();
 }
 
 /*
@@ -154,14 +141,14 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     if (server->options.delay_accept_s > 0)
         sleep(server->options.delay_accept_s);
     int fd = accept_one(listener, &peer);
-    if (fd < 0 && is_out_of_descriptors(errno))
+    if (fd < 0 && loop_is_out_of_descriptors(errno))
         fd = accept_when_full(server, listener, &peer);
     int error = errno;
     if (fd >= 0)
         epmd_conn_open(server, fd, &peer);
     refill_reserve(server);
     /* other errors are those of a connection that is gone already (accept(2)) */
-    if (fd < 0 && (is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
+    if (fd < 0 && (loop_is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
         tell_limit(server, "memory or descriptors of the system", "accepting rests");
         pause_accepting(server);
     }
@@ -196,7 +183,7 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
     server->options = *options;
     server->hooks = *hooks;
     server->listeners = *listeners;
-    server->reserve_fd = open_reserve();
+    server->reserve_fd = loop_open_reserve();
     server->peer_limit = peer_limit_new(options->peer_connections);
     TAILQ_INIT(&server->waiting);
     TAILQ_INIT(&server->registered);
@@ -212,20 +199,15 @@ static void close_all(struct epmd_conns *conns) {
         epmd_conn_close(conn, "the daemon ends");
 }
 
-static void free_event(struct event *event) {
-    if (event != NULL)
-        event_free(event);
-}
-
 void epmd_server_free(struct epmd_server *server) {
     if (server == NULL)
         return;
     close_all(&server->waiting);
     close_all(&server->registered);
     for (size_t i = 0; i < server->listeners.count; i++)
-        free_event(server->accept_events[i]);
-    free_event(server->expiry_event);
-    free_event(server->resume_event);
+        loop_free_event(server->accept_events[i]);
+    loop_free_event(server->expiry_event);
+    loop_free_event(server->resume_event);
     listeners_close(&server->listeners);
     peer_limit_free(server->peer_limit);
     if (server->reserve_fd >= 0)
