@@ -19,6 +19,9 @@ struct registration {
     struct epmd_node node; /* its name and extra data live as long as the registration */
     uint32_t creation;
     int64_t since_ms;       /* the caller's time of the registration */
+    uint16_t front_port;    /* where other hosts reach it through the proxy; 0: nowhere but at its
+                               own port. The owner of the front ports sets it */
+    bool loopback_only;     /* its own port is open to 127/8 and ::1 alone; set by the same */
     void *holder;           /* borrowed */
     uint32_t holder_number; /* what DUMP prints as the descriptor */
 };
