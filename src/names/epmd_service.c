@@ -42,10 +42,24 @@ void epmd_service_end(const struct epmd_service *service, struct registration *r
     registry_remove(service->registry, registration);
 }
 
+static bool reaches_node(const struct epmd_caller *caller, const struct registration *found) {
+    return caller->local && (caller->loopback || !found->loopback_only);
+}
+
 static struct epmd_answer answer_port_please2(const struct epmd_service *service, struct bytes name,
+                                              const struct epmd_caller *caller,
                                               struct writer *reply) {
-    const struct registration *found = registry_find(service->registry, name);
-    epmd_write_port2_reply(reply, found == NULL ? NULL : &found->node);
+    struct registration *found = registry_find(service->registry, name);
+    if (found == NULL) {
+        epmd_write_port2_reply(reply, NULL);
+        return just_reply();
+    }
+    struct epmd_node told = found->node;
+    if (found->front_port != 0 && !reaches_node(caller, found)) {
+        told.port = found->front_port;
+        front_ports_looked_up(service->fronts, found, caller->address, caller->now_ms);
+    }
+    epmd_write_port2_reply(reply, &told);
     return just_reply();
 }
 
@@ -82,7 +96,7 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
     case EPMD_ALIVE2:
         return answer_alive2(service, &request->node, caller, reply);
     case EPMD_PORT_PLEASE2:
-        return answer_port_please2(service, request->name, reply);
+        return answer_port_please2(service, request->name, caller, reply);
     case EPMD_NAMES:
         return (struct epmd_answer){.action = EPMD_ACTION_LIST, .listing = LISTING_NAMES};
     case EPMD_DUMP:

@@ -12,23 +12,31 @@
  *   KILL           local               QUIT; REPLY "NO" while names are registered, unless relaxed
  *   STOP           local, relaxed      EVICT, or REPLY "NOEXIST"
  *   any of these   others              CLOSE
+ *
+ * A look-up is answered with the port that the caller can reach: from this host the node's own, from
+ * others its front port, if it has one. A node that listens on loopback only is for callers of this
+ * host that came by another address as far away as for others.
  */
 #ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
 #define PORTOLAN_NAMES_EPMD_SERVICE_H
 
+#include "names/front_ports.h"
 #include "names/listing.h"
 #include "names/port_pool.h"
 
 struct epmd_service {
-    struct registry *registry; /* borrowed */
-    struct port_pool *pool;    /* borrowed; NULL: no port is promised or refused */
-    bool relaxed_commands;     /* KILL while names are registered, and STOP */
-    bool remote_names;         /* whether other hosts may list names */
+    struct registry *registry;  /* borrowed */
+    struct port_pool *pool;     /* borrowed; NULL: no port is promised or refused */
+    struct front_ports *fronts; /* borrowed; NULL: nodes are reached on their own ports only */
+    bool relaxed_commands;      /* KILL while names are registered, and STOP */
+    bool remote_names;          /* whether other hosts may list names */
 };
 
 struct epmd_caller {
-    bool local;   /* on this host (design: its address is loopback or the one it called) */
-    void *holder; /* for ALIVE2: what shall hold the registration; see names/registry */
+    bool local;           /* on this host (design: its address is loopback or the one it called) */
+    bool loopback;        /* by a loopback address */
+    struct bytes address; /* its host's, borrowed for the call */
+    void *holder;         /* for ALIVE2: what shall hold the registration; see names/registry */
     uint32_t holder_number; /* for DUMP */
     int64_t now_ms;         /* when it calls, on the monotonic clock */
 };

@@ -349,6 +349,10 @@ bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port
     return claim != NULL;
 }
 
+bool port_pool_has(const struct port_pool *pool, uint16_t port) {
+    return claim_on_port(pool, port) != NULL;
+}
+
 size_t port_pool_count(const struct port_pool *pool) {
     return HASH_CNT(by_name, pool->claims_by_name);
 }

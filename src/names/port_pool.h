@@ -102,6 +102,9 @@ void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *conte
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease);
 
+/* Whether the port is leased, or a registration's. */
+bool port_pool_has(const struct port_pool *pool, uint16_t port);
+
 /* How many leases and registrations there are. */
 size_t port_pool_count(const struct port_pool *pool);
 

@@ -75,6 +75,13 @@ uint16_t address_port(const struct address *address) {
     return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
 }
 
+void address_set_port(struct address *address, uint16_t port) {
+    if (address->any.sa_family == AF_INET)
+        address->v4.sin_port = htons(port);
+    else
+        address->v6.sin6_port = htons(port);
+}
+
 /* The four bytes of an IPv4 address, in whichever family it comes; NULL for others. */
 static const uint8_t *v4_bytes(const struct address *address) {
     if (address->any.sa_family == AF_INET)
@@ -94,6 +101,11 @@ bool address_same_host(const struct address *a, const struct address *b) {
     if (v4_a != NULL && v4_b != NULL)
         return memcmp(v4_a, v4_b, 4) == 0;
     return v4_a == NULL && v4_b == NULL && IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+}
+
+struct bytes address_host(const struct address *address) {
+    const uint8_t *v4 = v4_bytes(address);
+    return v4 != NULL ? bytes_of(v4, 4) : bytes_of(address->v6.sin6_addr.s6_addr, 16);
 }
 
 const char *address_format(const struct address *address, char *out) {

@@ -2,6 +2,8 @@
 #ifndef PORTOLAN_NET_ADDRESS_H
 #define PORTOLAN_NET_ADDRESS_H
 
+#include "base/bytes.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +27,11 @@ struct address address_loopback_v6(uint16_t port);
 
 socklen_t address_len(const struct address *address);
 uint16_t address_port(const struct address *address);
+void address_set_port(struct address *address, uint16_t port);
+
+/* The bytes of the host's address, 4 or 16, without port and zone; an IPv4 address mapped into IPv6
+ * counts as IPv4. Borrows the address. */
+struct bytes address_host(const struct address *address);
 
 /* In 127/8, or ::1. */
 bool address_is_loopback(const struct address *address);

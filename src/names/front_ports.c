@@ -1,0 +1,240 @@
+#include "names/front_ports.h"
+
+#include "erlang/ekka_port.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* A node behind a port. */
+struct place {
+    struct registration *registration; /* borrowed */
+    TAILQ_ENTRY(place) link;
+};
+TAILQ_HEAD(places, place);
+
+/* The nodes of one port. */
+struct shelf {
+    UT_hash_handle hh;
+    uint16_t port;
+    size_t count;
+    struct places places; /* the first registered first */
+};
+
+struct lookup {
+    struct registration *registration; /* borrowed */
+    int64_t at_ms;
+    size_t address_len;
+    uint8_t address[FRONT_ADDRESS_MAX];
+    TAILQ_ENTRY(lookup) link;
+};
+TAILQ_HEAD(lookups, lookup);
+
+struct front_ports {
+    struct shelf *shelves;
+    struct lookups lookups; /* the oldest first */
+    size_t lookup_count;
+};
+
+struct front_ports *front_ports_new(void) {
+    struct front_ports *ports = calloc(1, sizeof *ports);
+    if (ports != NULL)
+        TAILQ_INIT(&ports->lookups);
+    return ports;
+}
+
+static struct shelf *shelf_of(const struct front_ports *ports, uint16_t port) {
+    struct shelf *found;
+    HASH_FIND(hh, ports->shelves, &port, sizeof port, found);
+    return found;
+}
+
+static void forget(struct front_ports *ports, struct lookup *lookup) {
+    TAILQ_REMOVE(&ports->lookups, lookup, link);
+    ports->lookup_count--;
+    free(lookup);
+}
+
+static void remove_place(struct front_ports *ports, struct shelf *shelf, struct place *place) {
+    TAILQ_REMOVE(&shelf->places, place, link);
+    free(place);
+    shelf->count--;
+    if (shelf->count > 0)
+        return;
+    HASH_DEL(ports->shelves, shelf);
+    free(shelf);
+}
+
+void front_ports_free(struct front_ports *ports) {
+    if (ports == NULL)
+        return;
+    while (!TAILQ_EMPTY(&ports->lookups))
+        forget(ports, TAILQ_FIRST(&ports->lookups));
+    while (ports->shelves != NULL)
+        remove_place(ports, ports->shelves, TAILQ_FIRST(&ports->shelves->places));
+    free(ports);
+}
+
+uint16_t front_ports_derive(const struct registration *registration, uint16_t base) {
+    uint32_t port;
+    if (registration->node.port == 0 || !ekka_port(registration->node.name, base, &port))
+        return 0;
+    return (uint16_t)port;
+}
+
+static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {
+    struct shelf *shelf = calloc(1, sizeof *shelf);
+    if (shelf == NULL)
+        return NULL;
+    shelf->port = port;
+    TAILQ_INIT(&shelf->places);
+    HASH_ADD(hh, ports->shelves, port, sizeof shelf->port, shelf);
+    if (shelf->hh.tbl != NULL)
+        return shelf;
+    free(shelf);
+    return NULL;
+}
+
+bool front_ports_add(struct front_ports *ports, struct registration *registration) {
+    struct place *place = calloc(1, sizeof *place);
+    struct shelf *shelf = shelf_of(ports, registration->front_port);
+    if (place != NULL && shelf == NULL)
+        shelf = new_shelf(ports, registration->front_port);
+    if (place == NULL || shelf == NULL) {
+        free(place);
+        return false;
+    }
+    place->registration = registration;
+    TAILQ_INSERT_TAIL(&shelf->places, place, link);
+    shelf->count++;
+    return true;
+}
+
+void front_ports_remove(struct front_ports *ports, struct registration *registration) {
+    struct shelf *shelf = shelf_of(ports, registration->front_port);
+    struct lookup *lookup, *following;
+    struct place *place;
+    if (shelf == NULL)
+        return;
+    for (lookup = TAILQ_FIRST(&ports->lookups); lookup != NULL; lookup = following) {
+        following = TAILQ_NEXT(lookup, link);
+        if (lookup->registration == registration)
+            forget(ports, lookup);
+    }
+    TAILQ_FOREACH(place, &shelf->places, link) {
+        if (place->registration == registration) {
+            remove_place(ports, shelf, place);
+            return;
+        }
+    }
+}
+
+size_t front_ports_count(const struct front_ports *ports, uint16_t port) {
+    const struct shelf *shelf = shelf_of(ports, port);
+    return shelf == NULL ? 0 : shelf->count;
+}
+
+struct registration *front_ports_at(const struct front_ports *ports, uint16_t port, size_t index) {
+    const struct shelf *shelf = shelf_of(ports, port);
+    const struct place *place = shelf == NULL ? NULL : TAILQ_FIRST(&shelf->places);
+    while (place != NULL && index-- > 0)
+        place = TAILQ_NEXT(place, link);
+    return place == NULL ? NULL : place->registration;
+}
+
+uint16_t front_ports_next(const struct front_ports *ports, uint16_t after) {
+    const struct shelf *shelf, *following;
+    uint16_t next = 0;
+    HASH_ITER(hh, ports->shelves, shelf, following) {
+        if (shelf->port > after && (next == 0 || shelf->port < next))
+            next = shelf->port;
+    }
+    return next;
+}
+
+/* --- look-ups --- */
+
+static void forget_old(struct front_ports *ports, int64_t now_ms) {
+    struct lookup *first;
+    while ((first = TAILQ_FIRST(&ports->lookups)) != NULL &&
+           (ports->lookup_count > FRONT_LOOKUPS_MAX || now_ms - first->at_ms > FRONT_LOOKUP_MS))
+        forget(ports, first);
+}
+
+void front_ports_looked_up(struct front_ports *ports, struct registration *registration,
+                           struct bytes address, int64_t now_ms) {
+    if (front_ports_count(ports, registration->front_port) < 2 || address.len > FRONT_ADDRESS_MAX)
+        return;
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (lookup == NULL)
+        return; /* then it is a guess without this hint */
+    lookup->registration = registration;
+    lookup->at_ms = now_ms;
+    lookup->address_len = address.len;
+    memcpy(lookup->address, address.data, address.len);
+    TAILQ_INSERT_TAIL(&ports->lookups, lookup, link);
+    ports->lookup_count++;
+    forget_old(ports, now_ms);
+}
+
+/* --- choosing --- */
+
+static bool is_connected(const struct front_caller *caller,
+                         const struct registration *registration) {
+    return caller->is_connected != NULL && caller->is_connected(caller->context, registration);
+}
+
+/* Of the look-ups of this caller's address at this port the one to go by, see the header. */
+static struct lookup *find_lookup(const struct front_ports *ports,
+                                  const struct front_caller *caller, bool even_if_connected) {
+    struct lookup *lookup, *newest = NULL;
+    TAILQ_FOREACH(lookup, &ports->lookups, link) {
+        if (lookup->registration->front_port != caller->port ||
+            !bytes_equal(bytes_of(lookup->address, lookup->address_len), caller->address) ||
+            (!even_if_connected && is_connected(caller, lookup->registration)))
+            continue;
+        if (caller->now_ms - lookup->at_ms <= FRONT_FRESH_MS)
+            return lookup;
+        newest = lookup;
+    }
+    return newest;
+}
+
+static bool is_hidden(const struct registration *registration) {
+    uint8_t type = registration->node.type;
+    return type == EPMD_NODE_HIDDEN || type == EPMD_NODE_HIDDEN_C;
+}
+
+static struct registration *find_owner(const struct shelf *shelf, const struct front_caller *caller,
+                                       bool even_if_connected) {
+    const struct place *place;
+    TAILQ_FOREACH(place, &shelf->places, link) {
+        if (!is_hidden(place->registration) &&
+            (even_if_connected || !is_connected(caller, place->registration)))
+            return place->registration;
+    }
+    return NULL;
+}
+
+struct registration *front_ports_choose(struct front_ports *ports,
+                                        const struct front_caller *caller) {
+    const struct shelf *shelf = shelf_of(ports, caller->port);
+    if (shelf == NULL)
+        return NULL;
+    forget_old(ports, caller->now_ms);
+    struct lookup *lookup = find_lookup(ports, caller, false);
+    if (lookup == NULL)
+        lookup = find_lookup(ports, caller, true);
+    if (lookup != NULL) {
+        struct registration *wanted = lookup->registration;
+        forget(ports, lookup);
+        return wanted;
+    }
+    struct registration *owner = find_owner(shelf, caller, false);
+    if (owner == NULL)
+        owner = find_owner(shelf, caller, true);
+    return owner != NULL ? owner : TAILQ_FIRST(&shelf->places)->registration;
+}

@@ -1,0 +1,73 @@
+/*
+ * Which local node a distribution connection at a front port is for.
+ *
+ * A node is reached from other hosts on base + the offset of its name (erlang/ekka_port). Nodes of
+ * one offset share that port, and a handshake does not name whom it is meant for. But a node asks
+ * for the port just before it connects, from the same address. So a connection is for
+ *
+ *   1. the name that its address looked up and has not connected to since: of the look-ups of the
+ *      last FRONT_FRESH_MS the oldest, for connections come in the order of their look-ups; of
+ *      those that are older the newest, for most of them will never be followed by a connection;
+ *   2. the port's owner: the first registered of those that are not hidden.
+ *
+ * A node that the caller is connected to already is passed over, as long as there is another one. A
+ * wrong guess costs the caller one more attempt: the handshake tells it whom it has met.
+ *
+ * Look-ups are kept where they can matter, on ports that nodes share: FRONT_LOOKUP_MS long,
+ * FRONT_LOOKUPS_MAX of them, the oldest forgotten first.
+ */
+#ifndef PORTOLAN_NAMES_FRONT_PORTS_H
+#define PORTOLAN_NAMES_FRONT_PORTS_H
+
+#include "names/registry.h"
+
+#define FRONT_FRESH_MS 1000
+#define FRONT_LOOKUP_MS 10000
+#define FRONT_LOOKUPS_MAX 1024
+#define FRONT_ADDRESS_MAX 16 /* bytes of a caller's address */
+
+struct front_ports;
+
+/* NULL when out of memory. It borrows registrations between _add and _remove. */
+struct front_ports *front_ports_new(void);
+void front_ports_free(struct front_ports *ports);
+
+/*
+ * The front port that the rule gives a registered node, 0 for none: a remote shell, a node that
+ * listens nowhere, a sum over 65,535.
+ */
+uint16_t front_ports_derive(const struct registration *registration, uint16_t base);
+
+/* Puts a node behind registration->front_port, which is not 0. False when out of memory. */
+bool front_ports_add(struct front_ports *ports, struct registration *registration);
+
+/* Takes a node away, with its look-ups; one that is not there is fine. */
+void front_ports_remove(struct front_ports *ports, struct registration *registration);
+
+/* How many nodes are behind a port. */
+size_t front_ports_count(const struct front_ports *ports, uint16_t port);
+
+/* The nodes of a port, the first registered first; `index` counts from 0. NULL: no more. */
+struct registration *front_ports_at(const struct front_ports *ports, uint16_t port, size_t index);
+
+/* The ports with nodes behind them, in order; 0: no more. `after`: the one before, 0 at first. */
+uint16_t front_ports_next(const struct front_ports *ports, uint16_t after);
+
+/* A caller of another host was told the front port of this node. */
+void front_ports_looked_up(struct front_ports *ports, struct registration *registration,
+                           struct bytes address, int64_t now_ms);
+
+/* Who calls. `is_connected` may be NULL: nothing is known of the caller's connections. */
+struct front_caller {
+    uint16_t port;
+    struct bytes address;
+    int64_t now_ms;
+    bool (*is_connected)(void *context, const struct registration *registration);
+    void *context;
+};
+
+/* The node that a connection is for, its look-up used up with it; NULL: none is behind the port. */
+struct registration *front_ports_choose(struct front_ports *ports,
+                                        const struct front_caller *caller);
+
+#endif
