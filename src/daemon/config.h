@@ -54,6 +54,8 @@ struct config {
     uint64_t peer_connections; /* 0: any number */
     bool front_enable;
     char *front_address; /* comma list, "" for all */
+    bool front_proxy;
+    uint64_t front_peer_streams; /* 0: any number */
     char *cluster_name;
     int cluster_discovery; /* enum discovery_kind */
     bool cluster_autoheal;

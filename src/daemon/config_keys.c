@@ -52,6 +52,12 @@ const struct config_key config_keys[] = {
      "Whether the front port is opened: node.dist_base_port + the offset of node.name"},
     {"front.address", CONFIG_ADDRESSES, AT(front_address), "", NULL, AT_START, NULL,
      "The addresses to open it on besides loopback, with commas between them; empty for all"},
+    {"front.proxy", CONFIG_SWITCH, AT(front_proxy), "on", NULL, LIVE, NULL,
+     "Whether other hosts reach the nodes of this one through front ports: node.dist_base_port + "
+     "the offset of a node's name; off: on the nodes' own ports"},
+    {"front.peer_streams", CONFIG_COUNT, AT(front_peer_streams), "1000", NULL, LIVE, NULL,
+     "How many distribution connections through front ports one other host may have; 0 for any "
+     "number"},
     {"cluster.name", CONFIG_WORD, AT(cluster_name), "emqxcl", NULL, AT_START, NULL,
      "The name of the cluster: daemons of other names keep apart, whatever their cookie"},
     {"cluster.discovery", CONFIG_DISCOVERY, AT(cluster_discovery), "manual", NULL, AT_START, NULL,

@@ -7,6 +7,7 @@
 #include "daemon/config_reload.h"
 #include "daemon/control.h"
 #include "daemon/creation_store.h"
+#include "daemon/front_host.h"
 #include "daemon/lease_store.h"
 #include "daemon/listening.h"
 #include "daemon/process.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct event_program *program; /* NULL: none */
     struct cluster_events cluster_events;
     struct cluster_shell *cluster; /* NULL: this daemon runs alone */
+    struct front_host front_host;  /* its front is NULL without front ports */
     int control_fd;                /* -1: none, or the control server's */
     struct control_host control_host;
     struct control_server *control; /* NULL without control.socket */
@@ -113,29 +115,37 @@ static void on_leases_changed(void *context) {
 
 /* --- what the server tells --- */
 
-static void on_registered(void *context, const struct registration *registration) {
+static void on_registered(void *context, struct registration *registration) {
     struct daemon *daemon = context;
     events_registered(&daemon->events, registration);
+    if (daemon->front_host.front != NULL)
+        front_registered(daemon->front_host.front, registration);
     creation_store_sync(daemon->creation_store);
     if (daemon->cluster != NULL)
         cluster_shell_registered(daemon->cluster, registration);
 }
 
-static void on_unregistered(void *context, const struct registration *registration,
-                            const char *reason) {
+static void on_unregistered(void *context, struct registration *registration, const char *reason) {
     struct daemon *daemon = context;
+    if (daemon->front_host.front != NULL)
+        front_unregistered(daemon->front_host.front, registration);
     events_unregistered(&daemon->events, registration, reason);
     on_leases_changed(daemon);
     if (daemon->cluster != NULL)
         cluster_shell_unregistered(daemon->cluster, registration);
 }
 
-/* A caller at the front port that is no epmd client. */
-static bool on_taken(void *context, enum front_caller caller, int fd, const struct address *peer,
-                     struct bytes first) {
+/* A caller at a front port that is no epmd client. */
+static const char *on_taken(void *context, const struct first_caller *caller, int fd,
+                            const struct address *peer, struct bytes received) {
     struct daemon *daemon = context;
-    return caller == FRONT_TLS && daemon->cluster != NULL &&
-           cluster_shell_take(daemon->cluster, fd, peer, first);
+    return front_take(daemon->front_host.front, caller, fd, peer, received);
+}
+
+/* And no Erlang node either. */
+static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
+    struct daemon *daemon = context;
+    return daemon->cluster != NULL && cluster_shell_take(daemon->cluster, fd, peer, first);
 }
 
 static void on_refused(void *context, const struct epmd_refusal *refusal) {
@@ -192,6 +202,8 @@ static void apply_config(struct daemon *daemon) {
     epmd_server_configure(daemon->server, &options);
     if (daemon->pool != NULL)
         port_pool_configure(daemon->pool, &ports);
+    if (daemon->front_host.front != NULL)
+        front_host_configure(&daemon->front_host);
     if (start_log(daemon->config, daemon->options) < 0)
         log_event(LOG_LEVEL_ERROR, "log_not_changed", log_text("to", daemon->config->log_to));
 }
@@ -343,7 +355,7 @@ static bool build_server(struct daemon *daemon) {
         .refused = on_refused,
         .limit_hit = on_limit_hit,
         .killed = on_killed,
-        .taken = on_taken,
+        .taken = daemon->config->front_enable ? on_taken : NULL,
         .context = daemon,
     };
     daemon->server =
@@ -357,6 +369,21 @@ static uint16_t front_port(const struct daemon *daemon) {
             return address_port(&daemon->listeners.all[i].address);
     }
     return 0;
+}
+
+static bool build_front(struct daemon *daemon) {
+    const struct front_house house = {.base = daemon->base,
+                                      .server = daemon->server,
+                                      .registry = daemon->registry,
+                                      .pool = daemon->pool};
+    if (!daemon->config->front_enable)
+        return true;
+    daemon->front_host = (struct front_host){
+        .config = daemon->config, .events = &daemon->events, .link = on_link, .context = daemon};
+    if (!front_host_build(&daemon->front_host, &house, front_port(daemon)))
+        return false;
+    daemon->service.fronts = front_ports_of(daemon->front_host.front);
+    return true;
 }
 
 static bool build_cluster(struct daemon *daemon, char *error) {
@@ -392,6 +419,7 @@ static bool build_control(struct daemon *daemon) {
         .events = &daemon->events,
         .listeners = &daemon->listeners,
         .cluster = daemon->cluster,
+        .front = &daemon->front_host,
         .started_ms = clock_monotonic_ms(),
         .started_wall_ms = clock_wall_ms(),
         .own_epmd_port = listening_epmd_port(&daemon->listeners),
@@ -416,6 +444,8 @@ static void destroy(struct daemon *daemon) {
     cluster_shell_free(daemon->cluster);
     daemon->cluster = NULL;
     event_program_free(daemon->program);
+    front_free(daemon->front_host.front);
+    daemon->front_host.front = NULL;
     epmd_server_free(daemon->server);
     registry_free(daemon->registry);
     lease_store_free(daemon->lease_store);
@@ -432,7 +462,7 @@ static void destroy(struct daemon *daemon) {
 
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
-    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) &&
+    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) && build_front(daemon) &&
         build_cluster(daemon, error) && build_control(daemon))
         return true;
     log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", error));

@@ -87,12 +87,12 @@ static bool open_all(struct listeners *listeners, const struct config *config,
     uint16_t front = 0;
     if (config->front_enable && (front = front_port(config, options)) == 0)
         return false;
-    if (config->epmd_enable &&
+    /* one port for both is served as the front port's: that answers all that epmd's does */
+    bool shared = config->epmd_enable && front == config->epmd_port;
+    if (config->epmd_enable && !shared &&
         !open_one(listeners, LISTENER_EPMD, config->epmd_address, config->epmd_port, options, code))
         return false;
-    /* one port for both is served as epmd's: the front port answers the same and more */
-    bool shared = config->epmd_enable && front == config->epmd_port;
-    if (front != 0 && !shared &&
+    if (front != 0 &&
         !open_one(listeners, LISTENER_FRONT, config->front_address, front, options, code))
         return false;
     if (listeners->count > 0)

@@ -19,6 +19,11 @@ void process_raise_descriptor_limit(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+size_t process_descriptor_limit(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : (size_t)limit.rlim_cur;
+}
+
 /* Forks and lets the parent go. */
 static int leave_parent(void) {
     pid_t child = fork();

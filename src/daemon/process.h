@@ -7,6 +7,9 @@
 /* Allows itself as many descriptors as it may. */
 void process_raise_descriptor_limit(void);
 
+/* How many descriptors this process may have. */
+size_t process_descriptor_limit(void);
+
 /*
  * Goes to the background: a process of its own session, without a terminal, in "/", its standard
  * streams at /dev/null. Returns in the new process; the caller's parent sees exit code 0 at once.

@@ -261,6 +261,8 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         return;
     const struct epmd_caller caller = {
         .local = address_peer_is_local(conn->fd, &conn->peer),
+        .loopback = address_is_loopback(&conn->peer),
+        .address = address_host(&conn->peer),
         .holder = conn,
         .holder_number = (uint32_t)conn->fd,
         .now_ms = clock_monotonic_ms(),
@@ -308,31 +310,38 @@ static void let_go(struct epmd_conn *conn) {
     free(conn);
 }
 
-/* What comes to the front port and is no epmd client's may be another's. */
-static bool hand_over(struct epmd_conn *conn, struct bytes received) {
+/* Gives a caller at a front port that is no epmd client's to whom it is for. */
+static void hand_over(struct epmd_conn *conn, const struct first_caller *caller,
+                      struct bytes received) {
     struct epmd_server *server = conn->server;
-    enum front_caller caller = front_classify(received);
-    if (caller == FRONT_UNKNOWN || server->hooks.taken == NULL || server->none_may_stay ||
-        !front_is_called(&server->listeners, conn->fd))
-        return false;
+    const char *reason = "no descriptor left";
     if (conn->kept)
         event_del(&conn->event); /* before the descriptor is another's */
-    if (!server->hooks.taken(server->hooks.context, caller, conn->fd, &conn->peer, received))
-        return false;
-    let_go(conn);
-    return true;
+    if (!server->none_may_stay)
+        reason =
+            server->hooks.taken(server->hooks.context, caller, conn->fd, &conn->peer, received);
+    if (reason == NULL)
+        let_go(conn);
+    else
+        refuse(conn, "connection", reason);
 }
 
 static void take_request(struct epmd_conn *conn, struct bytes received) {
     struct epmd_request request;
     struct bytes payload;
+    if (conn->at_front) {
+        const struct first_caller caller = first_bytes_judge(received, bytes_of_text(TLS_ALPN));
+        if (caller.who != FIRST_BYTES_EPMD) {
+            hand_over(conn, &caller, received);
+            return;
+        }
+    }
     switch (epmd_frame_parse(received, &payload)) {
     case EPMD_FRAME_INCOMPLETE:
         await_more(conn, received);
         return;
     case EPMD_FRAME_BAD_LENGTH:
-        if (!hand_over(conn, received))
-            refuse(conn, "request", "no request has this length");
+        refuse(conn, "request", "no request has this length");
         return;
     case EPMD_FRAME_OVERRUN:
         refuse(conn, "request", "bytes beyond the announced length");
@@ -357,8 +366,10 @@ static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
     return *waiting ? 0 : len;
 }
 
-void epmd_conn_open(struct epmd_server *server, int fd, const struct address *peer) {
-    struct epmd_conn conn = {.server = server, .fd = fd, .peer = *peer};
+void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer) {
+    struct epmd_server *server = door->server;
+    bool at_front = door->listener.role == LISTENER_FRONT && server->hooks.taken != NULL;
+    struct epmd_conn conn = {.server = server, .fd = fd, .peer = *peer, .at_front = at_front};
     bool waiting;
     server->counters.accepted++;
     ssize_t len = receive(fd, server->received, sizeof server->received, &waiting);

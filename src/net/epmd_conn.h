@@ -16,6 +16,7 @@
 
 #include "net/epmd_server.h"
 #include "net/peer_limit.h"
+#include "net/tls.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -31,12 +32,22 @@ enum epmd_conn_state {
 struct inbox;
 struct outbox;
 
+/* A listening socket, and where its callers come in. */
+struct epmd_door {
+    struct epmd_server *server; /* borrowed */
+    struct listener listener;   /* owned */
+    struct event event;
+    TAILQ_ENTRY(epmd_door) link;
+};
+TAILQ_HEAD(epmd_doors, epmd_door);
+
 struct epmd_conn {
     struct epmd_server *server; /* borrowed */
     int fd;
     enum epmd_conn_state state;
-    bool kept;    /* on the heap, in a list, with an event */
-    bool limited; /* counted in the server's peer_limit */
+    bool kept;     /* on the heap, in a list, with an event */
+    bool limited;  /* counted in the server's peer_limit */
+    bool at_front; /* it called a front port: it may be other than an epmd client */
     struct address peer;
     int64_t opened_ms;
     int64_t active_ms;
@@ -53,8 +64,7 @@ struct epmd_server {
     const struct epmd_service *service;
     struct epmd_server_options options;
     struct epmd_server_hooks hooks;
-    struct listeners listeners;
-    struct event *accept_events[LISTENERS_MAX];
+    struct epmd_doors doors;
     struct event *resume_event; /* ends a pause of accepting */
     struct event *expiry_event; /* the time of the longest-idle waiting connection */
     struct peer_limit *peer_limit;
@@ -69,7 +79,7 @@ struct epmd_server {
 
 /* Serves a connection that was just accepted: answers it at once, or keeps it. Owns the descriptor.
  */
-void epmd_conn_open(struct epmd_server *server, int fd, const struct address *peer);
+void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer);
 
 /* Ends a kept connection, its registration with it. `reason` is for the log. */
 void epmd_conn_close(struct epmd_conn *conn, const char *reason);

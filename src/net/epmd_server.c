@@ -82,16 +82,18 @@ static void pause_accepting(struct epmd_server *server) {
     struct timeval pause = loop_timeval(ACCEPT_PAUSE_MS);
     if (event_add(server->resume_event, &pause) < 0)
         return; /* then the loop goes on trying, which is dear but not wrong */
-    for (size_t i = 0; i < server->listeners.count; i++)
-        event_del(server->accept_events[i]);
+    struct epmd_door *door;
+    TAILQ_FOREACH(door, &server->doors, link)
+    event_del(&door->event);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *context) {
     struct epmd_server *server = context;
+    struct epmd_door *door;
     (void)fd;
     (void)what;
-    for (size_t i = 0; i < server->listeners.count; i++) {
-        if (event_add(server->accept_events[i], NULL) < 0)
+    TAILQ_FOREACH(door, &server->doors, link) {
+        if (event_add(&door->event, NULL) < 0)
             pause_accepting(server);
     }
 }
@@ -135,7 +137,8 @@ static void refill_reserve(struct epmd_server *server) {
  * finds nothing costs more than the loop's next turn, and fairer to those that wait already.
  */
 static void on_acceptable(evutil_socket_t listener, short what, void *context) {
-    struct epmd_server *server = context;
+    const struct epmd_door *door = context;
+    struct epmd_server *server = door->server;
     struct address peer;
     (void)what;
     if (server->options.delay_accept_s > 0)
@@ -145,7 +148,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
         fd = accept_when_full(server, listener, &peer);
     int error = errno;
     if (fd >= 0)
-        epmd_conn_open(server, fd, &peer);
+        epmd_conn_open(door, fd, &peer);
     refill_reserve(server);
     /* other errors are those of a connection that is gone already (accept(2)) */
     if (fd < 0 && (loop_is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
@@ -156,19 +159,62 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
 
 /* --- beginning and end --- */
 
+static bool open_door(struct epmd_server *server, const struct listener *listener) {
+    struct epmd_door *door = calloc(1, sizeof *door);
+    if (door == NULL)
+        return false;
+    door->server = server;
+    door->listener = *listener;
+    event_assign(&door->event, server->base, listener->fd, EV_READ | EV_PERSIST, on_acceptable,
+                 door);
+    if (event_add(&door->event, NULL) < 0) {
+        free(door);
+        return false;
+    }
+    TAILQ_INSERT_TAIL(&server->doors, door, link);
+    return true;
+}
+
+static void close_door(struct epmd_server *server, struct epmd_door *door) {
+    TAILQ_REMOVE(&server->doors, door, link);
+    event_del(&door->event);
+    close(door->listener.fd);
+    free(door);
+}
+
+bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners) {
+    while (listeners->count > 0) {
+        if (!open_door(server, &listeners->all[listeners->count - 1])) {
+            listeners_close(listeners);
+            return false;
+        }
+        listeners->count--;
+    }
+    return true;
+}
+
+bool epmd_server_listens(const struct epmd_server *server, uint16_t port) {
+    const struct epmd_door *door;
+    TAILQ_FOREACH(door, &server->doors, link) {
+        if (address_port(&door->listener.address) == port)
+            return true;
+    }
+    return false;
+}
+
+void epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
+    struct epmd_door *door, *following;
+    for (door = TAILQ_FIRST(&server->doors); door != NULL; door = following) {
+        following = TAILQ_NEXT(door, link);
+        if (door->listener.role == LISTENER_FRONT && address_port(&door->listener.address) == port)
+            close_door(server, door);
+    }
+}
+
 static bool start_events(struct epmd_server *server) {
     server->expiry_event = event_new(server->base, -1, 0, on_expiry, server);
     server->resume_event = event_new(server->base, -1, 0, on_resume, server);
-    if (server->expiry_event == NULL || server->resume_event == NULL)
-        return false;
-    for (size_t i = 0; i < server->listeners.count; i++) {
-        struct event *event = event_new(server->base, server->listeners.all[i].fd,
-                                        EV_READ | EV_PERSIST, on_acceptable, server);
-        server->accept_events[i] = event;
-        if (event == NULL || event_add(event, NULL) < 0)
-            return false;
-    }
-    return true;
+    return server->expiry_event != NULL && server->resume_event != NULL;
 }
 
 struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_service *service,
@@ -182,13 +228,15 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
     server->service = service;
     server->options = *options;
     server->hooks = *hooks;
-    server->listeners = *listeners;
     server->reserve_fd = loop_open_reserve();
     server->peer_limit = peer_limit_new(options->peer_connections);
+    TAILQ_INIT(&server->doors);
     TAILQ_INIT(&server->waiting);
     TAILQ_INIT(&server->registered);
-    if (server->peer_limit != NULL && start_events(server))
+    struct listeners mine = *listeners;
+    if (server->peer_limit != NULL && start_events(server) && epmd_server_listen(server, &mine))
         return server;
+    listeners_close(&mine);
     epmd_server_free(server);
     return NULL;
 }
@@ -204,11 +252,10 @@ void epmd_server_free(struct epmd_server *server) {
         return;
     close_all(&server->waiting);
     close_all(&server->registered);
-    for (size_t i = 0; i < server->listeners.count; i++)
-        loop_free_event(server->accept_events[i]);
+    while (!TAILQ_EMPTY(&server->doors))
+        close_door(server, TAILQ_FIRST(&server->doors));
     loop_free_event(server->expiry_event);
     loop_free_event(server->resume_event);
-    listeners_close(&server->listeners);
     peer_limit_free(server->peer_limit);
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);

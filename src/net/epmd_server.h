@@ -14,8 +14,8 @@
 #ifndef PORTOLAN_NET_EPMD_SERVER_H
 #define PORTOLAN_NET_EPMD_SERVER_H
 
+#include "erlang/first_bytes.h"
 #include "names/epmd_service.h"
-#include "net/front.h"
 #include "net/listener.h"
 
 struct event_base;
@@ -38,14 +38,19 @@ struct epmd_refusal {
 
 /* What the server tells its owner, from the event loop. */
 struct epmd_server_hooks {
-    void (*registered)(void *context, const struct registration *registration);
-    void (*unregistered)(void *context, const struct registration *registration,
-                         const char *reason);
+    void (*registered)(void *context, struct registration *registration);
+    void (*unregistered)(void *context, struct registration *registration, const char *reason);
     void (*refused)(void *context, const struct epmd_refusal *refusal);
     void (*limit_hit)(void *context, const char *limit, const char *outcome);
     void (*killed)(void *context); /* a peer may and did ask the daemon to end */
-    front_taker
-        *taken; /* for those at a front port that are no epmd clients; NULL: none wants them */
+
+    /*
+     * Takes over a caller at a front port that is no epmd client: the descriptor, and what was read
+     * from it (`received`, borrowed for the call). NULL: taken. Else why not: the descriptor is
+     * closed. NULL as a hook: nobody wants such callers, and front ports serve epmd clients only.
+     */
+    const char *(*taken)(void *context, const struct first_caller *caller, int fd,
+                         const struct address *peer, struct bytes received);
     void *context;
 };
 
@@ -70,6 +75,16 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
                                     const struct epmd_server_options *options,
                                     const struct epmd_server_hooks *hooks,
                                     const struct listeners *listeners);
+
+/* Listens there too; the listeners become the server's. False: out of memory, and all of them are
+ * closed. */
+bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners);
+
+/* Whether one of its listeners has this port. */
+bool epmd_server_listens(const struct epmd_server *server, uint16_t port);
+
+/* Listens no longer on front ports of that number; who came in already stays. */
+void epmd_server_unlisten(struct epmd_server *server, uint16_t port);
 
 /* Closes all connections, which ends their registrations. */
 void epmd_server_free(struct epmd_server *server);

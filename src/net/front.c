@@ -1,24 +1,340 @@
 #include "net/front.h"
 
-#define TLS_HANDSHAKE 0x16
-#define TLS_MAJOR_VERSION 0x03
+#include "base/clock.h"
+#include "erlang/tls_hello.h"
+#include "net/loop.h"
+#include "net/peer_limit.h"
+#include "net/port_probe.h"
+#include "net/tls.h"
 
-enum front_caller front_classify(struct bytes first) {
-    bool is_tls =
-        first.len >= 2 && first.data[0] == TLS_HANDSHAKE && first.data[1] == TLS_MAJOR_VERSION;
-    return is_tls ? FRONT_TLS : FRONT_UNKNOWN;
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+/* A caller that has begun to speak TLS. */
+struct hello {
+    struct front *front; /* borrowed */
+    int fd;              /* owned */
+    struct address peer;
+    bool limited; /* counted in the front's peer_limit */
+    int64_t until_ms;
+    struct event event;
+    TAILQ_ENTRY(hello) link;
+    size_t len;
+    uint8_t data[TLS_HELLO_MAX];
+};
+TAILQ_HEAD(hellos, hello);
+
+struct front {
+    struct front_house house;
+    struct front_options options;
+    struct front_hooks hooks;
+    struct front_ports *ports;
+    size_t opened; /* front ports besides the daemon's own */
+    struct proxy *proxy;
+    struct peer_limit *peers;
+    struct hellos hellos;
+    size_t hello_count;
+    struct front_counters counters;
+};
+
+/* --- the proxy's callers --- */
+
+struct connection_query {
+    const struct proxy *proxy;
+    struct bytes caller;
+};
+
+static bool is_connected(void *context, const struct registration *registration) {
+    const struct connection_query *query = context;
+    return proxy_connects(query->proxy, query->caller, registration);
 }
 
-/* By the port alone: one port of a host is not opened twice for different uses. */
-bool front_is_called(const struct listeners *listeners, int fd) {
-    struct address own;
-    socklen_t len = sizeof own;
-    if (getsockname(fd, &own.any, &len) < 0)
-        return false;
-    for (size_t i = 0; i < listeners->count; i++) {
-        if (listeners->all[i].role == LISTENER_FRONT &&
-            address_port(&listeners->all[i].address) == address_port(&own))
-            return true;
+static const char *connect_node(struct front *front, const struct first_caller *caller, int fd,
+                                const struct address *peer, struct bytes received) {
+    struct address called;
+    socklen_t len = sizeof called;
+    if (!front->options.proxy)
+        return "the proxy is off";
+    if (getsockname(fd, &called.any, &len) < 0)
+        return "peer gone";
+    struct connection_query query = {.proxy = front->proxy, .caller = caller->node};
+    const struct front_caller asks = {.port = address_port(&called),
+                                      .address = address_host(peer),
+                                      .now_ms = clock_monotonic_ms(),
+                                      .is_connected = is_connected,
+                                      .context = &query};
+    bool guessed = front_ports_count(front->ports, asks.port) > 1;
+    const struct registration *wanted = front_ports_choose(front->ports, &asks);
+    if (wanted == NULL)
+        return "no node is behind this port";
+    const struct proxy_call call = {.fd = fd,
+                                    .peer = peer,
+                                    .called = &called,
+                                    .first = received,
+                                    .caller = caller->node,
+                                    .tls = caller->who == FIRST_BYTES_DIST_TLS,
+                                    .guessed = guessed,
+                                    .registration = wanted};
+    return proxy_open(front->proxy, &call);
+}
+
+/* --- callers whose hello is not whole --- */
+
+static void free_hello(struct hello *hello) {
+    struct front *front = hello->front;
+    event_del(&hello->event);
+    if (hello->limited)
+        peer_limit_leave(front->peers, &hello->peer);
+    TAILQ_REMOVE(&front->hellos, hello, link);
+    front->hello_count--;
+    free(hello);
+}
+
+static void turn_away(struct hello *hello, const char *reason) {
+    struct front *front = hello->front;
+    front->counters.refused++;
+    front->hooks.refused(front->hooks.context, reason, &hello->peer);
+    close(hello->fd);
+    free_hello(hello);
+}
+
+/* There is one time for the whole hello: a read does not prolong it. */
+static bool wait_for_more(struct hello *hello) {
+    const struct timeval time = loop_timeval(hello->until_ms - clock_monotonic_ms());
+    return event_add(&hello->event, &time) == 0;
+}
+
+static void judge_again(struct hello *hello) {
+    const struct bytes received = bytes_of(hello->data, hello->len);
+    const struct first_caller caller = first_bytes_judge(received, bytes_of_text(TLS_ALPN));
+    const char *reason = "out of memory";
+    if (caller.who == FIRST_BYTES_MORE && wait_for_more(hello))
+        return;
+    if (caller.who != FIRST_BYTES_MORE)
+        reason = front_take(hello->front, &caller, hello->fd, &hello->peer, received);
+    if (reason == NULL)
+        free_hello(hello);
+    else
+        turn_away(hello, reason);
+}
+
+static void on_hello(evutil_socket_t fd, short what, void *context) {
+    struct hello *hello = context;
+    if ((what & EV_TIMEOUT) != 0) {
+        hello->front->counters.timed_out++;
+        turn_away(hello, "no whole TLS hello in time");
+        return;
     }
+    ssize_t len = recv(fd, hello->data + hello->len, sizeof hello->data - hello->len, 0);
+    bool nothing = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    if (len <= 0 && !nothing) {
+        turn_away(hello, "peer gone in the midst of a TLS hello");
+        return;
+    }
+    hello->len += nothing ? 0 : (size_t)len;
+    judge_again(hello);
+}
+
+static const char *await_hello(struct front *front, int fd, const struct address *peer,
+                               struct bytes received) {
+    bool limited = !address_peer_is_local(fd, peer);
+    if (front->hello_count >= FRONT_HELLOS_MAX)
+        return "too many unfinished TLS hellos";
+    if (limited && !peer_limit_enter(front->peers, peer))
+        return "too many unfinished TLS hellos of this address";
+    struct hello *hello = malloc(sizeof *hello);
+    if (hello == NULL) {
+        if (limited)
+            peer_limit_leave(front->peers, peer);
+        return "out of memory";
+    }
+    hello->front = front;
+    hello->fd = fd;
+    hello->peer = *peer;
+    hello->limited = limited;
+    hello->until_ms = clock_monotonic_ms() + FRONT_HELLO_MS;
+    hello->len = received.len;
+    memcpy(hello->data, received.data, received.len);
+    TAILQ_INSERT_TAIL(&front->hellos, hello, link);
+    front->hello_count++;
+    event_assign(&hello->event, front->house.base, fd, EV_READ, on_hello, hello);
+    if (wait_for_more(hello))
+        return NULL;
+    free_hello(hello);
+    return "out of memory";
+}
+
+const char *front_take(struct front *front, const struct first_caller *caller, int fd,
+                       const struct address *peer, struct bytes received) {
+    switch (caller->who) {
+    case FIRST_BYTES_LINK:
+        return front->hooks.link(front->hooks.context, fd, peer, received)
+                   ? NULL
+                   : "no link to another daemon can be taken";
+    case FIRST_BYTES_DIST:
+    case FIRST_BYTES_DIST_TLS:
+        return connect_node(front, caller, fd, peer, received);
+    case FIRST_BYTES_MORE:
+        return await_hello(front, fd, peer, received);
+    case FIRST_BYTES_EPMD:
+    case FIRST_BYTES_NOBODY:
+        break;
+    }
+    return "its first bytes are of no protocol that is spoken here";
+}
+
+/* --- the ports --- */
+
+static bool open_port(struct front *front, uint16_t port, char *reason, size_t size) {
+    struct listen_failure failure;
+    struct listeners listeners = {.count = 0};
+    if (epmd_server_listens(front->house.server, port))
+        return true;
+    if (front->house.pool != NULL && port_pool_has(front->house.pool, port)) {
+        snprintf(reason, size, "another name has it");
+        return false;
+    }
+    if (front->opened >= front->options.ports_max) {
+        snprintf(reason, size, "%zu front ports are open, and more would need too many descriptors",
+                 front->opened);
+        return false;
+    }
+    if (!listeners_open(&listeners, LISTENER_FRONT, front->options.addresses, port, &failure)) {
+        snprintf(reason, size, "%s", strerror(failure.error));
+        return false;
+    }
+    if (!epmd_server_listen(front->house.server, &listeners)) {
+        epmd_server_unlisten(front->house.server, port);
+        snprintf(reason, size, "out of memory");
+        return false;
+    }
+    front->opened++;
+    return true;
+}
+
+static void close_port(struct front *front, uint16_t port) {
+    if (port == front->options.own_port || front_ports_count(front->ports, port) > 0)
+        return;
+    epmd_server_unlisten(front->house.server, port);
+    front->opened--;
+}
+
+static bool put_behind(struct front *front, struct registration *registration, uint16_t port,
+                       char *reason, size_t size) {
+    /* a node that says so leads the proxy to itself */
+    if (epmd_server_listens(front->house.server, registration->node.port)) {
+        snprintf(reason, size, "it says that it listens on a port of this daemon");
+        return false;
+    }
+    if (!open_port(front, port, reason, size))
+        return false;
+    registration->front_port = port;
+    if (front_ports_add(front->ports, registration))
+        return true;
+    registration->front_port = 0;
+    close_port(front, port);
+    snprintf(reason, size, "out of memory");
     return false;
+}
+
+void front_registered(struct front *front, struct registration *registration) {
+    uint16_t port = front_ports_derive(registration, front->options.base);
+    char reason[128];
+    if (!front->options.proxy || port == 0 || port == registration->node.port)
+        return;
+    if (!put_behind(front, registration, port, reason, sizeof reason)) {
+        const struct front_shortage shortage = {
+            .registration = registration, .port = port, .reason = reason};
+        front->hooks.short_of(front->hooks.context, &shortage);
+        return;
+    }
+    registration->loopback_only = port_probe_is_loopback_only(registration->node.port);
+    if (front_ports_count(front->ports, port) > 1)
+        front->hooks.shared(front->hooks.context, port, registration);
+}
+
+static void take_from_behind(struct front *front, struct registration *registration) {
+    uint16_t port = registration->front_port;
+    if (port == 0)
+        return;
+    front_ports_remove(front->ports, registration);
+    registration->front_port = 0;
+    registration->loopback_only = false;
+    close_port(front, port);
+}
+
+void front_unregistered(struct front *front, struct registration *registration) {
+    take_from_behind(front, registration);
+    proxy_node_left(front->proxy, registration);
+}
+
+void front_configure(struct front *front, bool proxy, const struct proxy_options *streams) {
+    struct registry_cursor cursor;
+    struct registration *registration;
+    proxy_configure(front->proxy, streams);
+    if (front->options.proxy == proxy)
+        return;
+    front->options.proxy = proxy;
+    registry_cursor_begin(&cursor, front->house.registry, REGISTRY_LIVE);
+    while (registry_cursor_peek(&cursor) != NULL) {
+        registration =
+            registry_find(front->house.registry, registry_cursor_peek(&cursor)->node.name);
+        if (proxy)
+            front_registered(front, registration);
+        else
+            take_from_behind(front, registration);
+        registry_cursor_advance(&cursor);
+    }
+    registry_cursor_end(&cursor);
+}
+
+/* --- beginning and end --- */
+
+struct front *front_new(const struct front_house *house, const struct front_options *options,
+                        const struct front_hooks *hooks) {
+    struct front *front = calloc(1, sizeof *front);
+    if (front == NULL)
+        return NULL;
+    front->house = *house;
+    front->options = *options;
+    front->hooks = *hooks;
+    TAILQ_INIT(&front->hellos);
+    front->ports = front_ports_new();
+    front->proxy = proxy_new(house->base, &options->streams);
+    front->peers = peer_limit_new(FRONT_HELLOS_OF_ONE_HOST);
+    if (front->ports != NULL && front->proxy != NULL && front->peers != NULL)
+        return front;
+    front_free(front);
+    return NULL;
+}
+
+void front_free(struct front *front) {
+    if (front == NULL)
+        return;
+    while (!TAILQ_EMPTY(&front->hellos)) {
+        close(TAILQ_FIRST(&front->hellos)->fd);
+        free_hello(TAILQ_FIRST(&front->hellos));
+    }
+    proxy_free(front->proxy);
+    front_ports_free(front->ports);
+    peer_limit_free(front->peers);
+    free(front);
+}
+
+struct front_ports *front_ports_of(struct front *front) {
+    return front->ports;
+}
+
+const struct proxy *front_proxy(const struct front *front) {
+    return front->proxy;
+}
+
+struct front_counters front_counters(const struct front *front) {
+    return front->counters;
 }

@@ -1,39 +1,97 @@
 /*
- * The front port: who is calling, from the first bytes (design: epmd clients, peer daemons and
- * Erlang nodes share it).
+ * The front ports: who is calling there (erlang/first_bytes), and whom they are handed to.
  *
- *   first bytes                                    who
- *   ---------------------------------------------  ------------------------------------------
- *   2-byte length of a request, then the request   an epmd client
- *   0x16 0x03                                      TLS: a peer daemon, once its handshake says so
- *   anything else                                  nobody
+ *   caller                  handed to
+ *   ----------------------  ---------------------------------------------------------------
+ *   an epmd client          nobody: net/epmd_conn answers it, and never comes here
+ *   a peer daemon           the hook `link`
+ *   an Erlang node          the proxy, to the node that it is for (names/front_ports)
+ *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, FRONT_HELLOS_MAX of them
  *
- * As an epmd length 0x1603 is over EPMD_REQUEST_MAX, so the two cannot be confused, and an epmd
- * client's way is not a step longer for this.
+ * The daemon's own front port is open as long as it runs. For a node whose name derives another,
+ * that one is opened when the node registers and closed when the last node behind it has left;
+ * unless the node listens there itself, or somebody else does. This module sets a registration's
+ * front_port and loopback_only.
  */
 #ifndef PORTOLAN_NET_FRONT_H
 #define PORTOLAN_NET_FRONT_H
 
-#include "net/listener.h"
+#include "names/front_ports.h"
+#include "names/port_pool.h"
+#include "net/epmd_server.h"
+#include "net/proxy.h"
 
-#include "base/bytes.h"
+#define FRONT_HELLO_MS 10000
+#define FRONT_HELLOS_MAX 256
+#define FRONT_HELLOS_OF_ONE_HOST 64
 
-enum front_caller {
-    FRONT_UNKNOWN, /* nobody, or an epmd client */
-    FRONT_TLS,
+struct front;
+
+struct front_options {
+    bool proxy;            /* else nodes are reached on their own ports only */
+    uint16_t base;         /* of the rule */
+    uint16_t own_port;     /* the daemon's; 0: it has none */
+    const char *addresses; /* to open front ports on, a comma list; borrowed */
+    size_t ports_max;      /* that are opened besides the daemon's own */
+    struct proxy_options streams;
 };
 
-/* What the bytes that epmd's framing does not take are the beginning of. */
-enum front_caller front_classify(struct bytes first);
+/* Why a node has no front port. */
+struct front_shortage {
+    const struct registration *registration;
+    uint16_t port;
+    const char *reason;
+};
 
-/* Whether the connection came in on one of the front ports. */
-bool front_is_called(const struct listeners *listeners, int fd);
+/* What is told to the owner, from the event loop. All is borrowed for the call. */
+struct front_hooks {
+    /* A peer daemon, whose descriptor goes to who takes it. False: nobody does. */
+    bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
 
-/*
- * Takes a connection over that is no epmd client's: the descriptor, and what was read from it
- * already (`first`, borrowed for the call). False: it is not wanted, and stays the caller's.
- */
-typedef bool front_taker(void *context, enum front_caller caller, int fd,
-                         const struct address *peer, struct bytes first);
+    /* One more node is behind this port, where another was already. */
+    void (*shared)(void *context, uint16_t port, const struct registration *registration);
+
+    void (*short_of)(void *context, const struct front_shortage *shortage);
+
+    /* A caller whose hello had to be waited for was not taken. */
+    void (*refused)(void *context, const char *reason, const struct address *peer);
+    void *context;
+};
+
+struct front_counters {
+    uint64_t refused;   /* after waiting for a hello */
+    uint64_t timed_out; /* of these: no whole hello in time */
+};
+
+/* Who lends the front what it works with. All borrowed; `pool` may be NULL. */
+struct front_house {
+    struct event_base *base;
+    struct epmd_server *server; /* which listens on front ports too */
+    struct registry *registry;
+    const struct port_pool *pool;
+};
+
+/* NULL when out of memory. */
+struct front *front_new(const struct front_house *house, const struct front_options *options,
+                        const struct front_hooks *hooks);
+
+/* Closes all streams. To be called before the server is freed. NULL is fine. */
+void front_free(struct front *front);
+
+/* Turns the proxy on or off for what is registered and what comes. What streams there are stay. */
+void front_configure(struct front *front, bool proxy, const struct proxy_options *streams);
+
+/* See epmd_server_hooks. */
+const char *front_take(struct front *front, const struct first_caller *caller, int fd,
+                       const struct address *peer, struct bytes received);
+
+/* A node has registered; its registration is about to end. */
+void front_registered(struct front *front, struct registration *registration);
+void front_unregistered(struct front *front, struct registration *registration);
+
+/* For questions, and for names/epmd_service. */
+struct front_ports *front_ports_of(struct front *front);
+const struct proxy *front_proxy(const struct front *front);
+struct front_counters front_counters(const struct front *front);
 
 #endif

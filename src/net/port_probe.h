@@ -1,5 +1,4 @@
-/* Whether a TCP port is free on the addresses that nodes listen on. For the probe of
- * names/port_pool. */
+/* Where nodes listen, asked of the kernel by binding and letting go again. */
 #ifndef PORTOLAN_NET_PORT_PROBE_H
 #define PORTOLAN_NET_PORT_PROBE_H
 
@@ -11,5 +10,11 @@
  * the answer is no for want of a descriptor to try with.
  */
 bool port_probe_is_free(void *context, uint16_t port);
+
+/*
+ * Whether somebody listens on this port on loopback, but not on all addresses: as a node does with
+ * inet_dist_use_interface. False also when that cannot be found out.
+ */
+bool port_probe_is_loopback_only(uint16_t port);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "assertions.h"
 #include "base/text.h"
-#include "net/front.h"
 #include "net/tls_key.h"
 #include "suites.h"
 
@@ -158,14 +157,6 @@ START_TEST(the_key_is_what_the_header_says) {
 }
 END_TEST
 
-START_TEST(the_front_tells_tls_from_epmd) {
-    ck_assert_int_eq(front_classify(LITERAL("\x16\x03\x01\x02")), FRONT_TLS);
-    ck_assert_int_eq(front_classify(LITERAL("\x16")), FRONT_UNKNOWN);
-    ck_assert_int_eq(front_classify(LITERAL("\x00\x05zabcd")), FRONT_UNKNOWN);
-    ck_assert_int_eq(front_classify(bytes_of(NULL, 0)), FRONT_UNKNOWN);
-}
-END_TEST
-
 Suite *tls_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("tls", &tests);
@@ -175,6 +166,5 @@ Suite *tls_suite(void) {
     tcase_add_test(tests, what_is_no_tls_is_no_portolan);
     tcase_add_test(tests, a_recorded_link_cannot_be_replayed);
     tcase_add_test(tests, the_key_is_what_the_header_says);
-    tcase_add_test(tests, the_front_tells_tls_from_epmd);
     return suite;
 }

@@ -1,0 +1,86 @@
+#include "daemon/front_host.h"
+
+#include "daemon/process.h"
+
+/* Each stream has two descriptors, and each front port of a node two listeners. */
+#define STREAMS_SHARE 4
+#define PORTS_SHARE 16
+
+static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
+    const struct front_host *host = context;
+    return host->link(host->context, fd, peer, first);
+}
+
+json_t *front_host_names(const struct front_host *host, uint16_t port) {
+    json_t *names = json_array();
+    const struct front_ports *ports = front_ports_of(host->front);
+    const struct registration *node;
+    for (size_t i = 0; (node = front_ports_at(ports, port, i)) != NULL; i++)
+        json_array_append_new(names, events_json_text(node->node.name));
+    return names;
+}
+
+#define SHARED_CURE "names that end in different numbers have ports of their own"
+
+static void on_shared(void *context, uint16_t port, const struct registration *registration) {
+    const struct front_host *host = context;
+    const struct bytes name = registration->node.name;
+    const struct registration *first = front_ports_at(front_ports_of(host->front), port, 0);
+    log_event(LOG_LEVEL_INFO, "port_shared", log_bytes("name", name),
+              log_number("front_port", port), log_bytes("first", first->node.name),
+              log_text("cure", SHARED_CURE));
+    if (events_is_watched(host->events))
+        events_publish(host->events, "port_shared",
+                       json_pack("{s:o, s:i, s:o, s:s}", "name", events_json_text(name), "port",
+                                 port, "names", front_host_names(host, port), "reason",
+                                 "other nodes are behind this front port too; " SHARED_CURE));
+}
+
+static void on_short_of(void *context, const struct front_shortage *shortage) {
+    const struct front_host *host = context;
+    const struct epmd_node *node = &shortage->registration->node;
+    log_event(LOG_LEVEL_WARN, "no_front_port", log_bytes("name", node->name),
+              log_number("front_port", shortage->port), log_text("reason", shortage->reason),
+              log_text("outcome", "other hosts are told the node's own port"));
+    if (events_is_watched(host->events))
+        events_publish(host->events, "no_front_port",
+                       json_pack("{s:o, s:i, s:i, s:s}", "name", events_json_text(node->name),
+                                 "port", node->port, "front_port", shortage->port, "reason",
+                                 shortage->reason));
+}
+
+static void on_refused(void *context, const char *reason, const struct address *peer) {
+    const struct front_host *host = context;
+    const struct epmd_refusal refusal = {.what = "connection", .reason = reason, .peer = peer};
+    events_refused(host->events, &refusal);
+}
+
+static struct proxy_options stream_options(const struct config *config) {
+    return (struct proxy_options){
+        .streams_max = process_descriptor_limit() / STREAMS_SHARE,
+        .peer_streams = (unsigned)config->front_peer_streams,
+    };
+}
+
+bool front_host_build(struct front_host *host, const struct front_house *house, uint16_t own_port) {
+    const struct front_options options = {
+        .proxy = host->config->front_proxy,
+        .base = host->config->dist_base_port,
+        .own_port = own_port,
+        .addresses = host->config->front_address,
+        .ports_max = process_descriptor_limit() / PORTS_SHARE,
+        .streams = stream_options(host->config),
+    };
+    const struct front_hooks hooks = {.link = on_link,
+                                      .shared = on_shared,
+                                      .short_of = on_short_of,
+                                      .refused = on_refused,
+                                      .context = host};
+    host->front = front_new(house, &options, &hooks);
+    return host->front != NULL;
+}
+
+void front_host_configure(struct front_host *host) {
+    const struct proxy_options streams = stream_options(host->config);
+    front_configure(host->front, host->config->front_proxy, &streams);
+}

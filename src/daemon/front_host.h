@@ -1,0 +1,30 @@
+/*
+ * The front ports of this daemon (net/front), built from its configuration, and what happens there,
+ * told once: in the log, and to those who watch (docs/control.md).
+ */
+#ifndef PORTOLAN_DAEMON_FRONT_HOST_H
+#define PORTOLAN_DAEMON_FRONT_HOST_H
+
+#include "daemon/config.h"
+#include "daemon/events.h"
+#include "net/front.h"
+
+/* Who the front belongs to. All borrowed; `link` as in front_hooks, with `context`. */
+struct front_host {
+    const struct config *config;
+    struct events *events;
+    struct front *front; /* set by front_host_build */
+    bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
+    void *context;
+};
+
+/* Builds host->front. `own_port`: the daemon's front port, 0 for none. False when out of memory. */
+bool front_host_build(struct front_host *host, const struct front_house *house, uint16_t own_port);
+
+/* The names of the nodes behind a front port, the first registered first. */
+json_t *front_host_names(const struct front_host *host, uint16_t port);
+
+/* Puts the configuration in force, as far as it can change. */
+void front_host_configure(struct front_host *host);
+
+#endif

@@ -1,0 +1,322 @@
+#include "net/proxy.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "net/peer_limit.h"
+#include "net/proxy_way.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+/* Where a node of this host may listen: on loopback of either family, or on what was called. */
+enum attempt { ATTEMPT_V4, ATTEMPT_V6, ATTEMPT_CALLED, ATTEMPT_NONE };
+
+struct stream {
+    struct proxy *proxy;                     /* borrowed */
+    const struct registration *registration; /* borrowed; NULL: it has ended */
+    TAILQ_ENTRY(stream) link;
+    int caller_fd, node_fd; /* owned; -1: not there yet */
+    struct address peer, called;
+    uint16_t node_port;
+    enum attempt attempt;
+    bool open, tls, guessed, limited;
+    size_t first_len;
+    int64_t since_ms;
+    struct event connected; /* while it is being connected */
+    struct proxy_way in;    /* to the node */
+    struct proxy_way out;   /* from the node */
+    size_t node_len, caller_len;
+    uint8_t names[]; /* the node's alive name, then the caller's name */
+};
+TAILQ_HEAD(streams, stream);
+
+struct proxy {
+    struct proxy_options options;
+    struct peer_limit *peers;
+    struct streams streams;
+    size_t count;
+    struct proxy_counters counters;
+    struct proxy_store store;
+};
+
+/* --- the end of a stream --- */
+
+static struct bytes node_of(const struct stream *stream) {
+    return bytes_of(stream->names, stream->node_len);
+}
+
+static struct bytes caller_of(const struct stream *stream) {
+    return bytes_of(stream->names + stream->node_len, stream->caller_len);
+}
+
+/*
+ * Whether the caller went away on hearing whom it had met: the node has answered the first packet,
+ * and the caller has said nothing since. With TLS this cannot be seen.
+ */
+static bool was_misled(const struct stream *stream) {
+    return stream->guessed && !stream->tls && stream->in.moved == stream->first_len &&
+           stream->out.moved > 0;
+}
+
+static void close_stream(struct stream *stream, const char *reason) {
+    struct proxy *proxy = stream->proxy;
+    char peer[ADDRESS_TEXT_SIZE];
+    log_event(LOG_LEVEL_DEBUG, "stream_closed", log_bytes("node", node_of(stream)),
+              log_bytes("caller", caller_of(stream)),
+              log_text("peer", address_format(&stream->peer, peer)), log_text("reason", reason));
+    proxy->counters.bytes_in += stream->in.moved;
+    proxy->counters.bytes_out += stream->out.moved;
+    if (was_misled(stream))
+        proxy->counters.misled++;
+    if (stream->open) {
+        proxy_way_end(&stream->in);
+        proxy_way_end(&stream->out);
+    } else if (stream->attempt != ATTEMPT_NONE) {
+        event_del(&stream->connected);
+    }
+    if (stream->limited)
+        peer_limit_leave(proxy->peers, &stream->peer);
+    TAILQ_REMOVE(&proxy->streams, stream, link);
+    proxy->count--;
+    close(stream->caller_fd);
+    if (stream->node_fd >= 0)
+        close(stream->node_fd);
+    free(stream);
+}
+
+/* A way has ended, or one of its sockets has broken. */
+static void on_way_changed(void *context, bool broken) {
+    struct stream *stream = context;
+    bool node_ended = stream->out.state == PROXY_ENDED;
+    if (broken)
+        close_stream(stream, "a socket broke");
+    else if (node_ended && stream->in.state == PROXY_ENDED)
+        close_stream(stream, "both sides ended it");
+    else if (node_ended && stream->registration == NULL)
+        close_stream(stream, "the node has left");
+}
+
+void proxy_node_left(struct proxy *proxy, const struct registration *registration) {
+    struct stream *stream, *following;
+    for (stream = TAILQ_FIRST(&proxy->streams); stream != NULL; stream = following) {
+        following = TAILQ_NEXT(stream, link);
+        if (stream->registration != registration)
+            continue;
+        stream->registration = NULL;
+        if (!stream->open || stream->out.state == PROXY_ENDED)
+            close_stream(stream, "the node has left");
+    }
+}
+
+/* --- connecting --- */
+
+/* As the distribution has them on the sockets that it makes itself. */
+static void prepare(int fd) {
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+static void try_next(struct stream *stream);
+
+static void start_moving(struct stream *stream) {
+    stream->open = true;
+    stream->attempt = ATTEMPT_NONE;
+    if (!proxy_way_start(&stream->in) || !proxy_way_start(&stream->out))
+        close_stream(stream, "out of memory");
+}
+
+static void on_connected(evutil_socket_t fd, short what, void *context) {
+    struct stream *stream = context;
+    int error = 0;
+    socklen_t len = sizeof error;
+    if ((what & EV_TIMEOUT) != 0)
+        error = ETIMEDOUT;
+    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    if (error == 0) {
+        start_moving(stream);
+        return;
+    }
+    close(stream->node_fd);
+    stream->node_fd = -1;
+    stream->attempt++;
+    try_next(stream);
+}
+
+static struct address address_of(const struct stream *stream) {
+    struct address called = stream->called;
+    switch (stream->attempt) {
+    case ATTEMPT_V4:
+        return address_loopback_v4(stream->node_port);
+    case ATTEMPT_V6:
+        return address_loopback_v6(stream->node_port);
+    default:
+        address_set_port(&called, stream->node_port);
+        return called;
+    }
+}
+
+static bool begin_connecting(struct stream *stream) {
+    const struct address address = address_of(stream);
+    const struct timeval time = loop_timeval(PROXY_CONNECT_MS);
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    prepare(fd);
+    event_assign(&stream->connected, stream->proxy->store.base, fd, EV_WRITE, on_connected, stream);
+    if ((connect(fd, &address.any, address_len(&address)) < 0 && errno != EINPROGRESS) ||
+        event_add(&stream->connected, &time) < 0) {
+        close(fd);
+        return false;
+    }
+    stream->node_fd = fd;
+    proxy_way_init(&stream->out, &stream->proxy->store, fd, stream->caller_fd, on_way_changed,
+                   stream);
+    stream->in.to = fd;
+    return true;
+}
+
+static void try_next(struct stream *stream) {
+    while (stream->attempt != ATTEMPT_NONE && !begin_connecting(stream))
+        stream->attempt++;
+    if (stream->attempt != ATTEMPT_NONE)
+        return;
+    stream->proxy->counters.unreachable++;
+    close_stream(stream, "no address of this host reaches the node");
+}
+
+/* --- opening --- */
+
+static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *call) {
+    const struct epmd_node *node = &call->registration->node;
+    struct stream *stream = calloc(1, sizeof *stream + node->name.len + call->caller.len);
+    if (stream == NULL)
+        return NULL;
+    stream->proxy = proxy;
+    stream->registration = call->registration;
+    stream->caller_fd = call->fd;
+    stream->node_fd = -1;
+    stream->peer = *call->peer;
+    stream->called = *call->called;
+    stream->node_port = node->port;
+    stream->tls = call->tls;
+    stream->guessed = call->guessed;
+    stream->first_len = call->first.len;
+    stream->since_ms = clock_monotonic_ms();
+    stream->node_len = node->name.len;
+    stream->caller_len = call->caller.len;
+    memcpy(stream->names, node->name.data, node->name.len);
+    if (call->caller.len > 0)
+        memcpy(stream->names + node->name.len, call->caller.data, call->caller.len);
+    proxy_way_init(&stream->in, &proxy->store, call->fd, -1, on_way_changed, stream);
+    if (proxy_way_keep(&stream->in, call->first))
+        return stream;
+    free(stream);
+    return NULL;
+}
+
+static const char *refuse(struct proxy *proxy, const char *reason) {
+    proxy->counters.limited++;
+    return reason;
+}
+
+const char *proxy_open(struct proxy *proxy, const struct proxy_call *call) {
+    bool limited = !address_peer_is_local(call->fd, call->peer);
+    if (proxy->count >= proxy->options.streams_max)
+        return refuse(proxy, "too many streams");
+    if (limited && !peer_limit_enter(proxy->peers, call->peer))
+        return refuse(proxy, "too many streams of this address");
+    struct stream *stream = new_stream(proxy, call);
+    if (stream == NULL) {
+        if (limited)
+            peer_limit_leave(proxy->peers, call->peer);
+        return refuse(proxy, "out of memory");
+    }
+    stream->limited = limited;
+    TAILQ_INSERT_TAIL(&proxy->streams, stream, link);
+    proxy->count++;
+    proxy->counters.opened++;
+    if (call->guessed)
+        proxy->counters.guessed++;
+    prepare(call->fd);
+    try_next(stream);
+    return NULL;
+}
+
+/* --- questions --- */
+
+bool proxy_connects(const struct proxy *proxy, struct bytes caller,
+                    const struct registration *registration) {
+    const struct stream *stream;
+    TAILQ_FOREACH(stream, &proxy->streams, link) {
+        if (stream->registration == registration && caller.len > 0 &&
+            bytes_equal(caller_of(stream), caller))
+            return true;
+    }
+    return false;
+}
+
+void proxy_each(const struct proxy *proxy,
+                void (*visit)(void *context, const struct proxy_stream_view *view), void *context) {
+    const struct stream *stream;
+    TAILQ_FOREACH(stream, &proxy->streams, link) {
+        const struct proxy_stream_view view = {.node = node_of(stream),
+                                               .caller = caller_of(stream),
+                                               .peer = &stream->peer,
+                                               .port = address_port(&stream->called),
+                                               .tls = stream->tls,
+                                               .open = stream->open,
+                                               .since_ms = stream->since_ms,
+                                               .bytes_in = stream->in.moved,
+                                               .bytes_out = stream->out.moved};
+        visit(context, &view);
+    }
+}
+
+size_t proxy_count(const struct proxy *proxy) {
+    return proxy->count;
+}
+
+struct proxy_counters proxy_counters(const struct proxy *proxy) {
+    return proxy->counters;
+}
+
+/* --- beginning and end --- */
+
+struct proxy *proxy_new(struct event_base *base, const struct proxy_options *options) {
+    struct proxy *proxy = calloc(1, sizeof *proxy);
+    if (proxy == NULL)
+        return NULL;
+    TAILQ_INIT(&proxy->streams);
+    proxy->store.base = base;
+    proxy->peers = peer_limit_new(options->peer_streams);
+    proxy_configure(proxy, options);
+    if (proxy->peers != NULL)
+        return proxy;
+    free(proxy);
+    return NULL;
+}
+
+void proxy_configure(struct proxy *proxy, const struct proxy_options *options) {
+    proxy->options = *options;
+    proxy->store.copies = options->copies;
+    if (proxy->peers != NULL)
+        peer_limit_configure(proxy->peers, options->peer_streams);
+}
+
+void proxy_free(struct proxy *proxy) {
+    if (proxy == NULL)
+        return;
+    while (!TAILQ_EMPTY(&proxy->streams))
+        close_stream(TAILQ_FIRST(&proxy->streams), "the daemon ends");
+    proxy_store_clear(&proxy->store);
+    peer_limit_free(proxy->peers);
+    free(proxy);
+}

@@ -1,0 +1,91 @@
+/*
+ * The proxy: distribution connections that came in at a front port, each moved to and from the
+ * local node that it is for (net/proxy_way moves the bytes).
+ *
+ *   state        waits for                       ends with
+ *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS
+ *   OPEN         bytes, either way               both ways ended; a broken socket; the node's end
+ *
+ * The end of one direction is passed on and leaves the other open. When a node's registration ends
+ * and its socket has ended too, its streams are closed at once. Nothing runs while a stream is
+ * idle, and one costs some 800 bytes here.
+ *
+ * The proxy owns its streams and, from proxy_open on, both sockets of each.
+ */
+#ifndef PORTOLAN_NET_PROXY_H
+#define PORTOLAN_NET_PROXY_H
+
+#include "names/registry.h"
+#include "net/address.h"
+
+#define PROXY_CONNECT_MS 5000
+
+struct event_base;
+struct proxy;
+
+struct proxy_options {
+    size_t streams_max;    /* of all callers */
+    unsigned peer_streams; /* of one other host, 0 for any number */
+    bool copies;           /* never splice, for tests of that */
+};
+
+struct proxy_counters {
+    uint64_t opened;      /* streams, since the start */
+    uint64_t unreachable; /* no address of this host reached the node */
+    uint64_t limited;     /* not taken: too many, or no descriptor or memory left */
+    uint64_t guessed;     /* to one of several nodes that share a port */
+    uint64_t misled;      /* of these: the caller turned away when it heard the node's name */
+    uint64_t bytes_in;    /* to nodes, of the streams that have ended */
+    uint64_t bytes_out;   /* from nodes, likewise */
+};
+
+/* NULL when out of memory. `base` is borrowed. */
+struct proxy *proxy_new(struct event_base *base, const struct proxy_options *options);
+
+/* Closes all streams. */
+void proxy_free(struct proxy *proxy);
+
+/* For streams to come. */
+void proxy_configure(struct proxy *proxy, const struct proxy_options *options);
+
+/* A caller, and the node that it is for. All borrowed for the call, but the registration. */
+struct proxy_call {
+    int fd;
+    const struct address *peer;
+    const struct address *called; /* the address that the caller called */
+    struct bytes first;           /* what was read from it */
+    struct bytes caller;          /* the name of the calling node; empty: TLS hides it */
+    bool tls;
+    bool guessed;                            /* the node is one of several behind the port */
+    const struct registration *registration; /* good until proxy_node_left */
+};
+
+/* Connects the caller with the node. NULL: taken. Else why not: the descriptor stays the caller's. */
+const char *proxy_open(struct proxy *proxy, const struct proxy_call *call);
+
+/* A node's registration ends. */
+void proxy_node_left(struct proxy *proxy, const struct registration *registration);
+
+/* Whether the node called `caller` has a stream to the node of this registration. */
+bool proxy_connects(const struct proxy *proxy, struct bytes caller,
+                    const struct registration *registration);
+
+struct proxy_stream_view {
+    struct bytes node;   /* the alive name */
+    struct bytes caller; /* empty: not known */
+    const struct address *peer;
+    uint16_t port; /* the front port */
+    bool tls;
+    bool open; /* else it is being connected */
+    int64_t since_ms;
+    uint64_t bytes_in, bytes_out; /* to the node, from the node */
+};
+
+/* The streams, the oldest first. */
+void proxy_each(const struct proxy *proxy,
+                void (*visit)(void *context, const struct proxy_stream_view *view), void *context);
+
+size_t proxy_count(const struct proxy *proxy);
+struct proxy_counters proxy_counters(const struct proxy *proxy);
+
+#endif
