@@ -13,7 +13,7 @@ _portolan_offer() {
 }
 
 _portolan() {
-    local commands='status names resolve port lease leases exec cluster watch reload stop help version'
+    local commands='status names resolve port lease leases exec streams cluster watch reload stop help version'
     local globals='--socket --timeout --json --help'
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command='' i

@@ -71,6 +71,36 @@ static void add_counts(struct table *table, const char *title, json_t *counts) {
     add(table, title, len == 0 ? "-" : text);
 }
 
+/* "4370: a, b" */
+static void describe_port(const json_t *port, char *text, size_t size) {
+    const json_t *name;
+    size_t i;
+    int len = snprintf(text, size, "%" PRId64 ":", number_of(port, "port"));
+    json_array_foreach(json_object_get(port, "names"), i, name) {
+        if (len > 0 && (size_t)len < size)
+            len += snprintf(text + len, size - (size_t)len, "%s %s", i == 0 ? "" : ",",
+                            json_string_value(name));
+    }
+}
+
+/* The front ports with nodes behind them, and what went through; nothing where there are none. */
+static void add_front(struct table *table, const json_t *front) {
+    const json_t *port;
+    char text[512];
+    size_t i;
+    if (!json_is_object(front))
+        return;
+    if (!json_is_true(json_object_get(front, "proxy")))
+        add(table, "front ports", "the proxy is off");
+    json_array_foreach(json_object_get(front, "ports"), i, port) {
+        describe_port(port, text, sizeof text);
+        add(table, i == 0 ? "front ports" : "", text);
+    }
+    snprintf(text, sizeof text, "%" PRId64 " through the front ports", number_of(front, "streams"));
+    add(table, "streams", text);
+    add_counts(table, "", json_object_get(front, "counters"));
+}
+
 static void print_status(const json_t *reply) {
     static const struct column columns[] = {{NULL, false}, {NULL, false}};
     struct table *table = table_new(columns, 2);
@@ -83,6 +113,7 @@ static void print_status(const json_t *reply) {
     add_ports(table, json_object_get(reply, "ports"));
     add_counts(table, "connections", json_object_get(reply, "connections"));
     add_counts(table, "counted", json_object_get(reply, "counters"));
+    add_front(table, json_object_get(reply, "front"));
     table_print(table, stdout);
     table_free(table);
 }

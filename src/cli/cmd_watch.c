@@ -16,9 +16,9 @@ static enum tint tint_of(const char *event) {
     static const char *const good[] = {"registered",   "leased",        "name_registered",
                                        "member_up",    "member_joined", "path_healed",
                                        "split_healed", "join_done",     NULL};
-    static const char *const bad[] = {"refused",     "member_down",    "member_suspect",
-                                      "path_broken", "split_seen",     "join_failed",
-                                      "name_clash",  "directory_full", NULL};
+    static const char *const bad[] = {
+        "refused",     "member_down", "member_suspect", "path_broken",   "split_seen",
+        "join_failed", "name_clash",  "directory_full", "no_front_port", NULL};
     for (size_t i = 0; good[i] != NULL; i++) {
         if (strcmp(event, good[i]) == 0)
             return TINT_GOOD;

@@ -9,6 +9,7 @@ extern const struct command names_command, resolve_command; /* cmd_names.c */
 extern const struct command port_command;                   /* cmd_port.c */
 extern const struct command lease_command, leases_command;  /* cmd_lease.c */
 extern const struct command exec_command;                   /* cmd_exec.c */
+extern const struct command streams_command;                /* cmd_streams.c */
 extern const struct command cluster_command;                /* cmd_cluster.c */
 extern const struct command watch_command;                  /* cmd_watch.c */
 extern const struct command reload_command, stop_command;   /* cmd_daemon.c */

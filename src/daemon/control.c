@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "daemon/control_cluster.h"
+#include "daemon/control_front.h"
 #include "daemon/control_reply.h"
 #include "erlang/ekka_port.h"
 #include "erlang/node_name.h"
@@ -68,14 +69,15 @@ static json_t *run_status(struct control_host *host, struct control_peer *peer,
     const struct epmd_server_status status = epmd_server_status(host->epmd_server);
     int64_t uptime_ms = clock_monotonic_ms() - host->started_ms;
     return control_ok_with(
-        json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o}", "version",
-                  PORTOLAN_VERSION, "node", host->config->node_name, "pid", (int)getpid(),
-                  "started_at", events_json_time(host->started_wall_ms), "uptime_s",
+        json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o, s:o}",
+                  "version", PORTOLAN_VERSION, "node", host->config->node_name, "pid",
+                  (int)getpid(), "started_at", events_json_time(host->started_wall_ms), "uptime_s",
                   (json_int_t)(uptime_ms / 1000), "listeners", describe_listeners(host), "names",
                   (json_int_t)registry_count(host->service->registry), "leases",
                   (json_int_t)port_pool_count(host->service->pool), "connections", "registered",
                   (json_int_t)status.registered, "waiting", (json_int_t)status.waiting, "ports",
-                  describe_ports(host->config), "counters", describe_counters(&status.counters)));
+                  describe_ports(host->config), "counters", describe_counters(&status.counters),
+                  "front", control_front_status(host)));
 }
 
 static json_t *run_names(struct control_host *host, struct control_peer *peer,
@@ -322,6 +324,7 @@ static const struct command {
     {"lease", true, run_lease},
     {"release", true, run_release},
     {"leases", false, run_leases},
+    {"streams", false, control_streams},
     {"reload", true, run_reload},
     {"stop", true, run_stop},
     {"watch", false, run_watch},

@@ -9,6 +9,7 @@
 #include "daemon/cluster_shell.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
+#include "daemon/front_host.h"
 #include "names/epmd_service.h"
 #include "net/control_server.h"
 
@@ -23,6 +24,7 @@ struct control_host {
     struct events *events;
     const struct listeners *listeners;
     struct cluster_shell *cluster; /* NULL: the daemon runs alone */
+    struct front_host *front;      /* its front may be NULL: there are no front ports */
     int64_t started_ms;            /* monotonic */
     int64_t started_wall_ms;
     uint16_t own_epmd_port; /* where nodes of this host find the daemon */

@@ -56,7 +56,7 @@ def test_both_ports_are_open_in_epmd_mode_and_one_registry_serves_them(portoland
 def test_one_port_for_both_is_opened_once(portoland):
     port = free_port()
     server = portoland("-port", port, port=port)
-    assert roles(server) == {(str(port), "epmd")}
+    assert roles(server) == {(str(port), "front")}
 
 
 def test_under_the_name_epmd_there_is_only_epmds_port_and_no_socket(tmp_path):

@@ -16,7 +16,7 @@ from portolan_cli import (  # noqa: F401
 
 # --- help, usage, version ---
 
-COMMANDS = ["status", "names", "resolve", "port", "lease", "leases", "exec", "cluster", "watch", "reload", "stop", "help", "version"]
+COMMANDS = ["status", "names", "resolve", "port", "lease", "leases", "exec", "streams", "cluster", "watch", "reload", "stop", "help", "version"]
 
 
 def test_help_lists_every_command():

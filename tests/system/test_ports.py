@@ -281,6 +281,6 @@ def test_a_node_that_nobody_knows_is_an_error_if_it_must_be_known(pair, known):
 def test_a_host_can_be_asked_without_a_daemon_here(pair, known):
     with pair.there.entered():
         call = portolan("--socket", "/nonexistent", "resolve", "rabbit@10.77.0.1")
-        assert (call.returncode, call.stdout) == (0, "10.77.0.1:25672  (epmd at 10.77.0.1)\n")
+        assert (call.returncode, call.stdout) == (0, "10.77.0.1:4370  (epmd at 10.77.0.1)\n")
         call = portolan("--socket", "/nonexistent", "names", "10.77.0.2")
         assert (call.returncode, call.stdout) == (0, "NAME   PORT\nhare  25673\n")
