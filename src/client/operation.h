@@ -19,9 +19,9 @@
 #define PORTOLAN_CLIENT_OPERATION_H
 
 #include "client/control.h"
-#include "client/epmd_reply.h"
 #include "client/exchange.h"
 #include "client/failure.h"
+#include "client/names_reply.h"
 #include "client/settings.h"
 #include "client/waiter.h"
 #include "net/host_lookup.h"

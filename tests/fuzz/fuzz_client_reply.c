@@ -4,7 +4,7 @@
  * The first byte says which reply the rest is. What the library hands on must keep its promises.
  */
 #include "client/control.h"
-#include "client/epmd_reply.h"
+#include "client/names_reply.h"
 
 #include <stdlib.h>
 #include <string.h>

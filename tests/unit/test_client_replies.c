@@ -1,7 +1,7 @@
 /* What the client library makes of replies, good and hostile: its parsers alone. */
 #include "assertions.h"
 #include "client/control.h"
-#include "client/epmd_reply.h"
+#include "client/names_reply.h"
 #include "suites.h"
 
 #include <stdio.h>
