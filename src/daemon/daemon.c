@@ -386,6 +386,16 @@ static bool build_front(struct daemon *daemon) {
     return true;
 }
 
+/* Other daemons ask epmd's port where this one's front port is, by the name that they know. */
+static void answer_for_itself(struct daemon *daemon) {
+    const struct config *config = daemon->config;
+    const char *at = strchr(config->node_name, '@');
+    if (config->personality == CONFIG_AS_EPMD || !config->epmd_enable || at == NULL)
+        return;
+    daemon->service.own_name = bytes_of(config->node_name, (size_t)(at - config->node_name));
+    daemon->service.own_front_port = front_port(daemon);
+}
+
 static bool build_cluster(struct daemon *daemon, char *error) {
     const char *program = daemon->config->cluster_on_event;
     struct cluster_shell_options options = {.config = daemon->config,
@@ -463,8 +473,10 @@ static void destroy(struct daemon *daemon) {
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
     if (build_names(daemon) && build_loop(daemon) && build_server(daemon) && build_front(daemon) &&
-        build_cluster(daemon, error) && build_control(daemon))
+        build_cluster(daemon, error) && build_control(daemon)) {
+        answer_for_itself(daemon);
         return true;
+    }
     log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", error));
     if (strcmp(daemon->config->log_to, "console") != 0)
         fprintf(stderr, "%s: %s\n", daemon->options->program, error);

@@ -46,12 +46,27 @@ static bool reaches_node(const struct epmd_caller *caller, const struct registra
     return caller->local && (caller->loopback || !found->loopback_only);
 }
 
+/* Hidden, for no node is to take the daemon for one of its own kind. */
+static void reply_for_itself(const struct epmd_service *service, struct writer *reply) {
+    const struct epmd_node itself = {
+        .port = service->own_front_port,
+        .type = EPMD_NODE_HIDDEN,
+        .highest_version = 6,
+        .lowest_version = 5,
+        .name = service->own_name,
+    };
+    epmd_write_port2_reply(reply, &itself);
+}
+
 static struct epmd_answer answer_port_please2(const struct epmd_service *service, struct bytes name,
                                               const struct epmd_caller *caller,
                                               struct writer *reply) {
     struct registration *found = registry_find(service->registry, name);
     if (found == NULL) {
-        epmd_write_port2_reply(reply, NULL);
+        if (service->own_front_port != 0 && bytes_equal(name, service->own_name))
+            reply_for_itself(service, reply);
+        else
+            epmd_write_port2_reply(reply, NULL);
         return just_reply();
     }
     struct epmd_node told = found->node;

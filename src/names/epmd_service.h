@@ -5,7 +5,8 @@
  *
  *   operation      who may             answer
  *   ALIVE2         local               HOLD, or REFUSE with a reply that says so
- *   PORT_PLEASE2   all                 REPLY
+ *   PORT_PLEASE2   all                 REPLY; for own_name, as long as no node has it registered,
+ *                                      with the daemon's own front port, as of a hidden node
  *   NAMES          local; others if    LIST
  *                  remote_names
  *   DUMP           local               LIST
@@ -16,6 +17,8 @@
  * A look-up is answered with the port that the caller can reach: from this host the node's own, from
  * others its front port, if it has one. A node that listens on loopback only is for callers of this
  * host that came by another address as far away as for others.
+ *
+ * The daemon's own name is no registration: no listing shows it, and KILL does not mind it.
  */
 #ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
 #define PORTOLAN_NAMES_EPMD_SERVICE_H
@@ -30,6 +33,8 @@ struct epmd_service {
     struct front_ports *fronts; /* borrowed; NULL: nodes are reached on their own ports only */
     bool relaxed_commands;      /* KILL while names are registered, and STOP */
     bool remote_names;          /* whether other hosts may list names */
+    struct bytes own_name;      /* the alive name of node.name; borrowed */
+    uint16_t own_front_port;    /* where other daemons call this one; 0: no answer of its own */
 };
 
 struct epmd_caller {

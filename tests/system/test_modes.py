@@ -53,10 +53,35 @@ def test_both_ports_are_open_in_epmd_mode_and_one_registry_serves_them(portoland
     assert server.says("lease", "x")["epmd_port"] == epmd_port
 
 
+def test_in_epmd_mode_a_daemon_answers_for_itself_but_is_no_registration(portoland):
+    epmd_port = free_port()
+    server = portoland("-port", epmd_port)
+    for port in (epmd_port, server.port):
+        found = wire.look_up(port, "portolan")
+        assert (found.port, found.type, found.highest, found.lowest) == (server.port, 72, 6, 5), found
+        assert wire.list_names(port) == (port, [])
+        assert b"portolan" not in wire.ask(port, wire.dump())
+    with wire.register(epmd_port, "portolan", port=25672)[0]:
+        assert wire.look_up(epmd_port, "portolan").port == 25672
+    wait_for(lambda: wire.look_up(epmd_port, "portolan").port == server.port, 5)
+    assert wire.ask(epmd_port, wire.kill()) == b"OK"
+    assert server.exit_code() == 0
+
+
+def test_without_an_epmd_or_a_front_port_a_daemon_does_not_answer_for_itself(portoland, tmp_path):
+    only_front = portoland()
+    assert wire.look_up(only_front.port, "portolan").result == 1
+    only_epmd = portoland("-port", port := free_port(), "--set", "front.enable=off", port=port)
+    assert wire.look_up(only_epmd.port, "portolan").result == 1
+    with Daemon(our_epmd(), tmp_path, "--set", "front.enable=on", env={"PORTOLAN_NODE__DIST_BASE_PORT": free_port()}) as epmd:
+        assert wire.look_up(epmd.port, "portolan").result == 1
+
+
 def test_one_port_for_both_is_opened_once(portoland):
     port = free_port()
     server = portoland("-port", port, port=port)
     assert roles(server) == {(str(port), "front")}
+    assert wire.look_up(port, "portolan").port == port
 
 
 def test_under_the_name_epmd_there_is_only_epmds_port_and_no_socket(tmp_path):

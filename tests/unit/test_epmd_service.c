@@ -230,6 +230,53 @@ START_TEST(an_operation_that_is_none_is_closed) {
 }
 END_TEST
 
+static void give_the_daemon_a_name(void) {
+    service.own_name = bytes_of_text("portolan1");
+    service.own_front_port = 4371;
+}
+
+START_TEST(the_daemon_answers_for_its_own_name) {
+    give_the_daemon_a_name();
+    for (int local = 0; local < 2; local++) {
+        ck_assert_int_eq(ask_simple(local == 1, EPMD_PORT_PLEASE2, "portolan1").action,
+                         EPMD_ACTION_REPLY);
+        assert_bytes(writer_bytes(&reply), LITERAL("w\x00\x11\x13\x48\x00\x00\x06\x00\x05"
+                                                   "\x00\x09portolan1\x00\x00"));
+    }
+    ask_simple(true, EPMD_PORT_PLEASE2, "portolan");
+    assert_bytes(writer_bytes(&reply), LITERAL("w\x01"));
+}
+END_TEST
+
+START_TEST(without_a_front_port_the_daemon_has_no_answer_of_its_own) {
+    give_the_daemon_a_name();
+    service.own_front_port = 0;
+    ask_simple(true, EPMD_PORT_PLEASE2, "portolan1");
+    assert_bytes(writer_bytes(&reply), LITERAL("w\x01"));
+}
+END_TEST
+
+START_TEST(the_daemons_own_name_is_no_registration) {
+    struct epmd_answer answer;
+    give_the_daemon_a_name();
+    service.relaxed_commands = true;
+    ask_simple(true, EPMD_STOP, "portolan1");
+    assert_bytes(writer_bytes(&reply), LITERAL("NOEXIST"));
+    service.relaxed_commands = false;
+    ck_assert_int_eq(ask_simple(true, EPMD_KILL, "").action, EPMD_ACTION_QUIT);
+
+    const struct epmd_node node = some_node("portolan1", 25672);
+    answer = ask_register(true, &node);
+    ck_assert_int_eq(answer.action, EPMD_ACTION_HOLD);
+    ask_simple(false, EPMD_PORT_PLEASE2, "portolan1");
+    assert_bytes(writer_bytes(&reply), LITERAL("w\x00\x64\x48\x4d\x00\x00\x06\x00\x05"
+                                               "\x00\x09portolan1\x00\x00"));
+    epmd_service_end(&service, answer.registration);
+    ask_simple(false, EPMD_PORT_PLEASE2, "portolan1");
+    ck_assert_uint_eq(buffer[3], 0x13);
+}
+END_TEST
+
 Suite *epmd_service_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("epmd_service", &tests);
@@ -249,5 +296,8 @@ Suite *epmd_service_suite(void) {
     tcase_add_test(tests, a_name_is_stopped_only_when_relaxed_and_from_this_host);
     tcase_add_test(tests, a_name_that_is_not_there_cannot_be_stopped);
     tcase_add_test(tests, an_operation_that_is_none_is_closed);
+    tcase_add_test(tests, the_daemon_answers_for_its_own_name);
+    tcase_add_test(tests, without_a_front_port_the_daemon_has_no_answer_of_its_own);
+    tcase_add_test(tests, the_daemons_own_name_is_no_registration);
     return suite;
 }
