@@ -111,19 +111,22 @@ static void on_save(evutil_socket_t fd, short what, void *context) {
 
 /* --- what the cluster asks for --- */
 
-static uint16_t port_of(const struct cluster_shell *shell, const char *name) {
-    struct cluster_member_view member;
+static uint16_t port_of_rule(const struct config *config, const char *name) {
     uint32_t port;
-    if (cluster_member_find(shell->cluster, name, &member) && member.port != 0)
-        return member.port;
-    return ekka_port(bytes_of_text(name), shell->config->dist_base_port, &port) ? (uint16_t)port
-                                                                                : 0;
+    return ekka_port(bytes_of_text(name), config->dist_base_port, &port) ? (uint16_t)port : 0;
 }
 
+/* A member has told its port itself; whoever is no member yet is on the rule's, or where the epmd
+ * of its host says. */
 static bool io_connect(void *context, const char *name) {
     struct cluster_shell *shell = context;
-    uint16_t port = port_of(shell, name);
-    return port != 0 && peer_dial_begin(shell->links, name, port);
+    const struct config *config = shell->config;
+    struct cluster_member_view member;
+    if (cluster_member_find(shell->cluster, name, &member) && member.port != 0)
+        return peer_dial_begin(shell->links, name, member.port, 0);
+    uint16_t port = port_of_rule(config, name);
+    uint16_t epmd_port = config->epmd_enable ? config->epmd_port : 0;
+    return port != 0 && peer_dial_begin(shell->links, name, port, epmd_port);
 }
 
 static bool io_send(void *context, void *handle, struct bytes frames) {

@@ -111,6 +111,24 @@ static const char *text_of_talk(enum cluster_cause cause) {
     }
 }
 
+/* Which way the port was found, where an epmd was asked for it. */
+static void add_way(const struct peer_asked *asked, char *out) {
+    size_t len = strlen(out), size = CLUSTER_TEXT_SIZE - len;
+    unsigned epmd = asked->epmd_port, told = asked->told, known = asked->known;
+    if (epmd == 0)
+        return;
+    if (told == 0)
+        snprintf(out + len, size, " (its epmd, TCP %u, %s; so port %u is that of the rule)", epmd,
+                 epmd_word_text(asked->word), known);
+    else if (told == known)
+        snprintf(out + len, size, " (its epmd, TCP %u, tells port %u, and so does the rule)", epmd,
+                 told);
+    else
+        snprintf(out + len, size,
+                 " (its epmd, TCP %u, tells port %u, the rule port %u; both were tried)", epmd,
+                 told, known);
+}
+
 void cluster_text_of_call(const char *name, enum cluster_cause cause,
                           const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]) {
     char place[CLUSTER_NAME_MAX + ADDRESS_TEXT_SIZE + 16];
@@ -130,6 +148,8 @@ void cluster_text_of_call(const char *name, enum cluster_cause cause,
     }
     format_place(name, failure, place, sizeof place);
     say_of_place(place, failure == NULL ? 0 : failure->port, cause, failure, out);
+    if (failure != NULL)
+        add_way(&failure->asked, out);
 }
 
 const char *cluster_text_of_caller(enum cluster_cause cause) {

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/log.h"
 #include "net/host_lookup.h"
 #include "net/peer_inner.h"
 
@@ -9,23 +10,33 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PORTS_MAX 2 /* of one address */
+
 struct peer_dial {
     struct peer_links *links; /* borrowed */
     struct host_lookup *lookup;
     struct host_addresses addresses;
-    size_t tried; /* of the addresses */
-    int fd;       /* of the address that is being tried; -1: none, or its link has it */
+    size_t tried;                   /* of the addresses */
+    struct epmd_question *question; /* to the address that is being tried; NULL: none is open */
+    struct peer_asked asked;        /* the same, with its answer; `known` holds for all of them */
+    uint16_t ports[PORTS_MAX];      /* of that address */
+    size_t port_count, ports_tried;
+    int fd; /* of the port that is being tried; -1: none, or its link has it */
     struct peer_link *link;
     struct event event; /* the look-up is done, the socket is connected, or the time is over */
-    int64_t deadline_ms;
-    uint16_t port;
-    struct peer_failure failure; /* the most telling so far */
+    int64_t deadline_ms, address_deadline_ms, port_deadline_ms; /* each within the one before */
+    uint16_t epmd_port;                                         /* 0: nobody is asked */
+    struct peer_failure failure;                                /* the most telling so far */
     char name[CLUSTER_NAME_MAX + 1];
     TAILQ_ENTRY(peer_dial) entry;
 };
 
 static const char *host_of(const struct peer_dial *dial) {
     return strchr(dial->name, '@') + 1;
+}
+
+static uint16_t port_of(const struct peer_dial *dial) {
+    return dial->ports_tried > 0 ? dial->ports[dial->ports_tried - 1] : dial->asked.known;
 }
 
 static void stop_trying(struct peer_dial *dial) {
@@ -43,6 +54,7 @@ static void stop_trying(struct peer_dial *dial) {
 
 void peer_dial_free(struct peer_dial *dial) {
     stop_trying(dial);
+    epmd_question_free(dial->question);
     host_lookup_release(dial->lookup);
     TAILQ_REMOVE(&dial->links->dials, dial, entry);
     free(dial);
@@ -66,9 +78,20 @@ static int weight_of(enum cluster_cause cause) {
     }
 }
 
+/* Whether a portoland answered, if not the right one. */
+static bool is_word_of_portoland(enum cluster_cause cause) {
+    return cause == CLUSTER_CAUSE_WRONG_COOKIE || cause == CLUSTER_CAUSE_WRONG_CLUSTER_NAME ||
+           cause == CLUSTER_CAUSE_CERTIFICATE;
+}
+
+/* The second port of an address is a second guess: what is there may be anything. */
 static void note(struct peer_dial *dial, const struct peer_failure *failure) {
-    if (weight_of(failure->cause) > weight_of(dial->failure.cause))
-        dial->failure = *failure;
+    bool is_guess = dial->ports_tried > 1 && !is_word_of_portoland(failure->cause);
+    if (is_guess || weight_of(failure->cause) <= weight_of(dial->failure.cause))
+        return;
+    dial->failure = *failure;
+    dial->failure.port = port_of(dial);
+    dial->failure.asked = dial->asked;
 }
 
 static void give_up(struct peer_dial *dial) {
@@ -76,7 +99,8 @@ static void give_up(struct peer_dial *dial) {
     struct peer_failure failure = dial->failure;
     char name[sizeof dial->name];
     memcpy(name, dial->name, sizeof name);
-    failure.port = dial->port;
+    if (failure.port == 0)
+        failure.port = dial->asked.known;
     peer_dial_free(dial);
     links->hooks.failed(links->hooks.context, name, &failure);
 }
@@ -100,27 +124,32 @@ static enum cluster_cause cause_of(int error) {
     }
 }
 
-/* --- one address after the other --- */
+/* --- one address after the other, and one port of it after the other --- */
 
-static struct address address_at(const struct peer_dial *dial, size_t index) {
-    struct host_address found = host_address_with_port(&dial->addresses.list[index], dial->port);
+static struct address address_at(const struct peer_dial *dial, uint16_t port) {
+    struct host_address found =
+        host_address_with_port(&dial->addresses.list[dial->tried - 1], port);
     struct address address = address_any_v6(0);
     memcpy(&address, &found, host_address_len(&found));
     return address;
 }
 
-/* What is left of the time, shared by the addresses that are left. */
-static struct timeval share_of_time(const struct peer_dial *dial) {
-    int64_t left_ms = dial->deadline_ms - clock_monotonic_ms();
-    size_t addresses = dial->addresses.count - dial->tried + 1;
-    return peer_timeval(left_ms < 1 ? 1 : left_ms / (int64_t)addresses);
+/* When the next of `count` that are left must be done, for all to have the same time. */
+static int64_t share_of_time(int64_t deadline_ms, size_t count) {
+    int64_t now_ms = clock_monotonic_ms();
+    return now_ms + (deadline_ms - now_ms) / (int64_t)count;
+}
+
+static struct timeval time_until(int64_t deadline_ms) {
+    int64_t left_ms = deadline_ms - clock_monotonic_ms();
+    return peer_timeval(left_ms < 1 ? 1 : left_ms);
 }
 
 static void try_next(struct peer_dial *dial);
 
 static void address_failed(struct peer_dial *dial, enum cluster_cause cause, int error) {
     struct peer_failure failure = {
-        .cause = cause, .error = error, .address = address_at(dial, dial->tried - 1)};
+        .cause = cause, .error = error, .address = address_at(dial, port_of(dial))};
     note(dial, &failure);
     stop_trying(dial);
     try_next(dial);
@@ -149,9 +178,9 @@ static void on_handshake_time(evutil_socket_t fd, short what, void *context) {
     address_failed(context, CLUSTER_CAUSE_TIMED_OUT, ETIMEDOUT);
 }
 
-/* The rest of the address's time belongs to the handshake. */
+/* The rest of the port's time belongs to the handshake. */
 static void begin_handshake(struct peer_dial *dial) {
-    struct address address = address_at(dial, dial->tried - 1);
+    struct address address = address_at(dial, port_of(dial));
     int fd = dial->fd;
     dial->fd = -1; /* whatever comes of it, the link has it */
     dial->link = peer_link_new(dial->links, fd, &address, dial, host_of(dial));
@@ -159,7 +188,7 @@ static void begin_handshake(struct peer_dial *dial) {
         address_failed(dial, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
         return;
     }
-    struct timeval time = share_of_time(dial);
+    struct timeval time = time_until(dial->port_deadline_ms);
     event_assign(&dial->event, dial->links->base, -1, 0, on_handshake_time, dial);
     event_add(&dial->event, &time);
 }
@@ -176,23 +205,88 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
         begin_handshake(dial);
 }
 
+/* False: it failed at once, and that is noted. */
+static bool try_port(struct peer_dial *dial) {
+    dial->port_deadline_ms =
+        share_of_time(dial->address_deadline_ms, dial->port_count - dial->ports_tried);
+    struct address address = address_at(dial, dial->ports[dial->ports_tried++]);
+    struct peer_failure failure = {.address = address};
+    dial->fd =
+        socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (dial->fd >= 0 &&
+        (connect(dial->fd, &address.any, address_len(&address)) == 0 || errno == EINPROGRESS)) {
+        struct timeval time = time_until(dial->port_deadline_ms);
+        event_assign(&dial->event, dial->links->base, dial->fd, EV_WRITE, on_connected, dial);
+        event_add(&dial->event, &time);
+        return true;
+    }
+    failure.error = errno;
+    failure.cause = cause_of(errno);
+    note(dial, &failure);
+    stop_trying(dial);
+    return false;
+}
+
+/* Which ports are worth a call: see peer_dial.h. */
+static void choose_ports(struct peer_dial *dial, bool told_first) {
+    uint16_t told = dial->asked.told, known = dial->asked.known;
+    dial->ports[0] = told_first ? told : known;
+    dial->ports[1] = told_first ? known : told;
+    dial->port_count = told == 0 || told == known ? 1 : 2;
+}
+
+static void on_answered(void *context, enum epmd_word word, const struct epmd_node *node) {
+    struct peer_dial *dial = context;
+    struct address epmd = address_at(dial, dial->epmd_port);
+    char text[ADDRESS_TEXT_SIZE];
+    dial->asked.word = word;
+    dial->asked.told = word == EPMD_WORD_PORT ? node->port : 0;
+    choose_ports(dial, word == EPMD_WORD_PORT && node->type == EPMD_NODE_HIDDEN);
+    epmd_question_free(dial->question);
+    dial->question = NULL;
+    log_event(LOG_LEVEL_DEBUG, "epmd_asked", log_text("member", dial->name),
+              log_text("epmd", address_format(&epmd, text)),
+              log_text("outcome", epmd_word_text(word)), log_number("told", dial->asked.told),
+              log_number("first", dial->ports[0]));
+    try_next(dial);
+}
+
+/* False: its epmd is not asked. */
+static bool ask_epmd(struct peer_dial *dial) {
+    struct bytes name = bytes_of(dial->name, (size_t)(host_of(dial) - dial->name - 1));
+    struct address epmd = address_at(dial, dial->epmd_port);
+    int64_t time_ms = (dial->address_deadline_ms - clock_monotonic_ms()) * 2 / 5;
+    if (dial->epmd_port == 0)
+        return false;
+    dial->question = epmd_question_ask(dial->links->base, &epmd, name,
+                                       time_ms < PEER_DIAL_ASK_MS ? time_ms : PEER_DIAL_ASK_MS,
+                                       on_answered, dial);
+    dial->asked.epmd_port = dial->question == NULL ? 0 : dial->epmd_port;
+    return dial->question != NULL;
+}
+
+static void begin_address(struct peer_dial *dial) {
+    dial->address_deadline_ms =
+        share_of_time(dial->deadline_ms, dial->addresses.count - dial->tried);
+    dial->tried++;
+    dial->port_count = dial->ports_tried = 0;
+    dial->asked.told = 0;
+    if (!ask_epmd(dial))
+        choose_ports(dial, false);
+}
+
 static void try_next(struct peer_dial *dial) {
-    while (dial->tried < dial->addresses.count && clock_monotonic_ms() < dial->deadline_ms) {
-        struct address address = address_at(dial, dial->tried++);
-        struct peer_failure failure = {.address = address};
-        dial->fd =
-            socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-        if (dial->fd >= 0 &&
-            (connect(dial->fd, &address.any, address_len(&address)) == 0 || errno == EINPROGRESS)) {
-            struct timeval time = share_of_time(dial);
-            event_assign(&dial->event, dial->links->base, dial->fd, EV_WRITE, on_connected, dial);
-            event_add(&dial->event, &time);
-            return;
+    while (clock_monotonic_ms() < dial->deadline_ms) {
+        if (dial->ports_tried < dial->port_count) {
+            if (try_port(dial))
+                return;
+        } else if (dial->tried < dial->addresses.count) {
+            begin_address(dial);
+            if (dial->question != NULL)
+                return;
+        } else {
+            break;
         }
-        failure.error = errno;
-        failure.cause = cause_of(errno);
-        note(dial, &failure);
-        stop_trying(dial);
     }
     give_up(dial);
 }
@@ -236,7 +330,8 @@ static void on_begin(evutil_socket_t fd, short what, void *context) {
     event_add(&dial->event, &time);
 }
 
-bool peer_dial_begin(struct peer_links *links, const char *name, uint16_t port) {
+bool peer_dial_begin(struct peer_links *links, const char *name, uint16_t port,
+                     uint16_t epmd_port) {
     const struct timeval now = {.tv_sec = 0};
     struct peer_dial *dial = calloc(1, sizeof *dial);
     const char *at = strchr(name, '@');
@@ -246,7 +341,8 @@ bool peer_dial_begin(struct peer_links *links, const char *name, uint16_t port) 
     }
     dial->links = links;
     dial->fd = -1;
-    dial->port = port;
+    dial->asked.known = port;
+    dial->epmd_port = epmd_port;
     dial->deadline_ms = clock_monotonic_ms() + CLUSTER_CONNECT_MS;
     strcpy(dial->name, name);
     TAILQ_INSERT_TAIL(&links->dials, dial, entry);

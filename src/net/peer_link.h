@@ -19,6 +19,7 @@
 #define PORTOLAN_NET_PEER_LINK_H
 
 #include "net/address.h"
+#include "net/epmd_question.h"
 #include "net/tls.h"
 
 #define PEER_HANDSHAKES_MAX 256
@@ -29,11 +30,20 @@ struct event_base;
 struct peer_link;
 struct peer_links;
 
+/* What the epmd of an address was asked before it was called. */
+struct peer_asked {
+    uint16_t epmd_port; /* 0: it was not asked */
+    enum epmd_word word;
+    uint16_t told;  /* the port that it told; 0: none */
+    uint16_t known; /* the port that was there without asking, such as the rule's */
+};
+
 /* How an attempt to connect, or a handshake, came to nothing. */
 struct peer_failure {
     enum cluster_cause cause;
     struct address address; /* the last that was tried; family 0: none was */
     uint16_t port;
+    struct peer_asked asked;      /* of that address */
     int error;                    /* an errno, or 0 */
     char reason[TLS_REASON_SIZE]; /* in OpenSSL's or the resolver's words, or "" */
 };

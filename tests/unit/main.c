@@ -25,7 +25,7 @@ static Suite *(*const suites[])(void) = {
     sealed_text_suite,     nearest_suite,     port_pool_suite,
     topology_suite,        sync_suite,        peer_wire_suite,
     membership_suite,      directory_suite,   cluster_store_suite,
-    term_text_suite,       tls_suite,
+    term_text_suite,       tls_suite,         epmd_question_suite,
 };
 #define SUITES (sizeof suites / sizeof suites[0])
 
