@@ -34,9 +34,10 @@ const struct config_key config_keys[] = {
     {"node.port_enforce", CONFIG_SWITCH, AT(port_enforce), "off", NULL, LIVE, NULL,
      "Whether a registration on a port outside of the policy is refused"},
     {"epmd.enable", CONFIG_SWITCH, AT(epmd_enable), "off", "on", AT_START, "WITH_EPMD",
-     "Whether the port of epmd is opened; on under the name epmd"},
+     "Whether the port of epmd is opened; on under the name epmd; with it, the epmd of another "
+     "host is asked where the daemon there listens"},
     {"epmd.port", CONFIG_PORT, AT(epmd_port), "4369", NULL, AT_START, "ERL_EPMD_PORT",
-     "The port of epmd"},
+     "The port of epmd, here and on the hosts of other daemons"},
     {"epmd.address", CONFIG_ADDRESSES, AT(epmd_address), "", NULL, AT_START, "ERL_EPMD_ADDRESS",
      "The addresses to open it on besides loopback, with commas between them; empty for all"},
     {"epmd.packet_timeout", CONFIG_DURATION, AT(packet_timeout_ms), "1m", NULL, LIVE, NULL,
