@@ -110,6 +110,7 @@ bool peer_next_record(struct reader *reader, struct peer_record *record) {
 static void read_node(struct reader *reader, struct directory_name *node) {
     node->name = read_bytes(reader, read_u16(reader));
     node->port = read_u16(reader);
+    node->front_port = read_u16(reader);
     node->type = read_u8(reader);
     node->protocol = read_u8(reader);
     node->highest_version = read_u16(reader);
@@ -225,6 +226,7 @@ void peer_write_node(struct writer *writer, const struct directory_name *node) {
     write_u16(writer, (uint16_t)node->name.len);
     write_bytes(writer, node->name);
     write_u16(writer, node->port);
+    write_u16(writer, node->front_port);
     write_u8(writer, node->type);
     write_u8(writer, node->protocol);
     write_u16(writer, node->highest_version);

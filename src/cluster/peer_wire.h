@@ -35,7 +35,9 @@
  *            detail: of suspect: the ring hash of who accuses; of down: the cause;
  *            of left and forced out: when, in milliseconds since 1970
  *            age: milliseconds in this state; of down only
- *   node     len:16 alive_name port:16 type:8 protocol:8 highest:16 lowest:16 creation:32
+ *   node     len:16 alive_name port:16 front_port:16 type:8 protocol:8 highest:16 lowest:16
+ *            creation:32
+ *            front_port: where other hosts reach the node; 0: at its own port
  *
  * Decoding checks every bound and every name: what it hands out may be used. It borrows the bytes.
  */
@@ -49,7 +51,7 @@
 #define PEER_NUMBER_MAX (UINT64_C(1) << 53) /* incarnations, sequences: exact in JSON too */
 #define PEER_BUCKETS 256                    /* by the top 8 bits of the ring hash */
 #define PEER_RECORD_MAX (2 + CLUSTER_NAME_MAX + 46)
-#define PEER_NODE_MAX (2 + ALIVE_NAME_MAX_BYTES + 12)
+#define PEER_NODE_MAX (2 + ALIVE_NAME_MAX_BYTES + 14)
 
 enum peer_type {
     PEER_HELLO = 1,

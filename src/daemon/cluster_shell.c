@@ -256,6 +256,7 @@ void cluster_shell_registered(struct cluster_shell *shell,
     const struct directory_name name = {
         .name = node->name,
         .port = node->port,
+        .front_port = registration->front_port,
         .type = node->type,
         .protocol = node->protocol,
         .highest_version = node->highest_version,

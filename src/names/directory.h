@@ -27,8 +27,9 @@ struct directory_owner;
 
 /* What a look-up over epmd tells of a node, without the extra data. */
 struct directory_name {
-    struct bytes name; /* the alive name: the node is name@host of its owner */
-    uint16_t port;
+    struct bytes name;   /* the alive name: the node is name@host of its owner */
+    uint16_t port;       /* its own */
+    uint16_t front_port; /* where other hosts reach it through its daemon; 0: at its own port */
     uint8_t type;
     uint8_t protocol;
     uint16_t highest_version;

@@ -125,6 +125,7 @@ static void io_notify(void *context, const struct cluster_event *event) {
 static struct directory_name as_directory_name(const struct node_name *name) {
     return (struct directory_name){.name = bytes_of_text(name->name),
                                    .port = name->port,
+                                   .front_port = name->front_port,
                                    .type = 77,
                                    .highest_version = 6,
                                    .lowest_version = 5,
@@ -284,24 +285,46 @@ bool host_force_leave(struct host *host, struct host *target) {
     return verdict == CLUSTER_OK;
 }
 
-void host_register(struct host *host, const char *name) {
-    if (host->cluster == NULL || host->name_count == NODES_PER_HOST)
-        return;
+static struct node_name *find_node(struct host *host, const char *name) {
     for (size_t i = 0; i < host->name_count; i++) {
         if (strcmp(host->names[i].name, name) == 0)
-            return;
+            return &host->names[i];
     }
+    return NULL;
+}
+
+/* Makes `node` known to the cluster; false: it was refused, and what was known before stands. */
+static bool publish(struct host *host, const struct node_name *node) {
+    struct directory_name published = as_directory_name(node);
+    size_t refused = host->events[CLUSTER_EVENT_DIRECTORY_FULL];
+    world_trace(host->world, "%s registers %s", host->name, node->name);
+    cluster_name_registered(host->cluster, &published, host_now(host));
+    schedule_tick(host);
+    return host->events[CLUSTER_EVENT_DIRECTORY_FULL] == refused;
+}
+
+static void register_again(struct host *host, struct node_name *node) {
+    uint16_t before = node->front_port;
+    node->front_port = before == 0 ? 4370 : 0;
+    if (!publish(host, node))
+        node->front_port = before;
+}
+
+void host_register(struct host *host, const char *name) {
+    if (host->cluster == NULL)
+        return;
+    struct node_name *known = find_node(host, name);
+    if (known != NULL)
+        register_again(host, known);
+    if (known != NULL || host->name_count == NODES_PER_HOST)
+        return;
     struct node_name *made = &host->names[host->name_count++];
     snprintf(made->name, sizeof made->name, "%s", name);
     made->port = (uint16_t)random_between(&host->world->random, 6369, 7369);
+    made->front_port = made->port % 2 == 0 ? 4371 : 0;
     made->creation = host->lives;
-    world_trace(host->world, "%s registers %s", host->name, name);
-    struct directory_name published = as_directory_name(made);
-    size_t refused = host->events[CLUSTER_EVENT_DIRECTORY_FULL];
-    cluster_name_registered(host->cluster, &published, host_now(host));
-    if (host->events[CLUSTER_EVENT_DIRECTORY_FULL] > refused)
+    if (!publish(host, made))
         host->name_count--;
-    schedule_tick(host);
 }
 
 void host_unregister(struct host *host, size_t which) {

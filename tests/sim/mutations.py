@@ -40,6 +40,9 @@ MUTATIONS = [
     ("drop anti-entropy", "src/cluster/sync.c",
      "if (theirs == summary_of(cluster))",
      "if (true)"),
+    ("lose the front port on the way", "src/cluster/peer_wire.c",
+     "node->front_port = read_u16(reader);",
+     "read_u16(reader);"),
     ("accept an older sequence", "src/names/directory.c",
      "if (directory_version_compare(version, owner->version) <= 0)\n        return DIRECTORY_OLD;",
      "if (version.life < owner->version.life)\n        return DIRECTORY_OLD;\n"

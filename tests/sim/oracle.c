@@ -134,7 +134,8 @@ static bool has_names_of(const struct host *host, const struct host *owner, char
         snprintf(full, sizeof full, "%s%s", owner->names[i].name, strchr(owner->name, '@'));
         const struct directory_entry *entry = directory_find(directory, bytes_of_text(full));
         if (entry == NULL || entry->node.creation != owner->names[i].creation ||
-            entry->node.port != owner->names[i].port) {
+            entry->node.port != owner->names[i].port ||
+            entry->node.front_port != owner->names[i].front_port) {
             snprintf(why, size, "%s has %s wrongly", host->name, full);
             return false;
         }

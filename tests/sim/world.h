@@ -26,7 +26,8 @@
 struct node_name {
     char name[24];
     uint16_t port;
-    uint32_t creation; /* of the life of the process: what the directory shows has to be of it */
+    uint16_t front_port; /* changes when it is registered again */
+    uint32_t creation;   /* of the life of the process: what the directory shows has to be of it */
 };
 
 /* What must hold of two hosts until something that they do ends it; see oracle.c. */

@@ -94,6 +94,24 @@ START_TEST(a_name_that_is_registered_again_is_replaced) {
 }
 END_TEST
 
+START_TEST(a_front_port_is_kept_and_changes_with_a_registration) {
+    struct directory_name it = node("a", 6001);
+    it.front_port = 4371;
+    directory_register(owner, (struct directory_version){10, 1}, &it);
+    ck_assert_uint_eq(find("a@s1.emqx.io")->node.port, 6001);
+    ck_assert_uint_eq(find("a@s1.emqx.io")->node.front_port, 4371);
+    it.front_port = 0;
+    directory_register(owner, (struct directory_version){10, 2}, &it);
+    ck_assert_uint_eq(find("a@s1.emqx.io")->node.front_port, 0);
+    it.front_port = 4372;
+    struct directory_snapshot *snapshot =
+        directory_snapshot_begin((struct directory_version){10, 3});
+    ck_assert_int_eq(directory_snapshot_add(snapshot, 3, &it), DIRECTORY_APPLIED);
+    ck_assert_int_eq(directory_snapshot_commit(snapshot, owner), DIRECTORY_APPLIED);
+    ck_assert_uint_eq(find("a@s1.emqx.io")->node.front_port, 4372);
+}
+END_TEST
+
 START_TEST(two_daemons_of_a_host_may_have_one_name) {
     struct directory_owner *other =
         directory_owner_add(directory, bytes_of_text("emqx1@s1.emqx.io"), NULL);
@@ -211,6 +229,7 @@ Suite *directory_suite(void) {
     tcase_add_test(tests, changes_apply_in_their_order_only);
     tcase_add_test(tests, a_new_life_starts_without_names);
     tcase_add_test(tests, a_name_that_is_registered_again_is_replaced);
+    tcase_add_test(tests, a_front_port_is_kept_and_changes_with_a_registration);
     tcase_add_test(tests, two_daemons_of_a_host_may_have_one_name);
     tcase_add_test(tests, a_snapshot_tells_only_the_differences);
     tcase_add_test(tests, a_name_that_moved_within_a_snapshot_is_not_lost);

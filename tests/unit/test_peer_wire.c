@@ -164,6 +164,7 @@ START_TEST(a_change_is_read_as_it_was_written) {
                                   .owner = bytes_of_text("a@b"),
                                   .node = {.name = bytes_of_text("rabbit"),
                                            .port = 6369,
+                                           .front_port = 4371,
                                            .type = 77,
                                            .highest_version = 6,
                                            .lowest_version = 5,
@@ -173,6 +174,9 @@ START_TEST(a_change_is_read_as_it_was_written) {
     peer_write_change(&writer, &written);
     ck_assert(peer_read_change(payload_of(&writer), &read));
     ck_assert(bytes_equal(read.node.name, written.node.name));
+    ck_assert_uint_eq(read.node.port, 6369);
+    ck_assert_uint_eq(read.node.front_port, 4371);
+    ck_assert_uint_eq(read.node.type, 77);
     ck_assert_uint_eq(read.node.creation, 0xfeedface);
     ck_assert_uint_eq(read.version.sequence, 9);
     written.operation = 3;

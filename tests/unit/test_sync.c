@@ -329,12 +329,15 @@ START_TEST(names_that_are_stated_are_asked_for_and_taken_over) {
     write_u8(&writer, PEER_NAMES_FIRST | PEER_NAMES_LAST);
     peer_write_name(&writer, bytes_of_text("b@y.org"));
     write_u64(&writer, 2);
-    peer_write_node(&writer,
-                    &(struct directory_name){.name = bytes_of_text("rabbit"), .port = 6369});
+    peer_write_node(&writer, &(struct directory_name){.name = bytes_of_text("rabbit"),
+                                                      .port = 6369,
+                                                      .front_port = 4371});
     peer_end(&writer, begun);
     say(&writer);
-    ck_assert_ptr_nonnull(
-        directory_find(cluster_directory(cluster), bytes_of_text("rabbit@y.org")));
+    const struct directory_entry *entry =
+        directory_find(cluster_directory(cluster), bytes_of_text("rabbit@y.org"));
+    ck_assert_ptr_nonnull(entry);
+    ck_assert_uint_eq(entry->node.front_port, 4371);
 }
 END_TEST
 
