@@ -205,6 +205,19 @@ static enum directory_verdict owner_insert(struct directory_owner *owner,
     return DIRECTORY_APPLIED;
 }
 
+/* In its slot, so that nothing can fail; to the watch the old one goes and the new one comes. */
+static void slot_replace(struct slot *slot, const struct directory_name *node, uint64_t sequence) {
+    struct directory_owner *owner = slot->entry.owner;
+    struct bytes name = slot->entry.node.name;
+    tell(owner->directory, slot, false);
+    slot->entry.node = *node;
+    slot->entry.node.name = name;
+    slot->entry.sequence = sequence;
+    TAILQ_REMOVE(&owner->slots, slot, link);
+    TAILQ_INSERT_TAIL(&owner->slots, slot, link);
+    tell(owner->directory, slot, true);
+}
+
 void directory_begin_life(struct directory_owner *owner, uint64_t life) {
     if (life <= owner->version.life)
         return;
@@ -233,13 +246,13 @@ enum directory_verdict directory_register(struct directory_owner *owner,
         return DIRECTORY_INVALID;
     directory_begin_life(owner, version.life);
     const struct directory_entry *earlier = directory_find_own(owner, node->name);
-    verdict = owner_insert(owner, node, version.sequence, NULL);
-    if (verdict != DIRECTORY_APPLIED)
-        return verdict;
     if (earlier != NULL)
-        slot_drop(slot_of(earlier));
-    owner->version = version;
-    return DIRECTORY_APPLIED;
+        slot_replace(slot_of(earlier), node, version.sequence);
+    else
+        verdict = owner_insert(owner, node, version.sequence, NULL);
+    if (verdict == DIRECTORY_APPLIED)
+        owner->version = version;
+    return verdict;
 }
 
 enum directory_verdict directory_unregister(struct directory_owner *owner,
