@@ -162,7 +162,8 @@ enum portolan_node_type { PORTOLAN_NODE_NORMAL = 77, PORTOLAN_NODE_HIDDEN = 72 }
 struct portolan_endpoint {
     char host[PORTOLAN_HOST_SIZE]; /* the node's own, as in its name; "localhost" for one without */
     char address[PORTOLAN_ADDRESS_SIZE]; /* at which its epmd answered; empty from other sources */
-    uint16_t port;
+    uint16_t port; /* to connect to from this host: on the node's own host the one at which it
+                      listens, from others its front port, where it has one */
     uint16_t highest_version; /* of the distribution protocol, from epmd; else 0, as the next two */
     uint16_t lowest_version;
     uint8_t type; /* enum portolan_node_type, or what else the node said */

@@ -231,52 +231,66 @@ static const char *source_name(enum portolan_source source) {
     return "unknown";
 }
 
-/* The member of the cluster at which the node is registered, or NULL; free it. */
-static char *find_member(const struct call *call, const char *node) {
+/* All that the daemon knows of a registered node, or NULL. */
+static json_t *ask_daemon(const struct call *call, const char *node) {
     struct control_failure failure;
     json_t *request = request_new("resolve", node), *reply = NULL;
     struct control_client *client = call_connect(call, &failure);
-    char *member = NULL;
     if (client != NULL)
         reply = control_client_ask(client, request, &failure);
     if (reply == NULL)
         control_failure_free(&failure);
-    else if (json_is_string(json_object_get(reply, "member")))
-        member = must_have(strdup(json_string_value(json_object_get(reply, "member"))));
     control_client_close(client);
     json_decref(request);
-    json_decref(reply);
-    return member;
+    return reply;
 }
 
-static void print_endpoint(const struct portolan_endpoint *endpoint, const char *member) {
+/* A node with a front port has two: the one that is not `port` is told as well. */
+static void format_registered(const json_t *reply, uint16_t port, char *out, size_t size) {
+    const char *member = json_string_value(json_object_get(reply, "member"));
+    json_int_t own = json_integer_value(json_object_get(reply, "own_port"));
+    json_int_t front = json_integer_value(json_object_get(reply, "front_port"));
+    bool has_two = own != 0 && front != 0 && own != front;
+    char other[64] = "";
+    if (has_two && port == own)
+        snprintf(other, sizeof other, "; from other hosts %" JSON_INTEGER_FORMAT, front);
+    else if (has_two && port == front)
+        snprintf(other, sizeof other, "; on its host %" JSON_INTEGER_FORMAT, own);
+    snprintf(out, size, "(registered%s%s%s)", member == NULL ? "" : " at ",
+             member == NULL ? "" : member, other);
+}
+
+/* `reply` is what the daemon knows of it, or NULL. */
+static void print_endpoint(const struct portolan_endpoint *endpoint, const json_t *reply) {
     char place[PORTOLAN_HOST_SIZE + 16], source[PORTOLAN_HOST_SIZE + 1024];
     format_place(endpoint, place, sizeof place);
     if (endpoint->source == PORTOLAN_SOURCE_EPMD)
         snprintf(source, sizeof source, "(epmd at %s)", endpoint->address);
     else if (endpoint->source == PORTOLAN_SOURCE_DERIVED)
         snprintf(source, sizeof source, "(derived from the name; no epmd knew it)");
-    else if (member != NULL)
-        snprintf(source, sizeof source, "(registered at %s)", member);
     else
-        snprintf(source, sizeof source, "(%s)", source_name(endpoint->source));
+        format_registered(reply, endpoint->port, source, sizeof source);
     output_tinted(stdout, TINT_STRONG, place);
     fputs("  ", stdout);
     output_tinted(stdout, TINT_FAINT, source);
     putchar('\n');
 }
 
-/* `note` is what failed before something else knew. */
+/* `reply` as above; `note` is what failed before something else knew. */
 static void print_endpoint_json(const char *node, const struct portolan_endpoint *endpoint,
-                                const char *member, const char *note) {
+                                const json_t *reply, const char *note) {
+    static const char *const of_daemon[] = {"own_port", "front_port", "member"};
     json_t *document =
         must_have(json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
                             json_of_text(node), "host", json_of_text(endpoint->host), "port",
                             (int)endpoint->port, "source", source_name(endpoint->source)));
     if (endpoint->address[0] != '\0')
         json_object_set_new(document, "epmd", json_of_text(endpoint->address));
-    if (member != NULL)
-        json_object_set_new(document, "member", json_of_text(member));
+    for (size_t i = 0; i < sizeof of_daemon / sizeof of_daemon[0]; i++) {
+        json_t *value = json_object_get(reply, of_daemon[i]);
+        if (value != NULL)
+            json_object_set(document, of_daemon[i], value);
+    }
     if (*note != '\0')
         json_object_set_new(document, "note", json_of_text(note));
     output_json(stdout, document);
@@ -294,12 +308,12 @@ static enum exit_code run_resolve(struct call *call) {
         options.sources = PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD;
     if (portolan_resolve(node, &options, &endpoint, &error) != PORTOLAN_OK)
         return library_failure(call, &error);
-    char *member = endpoint.source == PORTOLAN_SOURCE_REGISTERED ? find_member(call, node) : NULL;
+    json_t *reply = endpoint.source == PORTOLAN_SOURCE_REGISTERED ? ask_daemon(call, node) : NULL;
     if (call->json)
-        print_endpoint_json(node, &endpoint, member, error.message);
+        print_endpoint_json(node, &endpoint, reply, error.message);
     else
-        print_endpoint(&endpoint, member);
-    free(member);
+        print_endpoint(&endpoint, reply);
+    json_decref(reply);
     if (endpoint.source == PORTOLAN_SOURCE_DERIVED && !call->json && error.message[0] != '\0')
         complain("nobody knew %s: %s", node, error.message);
     return CLI_DONE;
@@ -313,7 +327,9 @@ const struct command resolve_command = {
         "Prints HOST:PORT of a node, and how that is known: 'registered' at the daemon of this\n"
         "host or at a member of its cluster, told by the 'epmd' of the node's host, or 'derived'\n"
         "from the name by ekka's rule, in that order. Whether a node listens on a derived port is\n"
-        "not known. ERL_EPMD_PORT names the port to ask; without it, 4369 and then 4370 are asked.",
+        "not known. A node that other hosts reach through its daemon has two ports: PORT is the\n"
+        "one to connect to from this host, and the other stands behind it. ERL_EPMD_PORT names\n"
+        "the port to ask; without it, 4369 and then 4370 are asked.",
     .example = "portolan resolve emqx-1@s1.emqx.io",
     .min_operands = 1,
     .max_operands = 1,

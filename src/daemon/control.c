@@ -94,9 +94,10 @@ static json_t *run_names(struct control_host *host, struct control_peer *peer,
     registry_cursor_begin(&cursor, host->service->registry, REGISTRY_LIVE);
     for (; (registration = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
         json_array_append_new(names,
-                              json_pack("{s:o, s:i, s:s, s:I, s:I}", "name",
+                              json_pack("{s:o, s:i, s:o, s:s, s:I, s:I}", "name",
                                         events_json_text(registration->node.name), "port",
-                                        registration->node.port, "type",
+                                        registration->node.port, "front_port",
+                                        control_port_or_null(registration->front_port), "type",
                                         epmd_node_type_name(registration->node.type), "creation",
                                         (json_int_t)registration->creation, "since_s",
                                         (json_int_t)((now_ms - registration->since_ms) / 1000)));
@@ -113,24 +114,70 @@ static bool is_this_host(const struct control_host *host, struct bytes name) {
     return own_host_is(name);
 }
 
+/* A node that was found, and from where it is looked for. */
+struct place {
+    struct bytes host;
+    uint16_t own_port, front_port;
+    bool is_here;
+    struct bytes member; /* empty: the daemon runs alone */
+};
+
+static json_t *describe_place(const struct place *place, json_t *node) {
+    bool is_proxied = !place->is_here && place->front_port != 0;
+    json_t *object = json_pack("{s:O, s:o, s:i, s:i, s:o, s:s}", "node", node, "host",
+                               events_json_text(place->host), "port",
+                               (int)(is_proxied ? place->front_port : place->own_port), "own_port",
+                               (int)place->own_port, "front_port",
+                               control_port_or_null(place->front_port), "source", "registered");
+    if (place->member.len > 0)
+        json_object_set_new(object, "member", events_json_text(place->member));
+    return control_ok_with(object);
+}
+
+static bool find_here(const struct control_host *host, const struct node *node,
+                      struct place *place) {
+    const struct registration *found =
+        is_this_host(host, node->host) ? registry_find(host->service->registry, node->alive) : NULL;
+    if (found == NULL)
+        return false;
+    *place = (struct place){
+        .host = node->host,
+        .own_port = found->node.port,
+        .front_port = found->front_port,
+        .is_here = true,
+        .member =
+            host->cluster == NULL ? bytes_of(NULL, 0) : bytes_of_text(host->config->node_name),
+    };
+    return true;
+}
+
+static bool find_in_cluster(const struct control_host *host, struct bytes node,
+                            struct place *place) {
+    const struct directory_entry *found = control_cluster_find(host, node);
+    if (found == NULL)
+        return false;
+    struct bytes owner_host = directory_owner_host(found->owner);
+    *place = (struct place){
+        .host = owner_host,
+        .own_port = found->node.port,
+        .front_port = found->node.front_port,
+        .is_here = is_this_host(host, owner_host), /* several daemons of one host */
+        .member = directory_owner_name(found->owner),
+    };
+    return true;
+}
+
 static json_t *run_resolve(struct control_host *host, struct control_peer *peer,
                            const json_t *request) {
     struct node node;
+    struct place place;
     (void)peer;
     if (!node_member(request, &node))
         return bad_node();
-    const struct registration *found =
-        is_this_host(host, node.host) ? registry_find(host->service->registry, node.alive) : NULL;
-    json_t *elsewhere =
-        found == NULL ? control_cluster_resolve(host, json_object_get(request, "node")) : NULL;
-    if (elsewhere != NULL)
-        return elsewhere;
-    if (found == NULL)
+    if (!find_here(host, &node, &place) &&
+        !find_in_cluster(host, control_text(request, "node"), &place))
         return control_failure("not_found", "no node of this name is registered here");
-    return control_ok_with(
-        json_pack("{s:O, s:o, s:i, s:s, s:s*}", "node", json_object_get(request, "node"), "host",
-                  events_json_text(node.host), "port", found->node.port, "source", "registered",
-                  "member", host->cluster == NULL ? NULL : host->config->node_name));
+    return describe_place(&place, json_object_get(request, "node"));
 }
 
 /* --- ports and leases --- */

@@ -221,10 +221,11 @@ json_t *control_cluster_force_leave(struct control_host *host, struct control_pe
 static json_t *describe_name(const struct directory_entry *entry) {
     struct bytes host = directory_owner_host(entry->owner);
     json_t *object = json_pack(
-        "{s:o, s:o, s:i, s:s, s:I, s:o, s:s}", "name", events_json_text(entry->node.name), "host",
-        events_json_text(host), "port", (int)entry->node.port, "type",
-        epmd_node_type_name(entry->node.type), "creation", (json_int_t)entry->node.creation,
-        "member", events_json_text(directory_owner_name(entry->owner)), "member_state",
+        "{s:o, s:o, s:i, s:o, s:s, s:I, s:o, s:s}", "name", events_json_text(entry->node.name),
+        "host", events_json_text(host), "port", (int)entry->node.port, "front_port",
+        control_port_or_null(entry->node.front_port), "type", epmd_node_type_name(entry->node.type),
+        "creation", (json_int_t)entry->node.creation, "member",
+        events_json_text(directory_owner_name(entry->owner)), "member_state",
         cluster_state_name(cluster_owner_state(entry->owner)));
     return object;
 }
@@ -248,18 +249,13 @@ static bool runs(const struct directory_entry *entry) {
     return state == CLUSTER_ALIVE || state == CLUSTER_SUSPECT;
 }
 
-json_t *control_cluster_resolve(struct control_host *host, const json_t *node) {
-    struct bytes name = bytes_of(json_string_value(node), json_string_length(node));
+const struct directory_entry *control_cluster_find(const struct control_host *host,
+                                                   struct bytes node) {
     if (host->cluster == NULL)
         return NULL;
     const struct directory *directory = cluster_directory(cluster_shell_cluster(host->cluster));
-    const struct directory_entry *entry = directory_find(directory, name);
+    const struct directory_entry *entry = directory_find(directory, node);
     while (entry != NULL && !runs(entry))
         entry = directory_find_next(entry);
-    if (entry == NULL)
-        return NULL;
-    return control_ok_with(json_pack(
-        "{s:O, s:o, s:i, s:s, s:o}", "node", (json_t *)(uintptr_t)node, "host",
-        events_json_text(directory_owner_host(entry->owner)), "port", (int)entry->node.port,
-        "source", "registered", "member", events_json_text(directory_owner_name(entry->owner))));
+    return entry;
 }

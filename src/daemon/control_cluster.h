@@ -16,7 +16,8 @@ json_t *control_cluster_force_leave(struct control_host *host, struct control_pe
 /* All names of the cluster: `names` with "cluster":true. */
 json_t *control_cluster_names(struct control_host *host);
 
-/* Where a node is, from the directory: NULL when no member that runs has it. */
-json_t *control_cluster_resolve(struct control_host *host, const json_t *node);
+/* A node, Name@Host, in the directory: NULL when no member that runs has it. */
+const struct directory_entry *control_cluster_find(const struct control_host *host,
+                                                   struct bytes node);
 
 #endif

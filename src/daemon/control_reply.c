@@ -17,6 +17,10 @@ json_t *control_failure(const char *code, const char *message) {
                      "code", code, "message", message);
 }
 
+json_t *control_port_or_null(uint16_t port) {
+    return port == 0 ? json_null() : json_integer(port);
+}
+
 struct bytes control_text(const json_t *request, const char *member) {
     const json_t *value = json_object_get(request, member);
     if (!json_is_string(value))

@@ -14,6 +14,9 @@ json_t *control_ok(void);
 json_t *control_ok_with(json_t *result);
 json_t *control_failure(const char *code, const char *message);
 
+/* The port, or null for 0: there is none. */
+json_t *control_port_or_null(uint16_t port);
+
 /* A member of a request that is a text; empty where it is missing. Borrows the request. */
 struct bytes control_text(const json_t *request, const char *member);
 

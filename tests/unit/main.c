@@ -26,6 +26,7 @@ static Suite *(*const suites[])(void) = {
     topology_suite,        sync_suite,        peer_wire_suite,
     membership_suite,      directory_suite,   cluster_store_suite,
     term_text_suite,       tls_suite,         epmd_question_suite,
+    control_suite,
 };
 #define SUITES (sizeof suites / sizeof suites[0])
 

@@ -19,6 +19,7 @@ Suite *peer_limit_suite(void);
 Suite *epmd_question_suite(void);
 Suite *listener_suite(void);
 Suite *config_suite(void);
+Suite *control_suite(void);
 Suite *config_environment_suite(void);
 Suite *config_file_suite(void);
 Suite *config_keys_suite(void);

@@ -1,0 +1,74 @@
+/* What the control socket says of a node that has two ports: the system tests have the rest. */
+#include "base/clock.h"
+#include "daemon/control.h"
+#include "some_registry.h"
+#include "suites.h"
+
+static struct some_registry some;
+static struct epmd_service service;
+static struct config config;
+static struct control_host host;
+static struct registration *rabbit;
+static json_t *reply;
+
+static void setup(void) {
+    some = some_registry_new();
+    service = (struct epmd_service){.registry = some.registry};
+    ck_assert(config_init(&config, CONFIG_AS_PORTOLAND));
+    host = (struct control_host){.config = &config, .service = &service};
+    rabbit = some_registration(some.registry, "rabbit", 6369);
+    rabbit->since_ms = clock_monotonic_ms();
+    reply = NULL;
+}
+
+static void teardown(void) {
+    json_decref(reply);
+    config_free(&config);
+    some_registry_free(&some);
+}
+
+static void ask(const char *command, const char *node) {
+    json_decref(reply);
+    json_t *request = json_pack("{s:i, s:s, s:s*}", "v", 1, "command", command, "node", node);
+    reply = control_handle(&host, NULL, request);
+    json_decref(request);
+    ck_assert(json_is_true(json_object_get(reply, "ok")));
+}
+
+static json_int_t number(const json_t *object, const char *member) {
+    return json_integer_value(json_object_get(object, member));
+}
+
+START_TEST(a_node_without_a_front_port_has_null_for_it) {
+    ask("resolve", "rabbit@localhost");
+    ck_assert_int_eq(number(reply, "port"), 6369);
+    ck_assert_int_eq(number(reply, "own_port"), 6369);
+    ck_assert(json_is_null(json_object_get(reply, "front_port")));
+    ask("names", NULL);
+    const json_t *name = json_array_get(json_object_get(reply, "names"), 0);
+    ck_assert_int_eq(number(name, "port"), 6369);
+    ck_assert(json_is_null(json_object_get(name, "front_port")));
+}
+END_TEST
+
+START_TEST(a_node_of_this_host_is_reached_at_its_own_port) {
+    rabbit->front_port = 4370;
+    ask("resolve", "rabbit@localhost");
+    ck_assert_int_eq(number(reply, "port"), 6369);
+    ck_assert_int_eq(number(reply, "own_port"), 6369);
+    ck_assert_int_eq(number(reply, "front_port"), 4370);
+    ask("names", NULL);
+    const json_t *name = json_array_get(json_object_get(reply, "names"), 0);
+    ck_assert_int_eq(number(name, "port"), 6369);
+    ck_assert_int_eq(number(name, "front_port"), 4370);
+}
+END_TEST
+
+Suite *control_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("control", &tests);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_node_without_a_front_port_has_null_for_it);
+    tcase_add_test(tests, a_node_of_this_host_is_reached_at_its_own_port);
+    return suite;
+}
