@@ -12,19 +12,24 @@
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_THERE 127
 
-#define LISTEN_FLAGS_SIZE 80
+#define LISTEN_FLAGS_SIZE 160
+
+/* As Erlang documents it. It takes 'loopback' for both families as well, but RabbitMQ reads the
+ * parameter too, as an address. */
+#define ON_LOOPBACK " inet_dist_use_interface {127,0,0,1}"
+#define ON_LOOPBACK_6 " inet_dist_use_interface {0,0,0,0,0,0,0,1}"
 
 /*
  * Of several values of one parameter Erlang takes the first, and ERL_AFLAGS comes before the
  * command line: so the lease's port beats those that the program's own scripts set.
  */
-static void set_flags(uint16_t port) {
+static void set_flags(uint16_t port, const char *interface) {
     const char *present = getenv("ERL_AFLAGS");
     size_t size = LISTEN_FLAGS_SIZE + (present == NULL ? 0 : strlen(present));
     char *flags = must_have(malloc(size));
-    snprintf(flags, size, "-kernel inet_dist_listen_min %u inet_dist_listen_max %u%s%s",
-             (unsigned)port, (unsigned)port, present == NULL || *present == '\0' ? "" : " ",
-             present == NULL ? "" : present);
+    snprintf(flags, size, "-kernel inet_dist_listen_min %u inet_dist_listen_max %u%s%s%s",
+             (unsigned)port, (unsigned)port, interface,
+             present == NULL || *present == '\0' ? "" : " ", present == NULL ? "" : present);
     setenv("ERL_AFLAGS", flags, 1);
     free(flags);
 }
@@ -52,11 +57,22 @@ static int become(char **program) {
     return error == ENOENT ? EXIT_NOT_THERE : EXIT_CANNOT_RUN;
 }
 
+/* Which addresses the node listens on, as flags; NULL, with a complaint, for two answers. */
+static const char *interface_wanted(const struct call *call) {
+    bool in_4 = call_option(call, "--private") != NULL;
+    bool in_6 = call_option(call, "--private6") != NULL;
+    if (!in_4 || !in_6)
+        return in_4 ? ON_LOOPBACK : in_6 ? ON_LOOPBACK_6 : "";
+    complain("exec takes --private or --private6, not both");
+    return NULL;
+}
+
 static enum exit_code run_exec(struct call *call) {
     const char *node = call->operands[0];
+    const char *interface = interface_wanted(call);
     enum exit_code code;
     uint16_t port, epmd_port;
-    if (!check_node(node))
+    if (interface == NULL || !check_node(node))
         return CLI_USAGE;
     json_t *reply = lease_ask(call, node, &code);
     if (reply == NULL)
@@ -69,7 +85,7 @@ static enum exit_code run_exec(struct call *call) {
         return call_fail_with(call, "start the program", CONTROL_BAD_REPLY,
                               "the daemon named no port for %s", node);
     set_epmd_port(epmd_port);
-    set_flags(port);
+    set_flags(port, interface);
     code = (enum exit_code)become(call->program);
     if (!held)
         lease_give_back(call, node);
@@ -78,16 +94,20 @@ static enum exit_code run_exec(struct call *call) {
 
 const struct command exec_command = {
     .name = "exec",
-    .arguments = "NODE -- PROGRAM [ARGUMENT...]",
+    .arguments = "[--private | --private6] NODE -- PROGRAM [ARGUMENT...]",
     .summary = "start an Erlang program on the port of its node",
     .details =
         "Leases a port for NODE and becomes PROGRAM, with ERL_EPMD_PORT set to where nodes of\n"
         "this host find the daemon, and ERL_AFLAGS to make Erlang listen on that port; what is in\n"
         "ERL_AFLAGS already is kept behind it. The lease ends when the node leaves, or after a\n"
-        "minute without it. This needs root, the daemon's own user or the group portolan.",
+        "minute without it. With --private the node listens on 127.0.0.1 alone, and other hosts\n"
+        "cannot reach that port; --private6 is for nodes with -proto_dist inet6_tcp. This needs\n"
+        "root, the daemon's own user or the group portolan.",
     .example = "portolan exec rabbit@$(hostname -s) -- rabbitmq-server",
     .min_operands = 1,
     .max_operands = 1,
     .takes_program = true,
+    .options = {{"--private", NULL, "listen on 127.0.0.1 only"},
+                {"--private6", NULL, "listen on ::1 only, for a node of IPv6"}},
     .run = run_exec,
 };

@@ -37,6 +37,19 @@ def test_exec_keeps_the_flags_that_are_there(control):
     check(call, 7, "4370|-kernel inet_dist_listen_min 6369 inet_dist_listen_max 6369 -setcookie x|\n")
 
 
+@pytest.mark.parametrize("option, address", [("--private", "{127,0,0,1}"), ("--private6", "{0,0,0,0,0,0,0,1}")])
+def test_exec_keeps_a_node_to_the_loopback(control, option, address):
+    call = ask(control({"lease": LEASE}), "exec", option, "rabbit@s1", "--", *SHOW, env={"ERL_AFLAGS": "-setcookie x"})
+    check(call, 7, "4370|-kernel inet_dist_listen_min 6369 inet_dist_listen_max 6369 inet_dist_use_interface "
+          f"{address} -setcookie x|\n")
+
+
+def test_exec_takes_one_kind_of_loopback(control):
+    fake = control({"lease": LEASE})
+    check(ask(fake, "exec", "--private", "--private6", "rabbit@s1", "--", *SHOW), 2, "", "--private or --private6, not both")
+    assert fake.requests == []
+
+
 def test_exec_hands_no_descriptor_on(control):
     call = ask(control({"lease": LEASE}), "exec", "rabbit@s1", "--", "sh", "-c", "ls /proc/$$/fd")
     assert set(call.stdout.split()) <= {"0", "1", "2", "10", "255"}  # the shell's own among them

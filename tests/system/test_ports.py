@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import struct
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from deadlines import wait_for
 from portolan_cli import portolan, words
 from portoland import Portoland, Watch, a_range, free_range, portoland  # noqa: F401
 
+LISTEN = "0A"  # the state, in /proc/net/tcp
+
 needs_erl = pytest.mark.skipif(erl.missing() is not None, reason=str(erl.missing()))
 
 
@@ -22,8 +26,8 @@ def run(tmp_path):
     """Starts nodes through `portolan exec`."""
     started = []
 
-    def start(server, name, *flags, **options):
-        through = words("--socket", server.socket, "exec", name, "--")
+    def start(server, name, *flags, exec_options=(), **options):
+        through = words("--socket", server.socket, "exec", *exec_options, name, "--")
         started.append(erl.Node(name, None, tmp_path, *flags, through=through, **options))
         return started[-1]
 
@@ -88,6 +92,36 @@ def test_exec_keeps_what_is_in_the_flags_already(portoland, run):
     node = run(server, "one@127.0.0.1", env={"ERL_AFLAGS": "-portolan_test yes"}).started()
     assert node.evaluate("init:get_argument(portolan_test)") == '{ok,[["yes"]]}'
     assert node.listening_port == server.leases()["one"][0]
+
+
+@needs_erl
+@pytest.mark.parametrize("name, exec_options, flags, address", [
+    ("one@127.0.0.1", [], [], "0.0.0.0"),
+    ("one@127.0.0.1", ["--private"], [], "127.0.0.1"),
+    ("one@127.0.0.1", ["--private"], ["-kernel", "inet_dist_use_interface", "{0,0,0,0}"], "127.0.0.1"),
+    ("one@::1", ["--private6"], ["-proto_dist", "inet6_tcp"], "::1")],
+    ids=["open", "private", "in place of the program's own", "IPv6"])
+def test_a_private_node_listens_on_the_loopback_only(portoland, run, name, exec_options, flags, address):
+    if ":" in address and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    server = portoland()
+    one = run(server, name, *flags, exec_options=exec_options).started()
+    assert listening_addresses(server.leases()["one"][0]) == {address}
+    other = run(server, name.replace("one", "two"), *flags).started()
+    assert other.pings(name)
+
+
+def listening_addresses(port):
+    """Where the kernel says that somebody listens on the port."""
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        lines = Path("/proc/net", table).read_text().splitlines() if Path("/proc/net", table).exists() else []
+        for local, state in ((line.split()[1], line.split()[3]) for line in lines[1:]):
+            address, number = local.split(":")
+            if state == LISTEN and int(number, 16) == port:
+                packed = b"".join(struct.pack("=I", int(address[at:at + 8], 16)) for at in range(0, len(address), 8))
+                found.add(socket.inet_ntop(family, packed))
+    return found
 
 
 @needs_erl
