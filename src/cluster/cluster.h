@@ -91,7 +91,8 @@ enum cluster_state {
 };
 const char *cluster_state_name(enum cluster_state state);
 
-/* Why a connection, a link or a join came to nothing. cluster_cause_name: a word for logs. */
+/* Why a connection, a link or a join came to nothing. cluster_cause_name: a word for logs. Peers
+ * tell them to each other by number (peer_wire.h): a new one goes to the end. */
 enum cluster_cause {
     CLUSTER_CAUSE_NONE,
     /* told by the shell, of connections and links */
@@ -101,9 +102,9 @@ enum cluster_cause {
     CLUSTER_CAUSE_UNREACHABLE,  /* no route, or no such network */
     CLUSTER_CAUSE_NO_HOST,      /* the name has no address */
     CLUSTER_CAUSE_WRONG_COOKIE, /* the handshake failed for the key */
-    CLUSTER_CAUSE_CERTIFICATE,
-    CLUSTER_CAUSE_LOST,   /* reset, or an error on the way */
-    CLUSTER_CAUSE_CLOSED, /* in order, by the peer */
+    CLUSTER_CAUSE_CERTIFICATE,  /* also told by a peer that we called (may_be_called) */
+    CLUSTER_CAUSE_LOST,         /* reset, or an error on the way */
+    CLUSTER_CAUSE_CLOSED,       /* in order, by the peer */
     CLUSTER_CAUSE_NOT_PORTOLAN,
     /* found out by the two members, on a link that stands */
     CLUSTER_CAUSE_WRONG_CLUSTER_NAME,

@@ -352,12 +352,19 @@ void cluster_connect_failed(struct cluster *cluster, const char *name, enum clus
 
 /* --- frames --- */
 
+/* Most causes before WRONG_CLUSTER_NAME are for the shell to find out; that the name of HELLO is
+ * not in the caller's certificate only who is called can see. */
+static bool is_said_by_peers(uint8_t cause) {
+    return cause == CLUSTER_CAUSE_CERTIFICATE ||
+           (cause >= CLUSTER_CAUSE_WRONG_CLUSTER_NAME && cause < CLUSTER_CAUSES);
+}
+
 static bool receive_refusal(struct cluster *cluster, struct cluster_link *link,
                             struct bytes payload) {
     struct reader reader = reader_of(payload);
     uint8_t cause = read_u8(&reader);
-    if (reader.failed || cause < CLUSTER_CAUSE_WRONG_CLUSTER_NAME || cause >= CLUSTER_CAUSES)
-        return false; /* the others are for the shell to find out */
+    if (reader.failed || !is_said_by_peers(cause))
+        return false;
     link_drop(cluster, link, (enum cluster_cause)cause);
     return true;
 }

@@ -16,7 +16,7 @@
  *              | names:64 known_joined:64 known_incarnation:64 known_state:8 port:16 name
  *              | cluster_len:8 cluster_name
  *   WELCOME  2 | known:64 claim:64
- *   REFUSE   3 | cause:8
+ *   REFUSE   3 | cause:8                                                    enum cluster_cause
  *   PING     4 |
  *   FACTS    5 | record ...                                                 news
  *   SUMMARY  6 | created:64 random:64 hash:64

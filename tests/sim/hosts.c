@@ -42,6 +42,13 @@ void schedule_tick(struct host *host) {
 
 /* --- what the cluster asks for --- */
 
+static bool io_may_be_called(void *context, void *handle, const char *name) {
+    struct wire_end *end = handle;
+    (void)context;
+    (void)name;
+    return !other_end(end)->host->misnamed;
+}
+
 static bool io_connect(void *context, const char *name) {
     struct host *host = context;
     struct world *world = host->world;
@@ -156,7 +163,8 @@ bool host_start_with(struct host *host, struct random random) {
                                    .send = io_send,
                                    .disconnect = io_disconnect,
                                    .persist = io_persist,
-                                   .notify = io_notify};
+                                   .notify = io_notify,
+                                   .may_be_called = io_may_be_called};
     options.io = host->io;
     options.io_context = host;
     host->dead = false;

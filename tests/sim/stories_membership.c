@@ -125,6 +125,20 @@ static void a_daemon_of_another_cluster_name_is_refused(void) {
     EXPECT(members_of(0) == 1 && members_of(1) == 1);
 }
 
+static void a_daemon_with_the_certificate_of_another_is_refused_and_told_why(void) {
+    some_hosts(2);
+    host(1)->misnamed = true;
+    host_join(host(1), host(0));
+    world_run(world, 500);
+    EXPECT(host(1)->joins_failed == 1);
+    EXPECT(host(1)->join_cause == CLUSTER_CAUSE_CERTIFICATE);
+    host_join(host(0), host(1));
+    world_run(world, 500);
+    EXPECT(host(0)->joins_failed == 1);
+    EXPECT(host(0)->join_cause == CLUSTER_CAUSE_CERTIFICATE);
+    EXPECT(members_of(0) == 1 && members_of(1) == 1);
+}
+
 static void a_name_that_a_running_member_has_is_refused(void) {
     some_hosts(3);
     host_join(host(1), host(0));
@@ -321,6 +335,7 @@ const struct story membership_stories[] = {
     STORY(a_large_directory_is_taken_over_whole),
     STORY(sixteen_have_formed_0_3_s_after_the_last_join),
     STORY(a_daemon_of_another_cluster_name_is_refused),
+    STORY(a_daemon_with_the_certificate_of_another_is_refused_and_told_why),
     STORY(a_name_that_a_running_member_has_is_refused),
     STORY(the_name_of_a_member_stands_and_a_damaged_store_is_refused),
     STORY(a_leave_is_known_everywhere_at_once),

@@ -39,6 +39,7 @@ struct host {
     bool dead;               /* the host itself is off */
     uint32_t lives;
     const char *cluster_name; /* NULL: that of all others */
+    bool misnamed;            /* its certificate is for another host */
     int64_t started_ms;
     int64_t clock_ms; /* its monotonic clock is this far ahead */
     int64_t wall_ms;  /* its wall clock too */
