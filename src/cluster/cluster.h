@@ -26,7 +26,8 @@
  * happens.
  *   - Links: a struct cluster_link belongs to the cluster, its handle to the shell. It ends in one
  *     of two ways: the shell says cluster_link_down, or the cluster calls io.disconnect, after
- * which the shell sends what is queued, closes, and says nothing more of this handle.
+ *     which the shell sends what is queued, closes, and says nothing more of this handle. That may
+ *     be before the shell has the link: see cluster_link_up.
  *   - Bytes arrive in the order in which they were sent, whole or not at all; a link that lost
  *     something is down. When cluster_receive returns fewer bytes than it got, an unfinished frame
  *     is left: keep the rest (at most CLUSTER_FRAME_MAX) and hand it in again with what follows.
@@ -253,8 +254,15 @@ void cluster_name_unregistered(struct cluster *cluster, struct bytes name, int64
 
 /*
  * A connection stands, authenticated. `name`: whom io.connect was asked for; NULL: the peer called
- * us. NULL is returned when there are too many or memory is out (then the shell is to close it),
- * and when it was given up at once (then io.disconnect was called, as ever).
+ * us. The cluster may say HELLO, and call io.send or io.disconnect with `handle`, before this
+ * returns. NULL is returned
+ *
+ *   - without a call of io.disconnect when there are too many links, the cluster stops, or memory
+ *     is out: the shell is to close the connection;
+ *   - after a call of io.disconnect for this handle when the link was given up at once (io.send
+ *     took no HELLO): the connection is on its way out already.
+ *
+ * So a shell's way to end a handle must be one that does no harm the second time.
  */
 struct cluster_link *cluster_link_up(struct cluster *cluster, void *handle, const char *name,
                                      int64_t now_ms);
