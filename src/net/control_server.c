@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -25,8 +26,8 @@ struct control_peer {
     bool may_change;
     bool watches;
     bool deaf;    /* no more requests of it are read */
-    bool leaving; /* closed as soon as its output is sent */
     bool held;    /* its reply comes later */
+    bool leaving; /* closed as soon as nothing is held and its output is sent */
     void (*gone)(void *context);
     void *gone_context;
     LIST_ENTRY(control_peer) link;
@@ -245,20 +246,44 @@ static void on_readable(struct bufferevent *stream, void *context) {
     serve(context);
 }
 
+static bool is_done(const struct control_peer *peer) {
+    return peer->leaving && !peer->held && backlog(peer) == 0;
+}
+
 static void on_drained(struct bufferevent *stream, void *context) {
     struct control_peer *peer = context;
     (void)stream;
-    if (serve(peer) && peer->leaving && backlog(peer) == 0)
+    if (serve(peer) && is_done(peer))
         end_peer(peer);
 }
 
-/* Who says no more may still listen: what it asked for is sent before the end. */
+/* A read tells the end of both: who closed, and who closed its writing side only. */
+static bool still_listens(const struct control_peer *peer) {
+    struct pollfd side = {.fd = bufferevent_getfd(peer->stream)};
+    return poll(&side, 1, 0) == 0;
+}
+
+static void stop_watching(struct control_peer *peer) {
+    if (peer->watches)
+        peer->server->watchers--;
+    peer->watches = false;
+}
+
+/*
+ * Who says no more may still listen: what it asked for is sent before the end. Of events there is
+ * no end, so its watch is over. The bufferevent reads no more now; should the peer go altogether
+ * while its reply is still to come, the reply cannot be written, and that ends it.
+ */
 static void on_event(struct bufferevent *stream, short what, void *context) {
     struct control_peer *peer = context;
     (void)stream;
-    if ((what & BEV_EVENT_EOF) != 0 && backlog(peer) > 0 && !peer->watches)
-        peer->leaving = true;
-    else
+    if ((what & BEV_EVENT_EOF) == 0 || !still_listens(peer)) {
+        end_peer(peer);
+        return;
+    }
+    stop_watching(peer);
+    peer->leaving = true;
+    if (is_done(peer))
         end_peer(peer);
 }
 
@@ -319,11 +344,11 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
 
 /* A peer that does not read is let go, but not here: its own request may be what is under way. */
 static void let_go(struct control_peer *peer) {
-    if (peer->watches)
-        peer->server->watchers--;
-    peer->watches = false;
+    stop_watching(peer);
     peer->deaf = peer->leaving = true;
     bufferevent_disable(peer->stream, EV_READ);
+    bufferevent_trigger(peer->stream, EV_WRITE,
+                        BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
 
 void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context) {

@@ -3,7 +3,8 @@
  * moves lines and knows who calls; what a command means is its owner's.
  *
  * A peer costs at most CONTROL_LINE_MAX bytes of input and CONTROL_BACKLOG_MAX of output, and there
- * are at most CONTROL_PEERS_MAX of them.
+ * are at most CONTROL_PEERS_MAX of them. One that closes its writing side still gets the replies to
+ * what it has asked, and is closed then; a watch of it ends.
  */
 #ifndef PORTOLAN_NET_CONTROL_SERVER_H
 #define PORTOLAN_NET_CONTROL_SERVER_H
@@ -48,7 +49,8 @@ bool control_peer_may_change(const struct control_peer *peer);
 /*
  * For a handler whose reply takes time: it calls control_peer_hold and returns NULL. Until
  * control_peer_reply is called with `last`, requests of that peer wait. `gone` is called when the
- * peer goes away before that; borrowed like `context`.
+ * peer goes away before that; borrowed like `context`. (One that first closed its writing side, and
+ * then went, is noticed only when something is written to it: hold for a limited time.)
  */
 void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context);
 void control_peer_reply(struct control_peer *peer, json_t *reply, bool last);

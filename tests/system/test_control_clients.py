@@ -1,0 +1,127 @@
+"""Clients of the control socket that come, wait, fall silent and go."""
+
+import os
+import socket
+
+import pytest
+
+from deadlines import scaled, wait_for
+from members import Members
+from portoland import Control
+from test_control import cpu_seconds
+
+
+@pytest.fixture
+def member(tmp_path):
+    with Members(tmp_path) as members:
+        yield members.on_loopback(1)[0]
+
+
+@pytest.fixture
+def stalled(member):
+    """A target of joins that takes calls and says nothing, until it is closed."""
+    with socket.socket() as listener:
+        listener.settimeout(scaled(10))
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener
+
+
+def descriptors(member):
+    return len(os.listdir(f"/proc/{member.process.pid}/fd"))
+
+
+def has_seen_all(member):
+    """What came at the daemon's sockets before this call, it has read when this returns."""
+    with Control(str(member.socket)) as control:
+        for _ in range(2):
+            assert control.ask("status")["ok"]
+
+
+def descriptors_at_rest(member):
+    """How many it has when no client is there."""
+    with Control(str(member.socket)) as control:
+        for _ in range(2):  # the ends of earlier ones have been seen then
+            assert control.ask("status")["ok"]
+        return descriptors(member) - 1
+
+
+class Join:
+    """A join that is under way: the target has been called."""
+
+    def __init__(self, member, target):
+        self.member, self.control = member, Control(str(member.socket))
+        name = f"p{target.getsockname()[1] - member.base}@127.0.0.1"
+        self.control.request("cluster_join", node=name)
+        self.call, _ = target.accept()
+
+    def close_writing_side(self):
+        self.control.conn.shutdown(socket.SHUT_WR)
+        has_seen_all(self.member)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.control.close()
+        self.call.close()
+
+
+# --- who says no more ---
+
+
+def test_who_says_no_more_while_it_joins_is_told_how_it_ended(member, stalled):
+    with Join(member, stalled) as join:
+        join.close_writing_side()
+        join.call.close()
+        reply = join.control.reply()
+        assert reply is not None and reply["error"]["code"] == "node_down", reply
+        assert join.control.ended()
+
+
+def test_what_was_asked_behind_a_join_is_answered_too(member, stalled):
+    with Join(member, stalled) as join:
+        for _ in range(3):
+            join.control.request("status")
+        join.close_writing_side()
+        join.call.close()
+        assert join.control.reply()["error"]["code"] == "node_down"
+        assert [join.control.reply()["ok"] for _ in range(3)] == [True] * 3
+        assert join.control.ended()
+
+
+def test_who_says_no_more_costs_nothing_while_it_waits(member, stalled):
+    with Join(member, stalled) as join:
+        join.close_writing_side()
+        used = cpu_seconds(member.process.pid)
+        assert join.control.reply()["error"]["cause"] == "timed-out"  # after 5 s
+        assert cpu_seconds(member.process.pid) - used < scaled(0.5)
+
+
+def test_who_goes_while_it_joins_is_let_go_at_once(member, stalled):
+    before = descriptors_at_rest(member)
+    with Join(member, stalled) as join:
+        assert descriptors(member) > before
+        join.control.close()
+        wait_for(lambda: descriptors(member) == before + 1, 2, "only the call to the target to be left")
+        assert member.ask("cluster_status")["state"] == "joining"
+
+
+def test_who_says_no_more_and_goes_is_let_go_with_the_end_of_the_join(member, stalled):
+    before = descriptors_at_rest(member)
+    with Join(member, stalled) as join:
+        join.close_writing_side()
+        join.control.close()
+        join.call.close()
+        wait_for(lambda: descriptors(member) == before, 10, "all descriptors to be back")
+
+
+def test_a_watch_ends_with_the_writing_side_and_what_was_said_is_sent(member):
+    before = descriptors_at_rest(member)
+    for _ in range(20):
+        with Control(str(member.socket)) as watch:
+            watch.request("watch")
+            watch.conn.shutdown(socket.SHUT_WR)
+            assert watch.reply() == {"v": 1, "ok": True}
+            assert watch.ended()
+    wait_for(lambda: descriptors(member) == before, 5, "all descriptors to be back")
