@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,9 +31,9 @@ struct control_peer {
     bool leaving; /* closed as soon as nothing is held and its output is sent */
     void (*gone)(void *context);
     void *gone_context;
-    LIST_ENTRY(control_peer) link;
+    TAILQ_ENTRY(control_peer) link;
 };
-LIST_HEAD(control_peers, control_peer);
+TAILQ_HEAD(control_peers, control_peer);
 
 struct control_server {
     struct event_base *base;
@@ -42,7 +43,7 @@ struct control_server {
     char *path;
     control_handler *handler;
     void *context;
-    struct control_peers peers;
+    struct control_peers peers; /* the longest idle first */
     unsigned count;
     unsigned watchers;
     struct log_limit limits;
@@ -141,7 +142,7 @@ bool control_peer_may_change(const struct control_peer *peer) {
 
 static void end_peer(struct control_peer *peer) {
     struct control_server *server = peer->server;
-    LIST_REMOVE(peer, link);
+    TAILQ_REMOVE(&server->peers, peer, link);
     server->count--;
     if (peer->held)
         peer->gone(peer->gone_context);
@@ -197,9 +198,15 @@ static bool dismiss(struct control_peer *peer, const char *message) {
     return true;
 }
 
+static void has_moved(struct control_peer *peer) {
+    TAILQ_REMOVE(&peer->server->peers, peer, link);
+    TAILQ_INSERT_TAIL(&peer->server->peers, peer, link);
+}
+
 /* False: the peer is gone. */
 static bool handle_line(struct control_peer *peer, const char *line, size_t len) {
     struct control_server *server = peer->server;
+    has_moved(peer);
     json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(request)) {
         json_decref(request);
@@ -299,7 +306,7 @@ static struct control_peer *new_peer(struct control_server *server, int fd) {
     }
     peer->server = server;
     peer->may_change = may_change(fd);
-    LIST_INSERT_HEAD(&server->peers, peer, link);
+    TAILQ_INSERT_TAIL(&server->peers, peer, link);
     server->count++;
     bufferevent_setcb(peer->stream, on_readable, on_drained, on_event, peer);
     bufferevent_setwatermark(peer->stream, EV_READ, 0, CONTROL_LINE_MAX);
@@ -321,6 +328,42 @@ static int accept_with_reserve(struct control_server *server) {
     return accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
+/* Nothing is under way for it: no request that came, no reply, no watch. */
+static bool is_idle(const struct control_peer *peer) {
+    int unread = 0;
+    return !peer->held && !peer->watches && backlog(peer) == 0 &&
+           ioctl(bufferevent_getfd(peer->stream), FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/*
+ * Who gives way to a caller when there are too many: the longest idle. If none is idle, one that
+ * may only read to one that may do more, so that those who watch never keep the daemon's owner out.
+ */
+static struct control_peer *dispensable(const struct control_server *server, int caller_fd) {
+    struct control_peer *peer;
+    TAILQ_FOREACH(peer, &server->peers, link) {
+        if (is_idle(peer))
+            return peer;
+    }
+    if (!may_change(caller_fd))
+        return NULL;
+    TAILQ_FOREACH(peer, &server->peers, link) {
+        if (!peer->may_change)
+            return peer;
+    }
+    return NULL;
+}
+
+static bool make_room(struct control_server *server, int caller_fd) {
+    if (server->count < CONTROL_PEERS_MAX)
+        return true;
+    struct control_peer *peer = dispensable(server, caller_fd);
+    if (peer == NULL)
+        return false;
+    end_peer(peer);
+    return true;
+}
+
 static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     struct control_server *server = context;
     (void)what;
@@ -329,7 +372,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
         fd = accept_with_reserve(server);
     if (fd < 0)
         return;
-    if (server->reserve_fd < 0 || server->count >= CONTROL_PEERS_MAX) {
+    if (server->reserve_fd < 0 || !make_room(server, fd)) {
         if (log_limit_pass(&server->limits, clock_monotonic_ms()))
             log_event(LOG_LEVEL_WARN, "limit",
                       log_text("limit", "control connections or descriptors"),
@@ -364,6 +407,7 @@ void control_peer_release(struct control_peer *peer) {
 void control_peer_reply(struct control_peer *peer, json_t *reply, bool last) {
     bool sent = reply != NULL && send_line(peer, reply);
     json_decref(reply);
+    has_moved(peer);
     if (last)
         peer->held = false;
     if (!sent)
@@ -386,7 +430,7 @@ bool control_server_is_watched(const struct control_server *server) {
 
 void control_server_publish(struct control_server *server, json_t *event) {
     struct control_peer *peer;
-    LIST_FOREACH(peer, &server->peers, link) {
+    TAILQ_FOREACH(peer, &server->peers, link) {
         if (peer->watches && event != NULL && !send_line(peer, event))
             let_go(peer);
     }
@@ -407,7 +451,7 @@ struct control_server *control_server_new(struct event_base *base, int listener,
         return NULL;
     *server = (struct control_server){
         .base = base, .listener = listener, .handler = handler, .context = context};
-    LIST_INIT(&server->peers);
+    TAILQ_INIT(&server->peers);
     server->reserve_fd = open_reserve();
     server->path = strdup(path);
     server->accept_event = event_new(base, listener, EV_READ | EV_PERSIST, on_acceptable, server);
@@ -429,7 +473,7 @@ void control_server_free(struct control_server *server) {
     struct control_peer *peer;
     if (server == NULL)
         return;
-    while ((peer = LIST_FIRST(&server->peers)) != NULL) {
+    while ((peer = TAILQ_FIRST(&server->peers)) != NULL) {
         flush(peer);
         end_peer(peer);
     }

@@ -3,7 +3,9 @@
  * moves lines and knows who calls; what a command means is its owner's.
  *
  * A peer costs at most CONTROL_LINE_MAX bytes of input and CONTROL_BACKLOG_MAX of output, and there
- * are at most CONTROL_PEERS_MAX of them. One that closes its writing side still gets the replies to
+ * are at most CONTROL_PEERS_MAX of them: then the longest idle is closed for one more; with none
+ * idle (all watch, or have a request under way), one that may not change things for one that may;
+ * else the newcomer is closed. One that closes its writing side still gets the replies to
  * what it has asked, and is closed then; a watch of it ends.
  */
 #ifndef PORTOLAN_NET_CONTROL_SERVER_H

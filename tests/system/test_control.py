@@ -16,7 +16,7 @@ from deadlines import wait_for
 from portolan_cli import open_to_all, runs_as_nobody
 from portoland import Control, Portoland, portoland  # noqa: F401
 
-LINE_MAX, PEERS_MAX = 65536, 64
+LINE_MAX = 65536
 READING = [["status"], ["names"], ["leases"], ["resolve", "a@localhost"], ["port", "a1"]]
 CHANGING = [["lease", "b"], ["lease", "a", "--release"], ["reload"], ["stop"], ["exec", "b", "--", "true"]]
 
@@ -238,30 +238,6 @@ def test_the_group_may_change(for_all, tmp_path):
 
 
 # --- what no client may do ---
-
-def test_more_than_can_be_served_are_turned_away_and_room_is_used_again(portoland):
-    server = portoland()
-    callers = [server.dial() for _ in range(PEERS_MAX)]
-    assert all(caller.ask("leases")["ok"] for caller in callers)
-    with server.dial() as control:
-        assert control.ended()
-    callers.pop().close()
-    wait_for(lambda: server.call("status").returncode == 0, 5, "room for one more")
-    for caller in callers:
-        caller.close()
-
-
-def test_who_is_turned_away_does_not_fill_the_log(portoland):
-    server = portoland()
-    callers = [server.dial() for _ in range(PEERS_MAX)]
-    assert all(caller.ask("leases")["ok"] for caller in callers)
-    for _ in range(300):
-        with server.dial() as control:
-            assert control.ended()
-    for caller in callers:
-        caller.close()
-    assert 0 < server.log.count(" warn limit ") < 100
-
 
 def test_a_client_that_does_not_read_holds_nobody_up(portoland):
     server = portoland("--set", "node.dist_listen_min=20000", "--set", "node.dist_listen_max=32000")

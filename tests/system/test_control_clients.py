@@ -7,8 +7,11 @@ import pytest
 
 from deadlines import scaled, wait_for
 from members import Members
-from portoland import Control
-from test_control import cpu_seconds
+from portolan_cli import open_to_all
+from portoland import Control, portoland  # noqa: F401
+from test_control import cpu_seconds, of_root
+
+PEERS_MAX = 64
 
 
 @pytest.fixture
@@ -125,3 +128,102 @@ def test_a_watch_ends_with_the_writing_side_and_what_was_said_is_sent(member):
             assert watch.reply() == {"v": 1, "ok": True}
             assert watch.ended()
     wait_for(lambda: descriptors(member) == before, 5, "all descriptors to be back")
+
+
+# --- more than can be served ---
+
+
+def dial_all(server, command, count=PEERS_MAX):
+    """So many clients that have had an answer and stay."""
+    clients = [server.dial() for _ in range(count)]
+    for client in clients:
+        assert client.ask(command)["ok"]
+    return clients
+
+
+def is_open(client):
+    """Whether it is served still, which it asks for."""
+    try:
+        return client.ask("leases") is not None
+    except ConnectionError:
+        return False
+
+
+def close_all(clients):
+    for client in clients:
+        client.close()
+
+
+def test_a_caller_takes_the_place_of_the_longest_idle(portoland):
+    server = portoland()
+    clients = dial_all(server, "leases")
+    assert clients[0].ask("leases")["ok"]  # so that another is the longest idle
+    with server.dial() as caller:
+        assert caller.ask("status")["ok"]
+        assert clients[1].ended()
+        assert [is_open(client) for client in clients] == [True, False] + [True] * (PEERS_MAX - 2)
+        assert is_open(caller)
+    close_all(clients)
+
+
+def test_who_says_nothing_or_half_of_a_line_keeps_nobody_out(portoland):
+    server = portoland()
+    clients = []
+    for said in b"", b'{"v":1,':
+        for _ in range(PEERS_MAX):
+            clients.append(server.dial())
+            clients[-1].say(said)
+        for _ in range(3):
+            assert server.call("status").returncode == 0
+    close_all(clients)
+
+
+def test_who_watches_stays_and_one_more_is_turned_away(portoland):
+    server = portoland()
+    watchers = dial_all(server, "watch", PEERS_MAX - 1)
+    idle = server.dial()
+    assert idle.ask("leases")["ok"]
+    with server.dial() as caller:
+        assert caller.ask("watch")["ok"] and idle.ended()
+        with server.dial() as more:
+            assert more.ended()
+        caller.close()
+        wait_for(lambda: server.call("status").returncode == 0, 5, "room for one more")
+    server.lease("a")
+    assert {watcher.reply()["event"] for watcher in watchers} == {"leased"}
+    close_all([*watchers, idle])
+
+
+def test_who_joins_stays(member, stalled):
+    with Join(member, stalled) as join:
+        clients = [Control(str(member.socket)) for _ in range(PEERS_MAX)]
+        assert clients[-1].ask("status")["ok"] and clients[0].ended()
+        join.call.close()
+        assert join.control.reply()["error"]["code"] == "node_down"
+        close_all(clients)
+
+
+@of_root
+def test_who_may_only_read_keeps_out_nobody_who_may_change(portoland, tmp_path):
+    open_to_all(tmp_path)
+    server = portoland()
+    os.seteuid(65534)
+    try:
+        watchers = dial_all(server, "watch")
+        with server.dial() as more:
+            assert more.ended()
+    finally:
+        os.seteuid(0)
+    assert server.call("status").returncode == 0
+    assert watchers[0].ended()
+    close_all(watchers)
+
+
+def test_who_is_turned_away_does_not_fill_the_log(portoland):
+    server = portoland()
+    watchers = dial_all(server, "watch")
+    for _ in range(300):
+        with server.dial() as caller:
+            assert caller.ended()
+    close_all(watchers)
+    assert 0 < server.log.count(" warn limit ") < 100
