@@ -138,6 +138,11 @@ class Member:
         """Name -> state."""
         return {member["name"]: member["state"] for member in self.ask("cluster_status")["members"]}
 
+    def is_out(self):
+        """Alone, and resting until it is told to join: it left, or was forced out."""
+        status = self.ask("cluster_status")
+        return status["resting"] and status["state"] == "alone"
+
     def running(self):
         return sorted(name for name, state in self.members().items() if state in ("alive", "suspect"))
 

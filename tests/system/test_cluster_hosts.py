@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from deadlines import scaled, wait_for
+from deadlines import wait_for
 from members import Members, Network, agree, cut, heal, open_only, why_no_network
 
 
@@ -111,7 +111,6 @@ def test_autoclean_forgets_and_autoheal_finds_again(members, network):
     two.join(one)
     agree(everyone)
     cut(hosts[1], hosts[0])
-    wait_for(lambda: list(one.members()) == [one.name], 30)
-    time.sleep(scaled(1))
+    wait_for(lambda: all(list(member.members()) == [member.name] for member in everyone), 30)
     heal(hosts[1])
     agree(everyone, seconds=90)
