@@ -92,6 +92,13 @@ enum exit_code call_fail(const struct call *call, const char *trying,
     return exit_code_of(failure->code);
 }
 
+enum exit_code call_fail_watching(const struct call *call, const char *trying,
+                                  struct control_failure *failure) {
+    bool closed = strcmp(failure->code, CONTROL_CLOSED) == 0;
+    enum exit_code code = call_fail(call, trying, failure);
+    return closed ? CLI_NO_DAEMON : code;
+}
+
 enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
                               const char *format, ...) {
     struct control_failure failure = {.code = ""};

@@ -219,42 +219,56 @@ static enum exit_code run_force_leave(struct call *call, const char *node) {
     return fail(call, "remove the node from cluster", words, NULL, &failure);
 }
 
-/* Prints the status whenever it has changed; any event may be the reason. */
+/* Prints the status if its line is another than `*before`, which it becomes. */
+static enum exit_code print_change(const struct call *call, char **before) {
+    struct control_failure failure;
+    json_t *reply;
+    if (ask(call, "cluster_status", NULL, &reply, &failure) != CLI_DONE)
+        return call_fail_watching(call, "tell the status of the cluster", &failure);
+    char *line = status_line(reply);
+    bool changed = *before == NULL || strcmp(line, *before) != 0;
+    if (changed && call->json)
+        output_json(stdout, reply);
+    else if (changed)
+        puts(line);
+    free(*before);
+    *before = line;
+    json_decref(reply);
+    return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
+}
+
+/* Until stopped, or until the daemon goes. Any event may be the reason of a change. */
+static enum exit_code follow_status(const struct call *call, struct control_client *client,
+                                    int stop_fd) {
+    struct control_failure failure;
+    char *before = NULL;
+    json_t *event = NULL;
+    enum exit_code code;
+    do {
+        json_decref(event);
+        event = NULL;
+        code = print_change(call, &before);
+    } while (code == CLI_DONE && (event = control_client_next(client, stop_fd, &failure)) != NULL);
+    free(before);
+    if (code == CLI_DONE && failure.code[0] != '\0')
+        return call_fail_watching(call, "watch the cluster", &failure);
+    return code;
+}
+
 static enum exit_code watch_status(const struct call *call) {
     struct control_failure failure;
-    json_t *request = request_new("watch", NULL), *event = NULL;
+    json_t *request = request_new("watch", NULL), *reply = NULL;
     struct control_client *client = call_connect(call, &failure);
-    char *before = must_have(strdup(""));
-    int stop_fd = call_stop_signals();
-    enum exit_code code = CLI_DONE;
     if (client != NULL)
-        event = control_client_ask(client, request, &failure);
-    while (event != NULL && code == CLI_DONE) {
-        json_t *reply;
-        code = call_ask(call, "tell the status of the cluster", request_new("cluster_status", NULL),
-                        &reply);
-        char *line = code == CLI_DONE ? status_line(reply) : must_have(strdup(""));
-        if (code == CLI_DONE && strcmp(line, before) != 0) {
-            if (call->json)
-                output_json(stdout, reply);
-            else
-                puts(line);
-            fflush(stdout);
-        }
-        free(before);
-        before = line;
-        json_decref(reply);
-        json_decref(event);
-        event = control_client_next(client, stop_fd, &failure);
-    }
-    if (event == NULL && failure.code[0] != '\0')
-        code = call_fail(call, "watch the cluster", &failure);
-    json_decref(event);
-    json_decref(request);
-    free(before);
-    control_client_close(client);
+        reply = control_client_ask(client, request, &failure);
+    int stop_fd = call_stop_signals();
+    enum exit_code code = reply == NULL ? call_fail(call, "watch the cluster", &failure)
+                                        : follow_status(call, client, stop_fd);
     if (stop_fd >= 0)
         close(stop_fd);
+    control_client_close(client);
+    json_decref(reply);
+    json_decref(request);
     return code;
 }
 

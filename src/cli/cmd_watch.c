@@ -75,8 +75,7 @@ static enum exit_code follow(const struct call *call, struct control_client *cli
     }
     if (failure.code[0] == '\0')
         return CLI_DONE;
-    enum exit_code code = call_fail(call, "watch on", &failure);
-    return strcmp(failure.code, CONTROL_CLOSED) == 0 ? CLI_NO_DAEMON : code;
+    return call_fail_watching(call, "watch on", &failure);
 }
 
 static enum exit_code run_watch(struct call *call) {

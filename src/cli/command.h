@@ -96,7 +96,11 @@ enum exit_code call_ask(const struct call *call, const char *trying, json_t *req
 enum exit_code call_fail(const struct call *call, const char *trying,
                          struct control_failure *failure);
 
-/* Like it, for a failure that is met here. `code` is one of docs/control.md. */
+/* Like it, for a watch, which ends with the daemon: then no daemon answers any more. */
+enum exit_code call_fail_watching(const struct call *call, const char *trying,
+                                  struct control_failure *failure);
+
+/* Like call_fail, for a failure that is met here. `code` is one of docs/control.md. */
 enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
                               const char *format, ...) __attribute__((format(printf, 4, 5)));
 

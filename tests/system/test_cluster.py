@@ -1,16 +1,20 @@
 """Clusters of real daemons on this host: joining, leaving, failing, and what people are told."""
 
+import json
 import re
 import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import pytest
 
+import portolan_cli
 from deadlines import scaled, wait_for
 from members import COOKIE, Members, agree
+from portolan_cli import clean_environment
 
 
 @pytest.fixture
@@ -58,6 +62,62 @@ def test_commands_print_what_emqx_prints(members):
     said(one.portolan("cluster", "status"), 0, both)
     said(two.portolan("cluster", "leave"), 0, f"Leave the cluster successfully.\n{status_line(two.name)}")
     agree([one])
+
+
+class StatusWatch:
+    """A running `portolan cluster status --watch`."""
+
+    def __init__(self, member, *options):
+        words = portolan_cli.words("--socket", member.socket, "cluster", "status", "--watch", *options)
+        self.process = subprocess.Popen(
+            words, env=clean_environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        self.deadline = threading.Timer(scaled(30), self.process.kill)  # else a line is waited for for ever
+        self.deadline.start()
+
+    def line(self):
+        return self.process.stdout.readline()
+
+    def end(self, number=None):
+        """The exit code, and what it said after the lines that were taken."""
+        if number is not None:
+            self.process.send_signal(number)
+        rest = self.process.communicate()
+        self.deadline.cancel()
+        return self.process.returncode, *rest
+
+
+def test_the_status_is_printed_again_whenever_it_changes(members):
+    one, two = members.on_loopback(2)
+    watch, as_json = StatusWatch(one), StatusWatch(one, "--json")
+    assert watch.line() == status_line(one.name)
+    assert [member["name"] for member in json.loads(as_json.line())["members"]] == [one.name]
+    with one.register("rabbit", 6369):  # an event that changes no line
+        wait_for(lambda: one.ask("names")["names"], 5)
+    two.join(one)
+    assert watch.line() == status_line(one.name, two.name)
+    assert {member["name"]: member["state"] for member in json.loads(as_json.line())["members"]} == {
+        one.name: "alive",
+        two.name: "alive",
+    }
+    two.crash()
+    assert watch.line() == status_line(one.name, stopped=[two.name])
+    two.start()
+    assert watch.line() == status_line(one.name, two.name)
+    assert watch.end(signal.SIGINT) == (0, "", "")
+    as_json.end(signal.SIGTERM)
+    assert as_json.process.returncode == 0
+
+
+def test_the_watch_of_the_status_ends_with_the_daemon(members):
+    (one,) = members.on_loopback(1)
+    watch = StatusWatch(one)
+    assert watch.line() == status_line(one.name)
+    one.stop()
+    code, lines, complaint = watch.end()
+    assert (code, lines) == (3, "")
+    assert complaint.startswith("portolan: cannot watch the cluster: ") and complaint.count("\n") == 1
 
 
 def test_a_member_that_is_down_is_removed_and_stays_out_until_it_joins(members):
