@@ -1,0 +1,119 @@
+#include "port_pool_fixture.h"
+
+#include "some_pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct port_pool *pool;
+struct some_host *host;
+struct port_pool_options options;
+
+void port_pool_fixture_begin(void) {
+    options = (struct port_pool_options){
+        .policy = PORT_POLICY_RANGE, .first = FIRST, .last = LAST, .base = 4370};
+    pool = port_pool_new(&options);
+    host = calloc(1, sizeof *host);
+    ck_assert(pool != NULL && host != NULL);
+}
+
+void port_pool_fixture_end(void) {
+    port_pool_free(pool);
+    free(host);
+}
+
+void policy(enum port_policy chosen) {
+    options.policy = chosen;
+    port_pool_configure(pool, &options);
+}
+
+void enforce(enum port_policy chosen) {
+    options.enforce = true;
+    policy(chosen);
+}
+
+void range(uint16_t first, uint16_t last) {
+    options.first = first;
+    options.last = last;
+    port_pool_configure(pool, &options);
+}
+
+enum port_verdict try_lease(const char *name, uint16_t *port) {
+    const struct port_probe probe = some_host_probe(host);
+    return port_pool_lease(pool, bytes_of_text(name), NOW, &probe, port);
+}
+
+uint16_t lease_at(const char *name, int64_t now_ms) {
+    const struct port_probe probe = some_host_probe(host);
+    uint16_t port = 0;
+    ck_assert_int_eq(port_pool_lease(pool, bytes_of_text(name), now_ms, &probe, &port), PORT_OK);
+    return port;
+}
+
+uint16_t lease(const char *name) {
+    return lease_at(name, NOW);
+}
+
+enum port_verdict refusal(const char *name) {
+    uint16_t port = 0;
+    return try_lease(name, &port);
+}
+
+void registers(const char *name, uint16_t port) {
+    port_pool_registered(pool, bytes_of_text(name), port);
+}
+
+void leaves(const char *name) {
+    port_pool_unregistered(pool, bytes_of_text(name));
+}
+
+bool release(const char *name) {
+    return port_pool_release(pool, bytes_of_text(name));
+}
+
+enum port_verdict admits(const char *name, uint16_t port) {
+    return port_pool_admits(pool, bytes_of_text(name), port);
+}
+
+bool has(const char *name) {
+    struct port_lease found;
+    return port_pool_find(pool, bytes_of_text(name), &found);
+}
+
+struct port_lease find(const char *name) {
+    struct port_lease found;
+    ck_assert_msg(port_pool_find(pool, bytes_of_text(name), &found), "%s has nothing", name);
+    return found;
+}
+
+/* What was shown, as "a 6369, b 6370 held". */
+static char shown[512];
+
+static void show(void *context, const struct port_lease *lease) {
+    size_t len = strlen(shown);
+    (void)context;
+    snprintf(shown + len, sizeof shown - len, "%s%.*s %u%s", len == 0 ? "" : ", ",
+             (int)lease->name.len, (const char *)lease->name.data, lease->port,
+             lease->held ? " held" : "");
+}
+
+const char *all(void) {
+    shown[0] = '\0';
+    port_pool_each(pool, show, NULL);
+    return shown;
+}
+
+const char *expired(int64_t now_ms, int64_t *next_ms) {
+    shown[0] = '\0';
+    *next_ms = port_pool_expire(pool, now_ms, show, NULL);
+    return shown;
+}
+
+/* The daemon ends and comes back at another time of its clock. */
+void restart(int64_t now_ms, int64_t again_ms) {
+    struct bytes text = some_pool_text(pool, now_ms);
+    port_pool_free(pool);
+    pool = port_pool_new(&options);
+    ck_assert_ptr_nonnull(pool);
+    ck_assert(port_pool_restore(pool, text, again_ms));
+}

@@ -1,0 +1,160 @@
+/* The port pool: nodes that register, on the port that they were promised or on another one. */
+#include "failing_allocation.h"
+#include "port_pool_fixture.h"
+#include "suites.h"
+
+#include <stdio.h>
+
+/* --- what they do to leases --- */
+
+START_TEST(a_lease_becomes_the_registration_and_ends_with_it) {
+    uint16_t port = lease("a");
+    registers("a", port);
+    ck_assert_str_eq(all(), "a 6369 held");
+    leaves("a");
+    ck_assert_str_eq(all(), "");
+}
+END_TEST
+
+START_TEST(a_node_on_another_port_frees_the_one_it_was_promised) {
+    lease("a");
+    registers("a", 40000);
+    ck_assert_str_eq(all(), "a 40000 held");
+    ck_assert_uint_eq(lease("b"), FIRST);
+}
+END_TEST
+
+START_TEST(a_port_that_a_node_has_unasked_is_not_promised_to_others) {
+    registers("a", FIRST);
+    ck_assert_uint_eq(lease("b"), FIRST + 1);
+    leaves("a");
+    ck_assert_uint_eq(lease("c"), FIRST);
+}
+END_TEST
+
+START_TEST(a_lease_for_a_node_that_runs_is_the_port_it_has) {
+    registers("a", 40000);
+    ck_assert_uint_eq(lease("a"), 40000);
+    ck_assert(find("a").held);
+}
+END_TEST
+
+START_TEST(of_two_nodes_that_claim_one_port_the_first_has_it) {
+    registers("a", 40000);
+    registers("b", 40000);
+    ck_assert_str_eq(all(), "a 40000 held");
+    leaves("b");
+    ck_assert_str_eq(all(), "a 40000 held");
+    leaves("a");
+    ck_assert_str_eq(all(), "");
+}
+END_TEST
+
+START_TEST(a_node_that_listens_nowhere_has_no_port) {
+    registers("a", 0);
+    ck_assert_str_eq(all(), "");
+    leaves("a");
+    lease("b");
+    registers("b", 0);
+    leaves("b");
+    ck_assert_str_eq(all(), "b 6369");
+}
+END_TEST
+
+START_TEST(who_leaves_without_having_registered_keeps_the_lease) {
+    lease("a");
+    leaves("a");
+    ck_assert_str_eq(all(), "a 6369");
+}
+END_TEST
+
+/* --- which are admitted --- */
+
+START_TEST(nothing_is_refused_unless_it_is_enforced) {
+    lease("a");
+    ck_assert_int_eq(admits("b", FIRST), PORT_OK);
+    ck_assert_int_eq(admits("b", 40000), PORT_OK);
+    policy(PORT_POLICY_DERIVED);
+    ck_assert_int_eq(admits("b1", 40000), PORT_OK);
+}
+END_TEST
+
+START_TEST(the_range_can_be_enforced) {
+    enforce(PORT_POLICY_RANGE);
+    ck_assert_int_eq(admits("a", FIRST - 1), PORT_NOT_IN_RANGE);
+    ck_assert_int_eq(admits("a", FIRST), PORT_OK);
+    ck_assert_int_eq(admits("a", LAST), PORT_OK);
+    ck_assert_int_eq(admits("a", LAST + 1), PORT_NOT_IN_RANGE);
+}
+END_TEST
+
+START_TEST(the_rule_can_be_enforced) {
+    enforce(PORT_POLICY_DERIVED);
+    ck_assert_int_eq(admits("a1", 4371), PORT_OK);
+    ck_assert_int_eq(admits("a1", 4370), PORT_NOT_DERIVED);
+    ck_assert_int_eq(admits("remsh", 4370), PORT_NOT_DERIVED);
+    ck_assert_int_eq(admits("remsh", 0), PORT_OK);
+}
+END_TEST
+
+START_TEST(an_enforced_lease_keeps_others_off_its_port) {
+    for (enum port_policy each = PORT_POLICY_RANGE; each <= PORT_POLICY_ANY; each++) {
+        enforce(PORT_POLICY_RANGE);
+        lease("a");
+        enforce(each);
+        ck_assert_int_eq(admits("b", FIRST), PORT_LEASED_TO_OTHER);
+    }
+    ck_assert_int_eq(admits("a", FIRST), PORT_OK);
+    ck_assert_int_eq(admits("b", 40000), PORT_OK); /* any port, but for those of others */
+}
+END_TEST
+
+START_TEST(every_verdict_has_its_own_words) {
+    for (int one = PORT_OK; one <= PORT_NO_MEMORY; one++) {
+        for (int other = PORT_OK; other < one; other++)
+            ck_assert_str_ne(port_verdict_reason((enum port_verdict)one),
+                             port_verdict_reason((enum port_verdict)other));
+    }
+}
+END_TEST
+
+/* --- out of memory --- */
+
+START_TEST(without_memory_a_registration_is_unknown_and_no_more) {
+    for (int i = 0; i < 500; i++) {
+        char name[16];
+        uint16_t port = (uint16_t)(10000 + i);
+        snprintf(name, sizeof name, "n%d", i);
+        for (unsigned n = 1;; n++) {
+            fail_nth_allocation(n);
+            registers(name, port);
+            bool failed = allocation_failed();
+            ck_assert_int_eq(has(name), !failed);
+            if (!failed)
+                break;
+            leaves(name);
+        }
+        ck_assert_uint_eq(port_pool_count(pool), (size_t)i + 1);
+    }
+}
+END_TEST
+
+Suite *port_pool_registrations_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("port_pool_registrations", &tests);
+    tcase_add_checked_fixture(tests, port_pool_fixture_begin, port_pool_fixture_end);
+    tcase_add_test(tests, a_lease_becomes_the_registration_and_ends_with_it);
+    tcase_add_test(tests, a_node_on_another_port_frees_the_one_it_was_promised);
+    tcase_add_test(tests, a_port_that_a_node_has_unasked_is_not_promised_to_others);
+    tcase_add_test(tests, a_lease_for_a_node_that_runs_is_the_port_it_has);
+    tcase_add_test(tests, of_two_nodes_that_claim_one_port_the_first_has_it);
+    tcase_add_test(tests, a_node_that_listens_nowhere_has_no_port);
+    tcase_add_test(tests, who_leaves_without_having_registered_keeps_the_lease);
+    tcase_add_test(tests, nothing_is_refused_unless_it_is_enforced);
+    tcase_add_test(tests, the_range_can_be_enforced);
+    tcase_add_test(tests, the_rule_can_be_enforced);
+    tcase_add_test(tests, an_enforced_lease_keeps_others_off_its_port);
+    tcase_add_test(tests, every_verdict_has_its_own_words);
+    tcase_add_test(tests, without_memory_a_registration_is_unknown_and_no_more);
+    return suite;
+}

@@ -1,0 +1,178 @@
+/* The port pool: what of it outlives the daemon. */
+#include "assertions.h"
+#include "base/checksum.h"
+#include "failing_allocation.h"
+#include "port_pool_fixture.h"
+#include "suites.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+START_TEST(leases_and_memories_survive_a_restart) {
+    lease_at("a", NOW);
+    registers("b", lease("b"));
+    lease("c");
+    release("c");
+    registers("d", 40000);
+    restart(NOW + 20000, 777);
+
+    ck_assert_str_eq(all(), "a 6369, b 6370"); /* nodes register again */
+    ck_assert_int_eq(find("a").expires_ms, 777 + 40000);
+    ck_assert_int_eq(find("b").expires_ms, 777 + PORT_LEASE_MS);
+    ck_assert_uint_eq(lease("x"), FIRST + 2);
+    release("x");
+    ck_assert_uint_eq(lease("c"), FIRST + 2);
+}
+END_TEST
+
+START_TEST(a_lease_whose_time_was_over_ends_after_the_restart) {
+    int64_t next_ms;
+    lease_at("a", NOW);
+    restart(NOW + PORT_LEASE_MS + 5, 0);
+    ck_assert_str_eq(expired(0, &next_ms), "a 6369");
+}
+END_TEST
+
+START_TEST(a_pool_knows_what_it_has_to_save) {
+    ck_assert(!port_pool_unsaved(pool));
+    registers("a", 40000);
+    leaves("a");
+    ck_assert(!port_pool_unsaved(pool)); /* a registration is no promise */
+    lease("a");
+    ck_assert(port_pool_unsaved(pool));
+    port_pool_saved(pool);
+    ck_assert(!port_pool_unsaved(pool));
+    release("a");
+    ck_assert(port_pool_unsaved(pool));
+}
+END_TEST
+
+START_TEST(a_saved_state_reads_as_documented) {
+    lease_at("a", NOW);
+    struct bytes text = some_pool_text(pool, NOW + 1000);
+    const struct bytes lines =
+        LITERAL("portolan ports 1\nlease 6369 59000 61\nlast 6369 0 61\nsum ");
+    ck_assert_uint_gt(text.len, lines.len);
+    assert_bytes(bytes_of(text.data, lines.len), lines);
+}
+END_TEST
+
+static bool restores(const char *body) {
+    char text[512];
+    int len = snprintf(text, sizeof text, "%ssum %016" PRIx64 "\n", body,
+                       checksum_of(bytes_of_text(body)));
+    struct port_pool *fresh = port_pool_new(&options);
+    bool restored = port_pool_restore(fresh, bytes_of(text, (size_t)len), NOW);
+    port_pool_free(fresh);
+    return restored;
+}
+
+START_TEST(a_text_of_another_form_is_refused_though_its_sum_is_right) {
+    static const char *const wrong[] = {
+        "",
+        "portolan ports 2\n",
+        "portolan creations 1\nnext 5\n",
+        "portolan ports 1\nlease\n",
+        "portolan ports 1\nlease 6369 0\n",
+        "portolan ports 1\nlease 0 0 61\n",
+        "portolan ports 1\nlease 65536 0 61\n",
+        "portolan ports 1\nlease 6369 60001 61\n",
+        "portolan ports 1\nlease 6369 -1 61\n",
+        "portolan ports 1\nlease 6369 0 61 \n",
+        "portolan ports 1\nlease 6369 0 61 62\n",
+        "portolan ports 1\nlease  6369 0 61\n",
+        "portolan ports 1\n lease 6369 0 61\n",
+        "portolan ports 1\nlease 6369 0 6\n",
+        "portolan ports 1\nlease 6369 0 6G\n",
+        "portolan ports 1\nlease 6369 0 ff\n",
+        "portolan ports 1\nlease 6369 0 00\n",
+        "portolan ports 1\nheld 6369 0 61\n",
+        "portolan ports 1\nlease 6369 0 61\nlease 6369 0 62\n",
+        "portolan ports 1\nlease 6369 0 61\nlease 6370 0 61\n",
+        "portolan ports 1\nlease 6369 0 61",
+        "portolan ports 1\n\n",
+    };
+    ck_assert(restores("portolan ports 1\n"));
+    ck_assert(restores("portolan ports 1\nlease 6369 60000 61\nlast 1 0 62\n"));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        ck_assert_msg(!restores(wrong[i]), "accepted: %s", wrong[i]);
+}
+END_TEST
+
+START_TEST(a_line_with_a_word_missing_is_refused) {
+    static const char *const wrong[] = {
+        "portolan ports 1\n 6369 0 61\n",
+        "portolan ports 1\nlease  0 61\n",
+        "portolan ports 1\nlease 6369  61\n",
+        "portolan ports 1\nlease 6369 0 \n",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        ck_assert_msg(!restores(wrong[i]), "accepted: %s", wrong[i]);
+}
+END_TEST
+
+START_TEST(a_torn_state_is_refused) {
+    lease("a");
+    lease("b");
+    struct bytes text = some_pool_text(pool, NOW);
+    for (size_t len = 0; len < text.len; len++) {
+        struct port_pool *fresh = port_pool_new(&options);
+        ck_assert(!port_pool_restore(fresh, bytes_of(text.data, len), NOW));
+        ck_assert_uint_eq(port_pool_count(fresh), 0);
+        port_pool_free(fresh);
+    }
+}
+END_TEST
+
+START_TEST(a_full_state_fits_the_room_that_is_promised) {
+    uint8_t name[4 + 4 * 251];
+    const struct port_probe probe = some_host_probe(host);
+    range(10000, 10000 + 1999);
+    for (size_t at = 0; at < sizeof name; at += 4)
+        memcpy(name + at, "\xf0\x9d\x84\x9e", 4);
+    for (int i = 0; i < 2000; i++) {
+        uint16_t port;
+        char digits[8];
+        snprintf(digits, sizeof digits, "%04d", i);
+        memcpy(name, digits, 4);
+        ck_assert_int_eq(port_pool_lease(pool, bytes_of(name, sizeof name), NOW, &probe, &port),
+                         PORT_OK);
+    }
+    restart(NOW, NOW);
+    ck_assert_uint_eq(port_pool_count(pool), 2000);
+}
+END_TEST
+
+START_TEST(without_memory_a_restart_forgets_some_but_never_gives_a_port_twice) {
+    for (char name[] = "a"; name[0] <= 'j'; name[0]++)
+        lease(name);
+    struct bytes text = some_pool_text(pool, NOW);
+    for (unsigned n = 1;; n++) {
+        struct port_pool *fresh = port_pool_new(&options);
+        fail_nth_allocation(n);
+        bool restored = port_pool_restore(fresh, text, NOW);
+        bool failed = allocation_failed();
+        ck_assert(restored);
+        ck_assert_uint_ge(port_pool_count(fresh), failed ? 9 : 10);
+        port_pool_free(fresh);
+        if (!failed)
+            break;
+    }
+}
+END_TEST
+
+Suite *port_pool_saved_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("port_pool_saved", &tests);
+    tcase_add_checked_fixture(tests, port_pool_fixture_begin, port_pool_fixture_end);
+    tcase_add_test(tests, leases_and_memories_survive_a_restart);
+    tcase_add_test(tests, a_lease_whose_time_was_over_ends_after_the_restart);
+    tcase_add_test(tests, a_pool_knows_what_it_has_to_save);
+    tcase_add_test(tests, a_saved_state_reads_as_documented);
+    tcase_add_test(tests, a_text_of_another_form_is_refused_though_its_sum_is_right);
+    tcase_add_test(tests, a_line_with_a_word_missing_is_refused);
+    tcase_add_test(tests, a_torn_state_is_refused);
+    tcase_add_test(tests, a_full_state_fits_the_room_that_is_promised);
+    tcase_add_test(tests, without_memory_a_restart_forgets_some_but_never_gives_a_port_twice);
+    return suite;
+}
