@@ -20,13 +20,22 @@ const char *const port_policy_names[] = {"range", "derived", "any", NULL};
 /* A port that a name has: leased, or held by its registration. */
 struct claim {
     UT_hash_handle by_name;
-    UT_hash_handle by_port;
-    uint16_t port;
+    TAILQ_ENTRY(claim) link;
+    struct place *place;
     bool held;
-    bool leased; /* by port_pool_lease: such a claim is saved */
+    bool leased; /* by port_pool_lease: such a claim is saved, as long as it is the port's first */
     int64_t expires_ms;
     size_t len;
     uint8_t name[];
+};
+TAILQ_HEAD(claims, claim);
+
+/* A port that somebody has: the names that do, in the order in which they came. There is one only
+ * where registrations are enforced. */
+struct place {
+    UT_hash_handle hh;
+    uint16_t port;
+    struct claims claims;
 };
 
 /* The port that a name had last. */
@@ -42,7 +51,7 @@ TAILQ_HEAD(memories, memory);
 struct port_pool {
     struct port_pool_options options;
     struct claim *claims_by_name;
-    struct claim *claims_by_port;
+    struct place *places;
     struct memory *memories;
     struct memories memories_by_age; /* the longest unused first */
     bool unsaved;
@@ -91,40 +100,79 @@ static struct claim *claim_of_name(const struct port_pool *pool, struct bytes na
     return found;
 }
 
-static struct claim *claim_on_port(const struct port_pool *pool, uint16_t port) {
-    struct claim *found;
-    HASH_FIND(by_port, pool->claims_by_port, &port, sizeof port, found);
+static struct place *place_of(const struct port_pool *pool, uint16_t port) {
+    struct place *found;
+    HASH_FIND(hh, pool->places, &port, sizeof port, found);
     return found;
 }
 
-static void drop_claim(struct port_pool *pool, struct claim *claim) {
-    HASH_DELETE(by_name, pool->claims_by_name, claim);
-    HASH_DELETE(by_port, pool->claims_by_port, claim);
-    pool->unsaved = pool->unsaved || claim->leased;
-    free(claim);
+/* The first that came. */
+static struct claim *claim_on_port(const struct port_pool *pool, uint16_t port) {
+    const struct place *place = place_of(pool, port);
+    return place == NULL ? NULL : TAILQ_FIRST(&place->claims);
 }
 
-/* The port must be without a claim, and the name too. NULL when out of memory. */
-static struct claim *add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
-    struct claim *claim = malloc(sizeof *claim + name.len);
-    if (claim == NULL)
+static bool is_saved(const struct claim *claim) {
+    return claim->leased && claim == TAILQ_FIRST(&claim->place->claims);
+}
+
+static struct place *add_place(struct port_pool *pool, uint16_t port) {
+    struct place *place = calloc(1, sizeof *place);
+    if (place == NULL)
         return NULL;
+    place->port = port;
+    TAILQ_INIT(&place->claims);
+    HASH_ADD(hh, pool->places, port, sizeof place->port, place);
+    if (place->hh.tbl == NULL) {
+        free(place);
+        return NULL;
+    }
+    return place;
+}
+
+static void drop_place_if_free(struct port_pool *pool, struct place *place) {
+    if (!TAILQ_EMPTY(&place->claims))
+        return;
+    HASH_DELETE(hh, pool->places, place);
+    free(place);
+}
+
+/* Whoever came next has the port now. */
+static void drop_claim(struct port_pool *pool, struct claim *claim) {
+    struct place *place = claim->place;
+    bool was_saved = is_saved(claim);
+    const struct claim *next = TAILQ_NEXT(claim, link);
+    pool->unsaved = pool->unsaved || was_saved;
+    HASH_DELETE(by_name, pool->claims_by_name, claim);
+    TAILQ_REMOVE(&place->claims, claim, link);
+    free(claim);
+    if (next != NULL && is_saved(next))
+        pool->unsaved = true;
+    drop_place_if_free(pool, place);
+}
+
+/* The name must be without a claim. Behind those that the port has. NULL when out of memory. */
+static struct claim *add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
+    struct place *place = place_of(pool, port);
+    struct claim *claim = malloc(sizeof *claim + name.len);
+    if (place == NULL)
+        place = add_place(pool, port);
+    if (place == NULL || claim == NULL)
+        goto fail;
     memset(claim, 0, sizeof *claim);
-    claim->port = port;
+    claim->place = place;
     claim->len = name.len;
     memcpy(claim->name, name.data, name.len);
     HASH_ADD_KEYPTR(by_name, pool->claims_by_name, claim->name, claim->len, claim);
-    if (claim->by_name.tbl == NULL) {
-        free(claim);
-        return NULL;
-    }
-    HASH_ADD(by_port, pool->claims_by_port, port, sizeof claim->port, claim);
-    if (claim->by_port.tbl == NULL) {
-        HASH_DELETE(by_name, pool->claims_by_name, claim);
-        free(claim);
-        return NULL;
-    }
+    if (claim->by_name.tbl == NULL)
+        goto fail;
+    TAILQ_INSERT_TAIL(&place->claims, claim, link);
     return claim;
+fail:
+    free(claim);
+    if (place != NULL)
+        drop_place_if_free(pool, place);
+    return NULL;
 }
 
 /* --- memories --- */
@@ -237,7 +285,7 @@ static enum port_verdict fits_policy(const struct port_pool *pool, struct bytes 
 enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
                                   const struct port_probe *probe, uint16_t *port) {
     struct claim *claim = claim_of_name(pool, name);
-    if (claim != NULL && !claim->held && fits_policy(pool, name, claim->port) != PORT_OK) {
+    if (claim != NULL && !claim->held && fits_policy(pool, name, claim->place->port) != PORT_OK) {
         drop_claim(pool, claim); /* promised before the policy changed */
         claim = NULL;
     }
@@ -256,7 +304,7 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int
         claim->expires_ms = now_ms + PORT_LEASE_MS;
     claim->leased = true;
     pool->unsaved = true;
-    *port = claim->port;
+    *port = claim->place->port;
     return PORT_OK;
 }
 
@@ -270,7 +318,7 @@ bool port_pool_release(struct port_pool *pool, struct bytes name) {
 
 static struct port_lease show(const struct claim *claim) {
     return (struct port_lease){.name = bytes_of(claim->name, claim->len),
-                               .port = claim->port,
+                               .port = claim->place->port,
                                .held = claim->held,
                                .expires_ms = claim->expires_ms};
 }
@@ -308,17 +356,12 @@ void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t po
     struct claim *claim = claim_of_name(pool, name);
     if (port == 0)
         return; /* a node that listens nowhere */
-    if (claim != NULL && claim->port != port) {
+    if (claim != NULL && claim->place->port != port) {
         drop_claim(pool, claim);
         claim = NULL;
     }
-    if (claim == NULL) {
-        const struct claim *other = claim_on_port(pool, port);
-        if (other != NULL)
-            return; /* not enforced: two nodes say that they have it, and the first keeps the claim
-                     */
+    if (claim == NULL)
         claim = add_claim(pool, name, port);
-    }
     if (claim != NULL)
         claim->held = true;
 }
@@ -329,16 +372,19 @@ void port_pool_unregistered(struct port_pool *pool, struct bytes name) {
         drop_claim(pool, claim);
 }
 
-static int compare_ports(struct claim *a, struct claim *b) {
+static int compare_ports(struct place *a, struct place *b) {
     return (int)a->port - (int)b->port;
 }
 
 void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context) {
-    struct claim *claim, *following;
-    HASH_SRT(by_port, pool->claims_by_port, compare_ports);
-    HASH_ITER(by_port, pool->claims_by_port, claim, following) {
-        const struct port_lease lease = show(claim);
-        visit(context, &lease);
+    struct place *place, *following;
+    HASH_SRT(hh, pool->places, compare_ports);
+    HASH_ITER(hh, pool->places, place, following) {
+        const struct claim *claim;
+        TAILQ_FOREACH(claim, &place->claims, link) {
+            const struct port_lease lease = show(claim);
+            visit(context, &lease);
+        }
     }
 }
 
@@ -384,10 +430,10 @@ bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64
     size_t begin = sealed_text_begin(writer, HEADER);
     struct claim *claim, *following;
     HASH_ITER(by_name, pool->claims_by_name, claim, following) {
-        if (!claim->leased)
+        if (!is_saved(claim))
             continue;
         int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
-        write_line(writer, "lease", claim->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
+        write_line(writer, "lease", claim->place->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
                    bytes_of(claim->name, claim->len));
     }
     const struct memory *memory;

@@ -2,9 +2,13 @@
  * The port pool: which port a node is to listen on, promised before the node runs.
  *
  * A lease promises a port to a name. It waits for its node for PORT_LEASE_MS; when the node
- * registers, the lease is held by the registration and ends with it. No port ever has two holders.
- * A name that comes again gets the port it had, as long as that is free (sticky ports, the last
- * PORT_STICKY_MAX names).
+ * registers, the lease is held by the registration and ends with it. No port is promised to two
+ * names, or while anybody has it. A name that comes again gets the port it had, as long as that is
+ * free (sticky ports, the last PORT_STICKY_MAX names).
+ *
+ * Where registrations are not enforced, nodes may say that they are on a port that another name
+ * has. The name that came first has it then, the others stand behind it in their order, and the
+ * port is free when the last has gone.
  *
  *   state of a port    becomes          when
  *   free               leased           port_pool_lease
@@ -96,7 +100,7 @@ typedef void port_lease_visit(void *context, const struct port_lease *lease);
 int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
                          void *context);
 
-/* Who has what, in the order of ports. */
+/* Who has what, in the order of ports; those of one port in the order in which they came. */
 void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context);
 
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */

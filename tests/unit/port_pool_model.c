@@ -21,7 +21,8 @@ struct model_name {
     char text[16];
     uint32_t derived; /* 0: none */
     bool registered;
-    bool has; /* a claim, with: */
+    bool has;      /* a claim, with: */
+    unsigned came; /* the lower, the earlier */
     uint16_t port;
     bool held, leased;
     int64_t expires_ms;
@@ -47,7 +48,8 @@ struct play {
     struct saved_name saved[NAMES];
     uint8_t text[64 * 1024];
     size_t text_len; /* 0: nothing was ever saved */
-    unsigned refused, leases, restarts, expired;
+    unsigned refused, leases, restarts, expired, behind;
+    unsigned claims; /* so far */
 };
 
 static struct bytes bytes_of_name(const struct model_name *name) {
@@ -62,21 +64,29 @@ static uint16_t some_port(struct play *play) {
     return (uint16_t)(FIRST - 2 + seeded_below(&play->random, LAST - FIRST + 5));
 }
 
+/* Who came first of those that have the port. */
 static struct model_name *claimant_of(struct play *play, uint32_t port) {
+    struct model_name *first = NULL;
     for (int i = 0; i < NAMES; i++) {
-        if (play->names[i].has && play->names[i].port == port)
-            return &play->names[i];
+        struct model_name *name = &play->names[i];
+        if (name->has && name->port == port && (first == NULL || name->came < first->came))
+            first = name;
     }
-    return NULL;
+    return first;
 }
 
+/* What of leases is to be saved is that of the first of each port. */
 static void drop(struct play *play, struct model_name *name) {
-    play->unsaved = play->unsaved || name->leased;
+    bool was_first = claimant_of(play, name->port) == name;
+    play->unsaved = play->unsaved || (was_first && name->leased);
     name->has = name->held = name->leased = false;
+    const struct model_name *next = claimant_of(play, name->port);
+    play->unsaved = play->unsaved || (was_first && next != NULL && next->leased);
 }
 
-static void take(struct model_name *name, uint16_t port) {
+static void take(struct play *play, struct model_name *name, uint16_t port) {
     name->has = true;
+    name->came = play->claims++;
     name->held = name->leased = false;
     name->port = port;
 }
@@ -147,7 +157,7 @@ static void lease_one(struct play *play) {
     ck_assert_uint_eq(port, expected);
     play->leases++;
     if (!name->has) {
-        take(name, port);
+        take(play, name, port);
         name->last = port;
     }
     name->leased = play->unsaved = true;
@@ -170,9 +180,10 @@ static void register_one(struct play *play) {
     name->registered = true;
     if (name->has && name->port != port)
         drop(play, name);
-    if (!name->has && claimant_of(play, port) == NULL)
-        take(name, port);
-    name->held = name->has;
+    if (!name->has)
+        take(play, name, port);
+    name->held = true;
+    play->behind += claimant_of(play, port) == name ? 0 : 1;
 }
 
 static void unregister_one(struct play *play) {
@@ -237,8 +248,9 @@ static void save(struct play *play) {
     play->text_len = text.len;
     for (int i = 0; i < NAMES; i++) {
         const struct model_name *name = &play->names[i];
+        bool first = claimant_of(play, name->port) == name;
         int64_t left_ms = name->held ? PORT_LEASE_MS : name->expires_ms - play->now_ms;
-        play->saved[i] = (struct saved_name){.leased = name->has && name->leased,
+        play->saved[i] = (struct saved_name){.leased = first && name->leased,
                                              .port = name->port,
                                              .left_ms = left_ms < 0 ? 0 : left_ms,
                                              .last = name->last};
@@ -266,7 +278,7 @@ static void restart(struct play *play) {
         name->last = saved->last;
         if (!saved->leased)
             continue;
-        take(name, saved->port);
+        take(play, name, saved->port);
         name->leased = true;
         name->expires_ms = play->now_ms + saved->left_ms;
     }
@@ -282,16 +294,27 @@ struct walk {
     struct play *play;
     size_t seen;
     uint16_t before;
+    unsigned came;
 };
+
+static const struct model_name *name_of(const struct play *play, struct bytes text) {
+    for (int i = 0; i < NAMES; i++) {
+        if (bytes_equal(bytes_of_name(&play->names[i]), text))
+            return &play->names[i];
+    }
+    return NULL;
+}
 
 static void see(void *context, const struct port_lease *lease) {
     struct walk *walk = context;
-    const struct model_name *name = claimant_of(walk->play, lease->port);
-    must(lease->port > walk->before); /* in order, and none with two holders */
-    must(name != NULL && bytes_equal(lease->name, bytes_of_name(name)));
+    const struct model_name *name = name_of(walk->play, lease->name);
+    must(name != NULL && name->has && name->port == lease->port);
+    must(lease->port >= walk->before); /* in order, and those of one port as they came */
+    must(lease->port != walk->before || (name->came > walk->came && name->held));
     must(lease->held == name->held);
     must(lease->held || lease->expires_ms == name->expires_ms);
     walk->before = lease->port;
+    walk->came = name->came;
     walk->seen++;
 }
 
@@ -366,15 +389,16 @@ static void play_history(unsigned round, unsigned *totals) {
     totals[1] += play->refused;
     totals[2] += play->expired;
     totals[3] += play->restarts;
+    totals[4] += play->behind;
     port_pool_free(play->pool);
     free(play);
 }
 
 START_TEST(it_behaves_as_its_model) {
-    unsigned totals[4] = {0};
+    unsigned totals[5] = {0};
     for (unsigned round = 0; round < 100; round++)
         play_history(round, totals);
-    for (int i = 0; i < 4; i++) /* all that can happen did */
+    for (int i = 0; i < 5; i++) /* all that can happen did */
         ck_assert_uint_gt(totals[i], 100);
 }
 END_TEST

@@ -39,14 +39,42 @@ START_TEST(a_lease_for_a_node_that_runs_is_the_port_it_has) {
 }
 END_TEST
 
-START_TEST(of_two_nodes_that_claim_one_port_the_first_has_it) {
-    registers("a", 40000);
-    registers("b", 40000);
-    ck_assert_str_eq(all(), "a 40000 held");
+START_TEST(of_nodes_that_claim_one_port_the_first_has_it_and_then_the_next) {
+    registers("a", FIRST);
+    registers("b", FIRST);
+    registers("c", FIRST);
+    ck_assert_str_eq(all(), "a 6369 held, b 6369 held, c 6369 held");
+    ck_assert_uint_eq(port_pool_count(pool), 3);
+    enforce(PORT_POLICY_RANGE);
+    ck_assert_int_eq(admits("b", FIRST), PORT_LEASED_TO_OTHER);
     leaves("b");
-    ck_assert_str_eq(all(), "a 40000 held");
+    ck_assert_str_eq(all(), "a 6369 held, c 6369 held");
     leaves("a");
-    ck_assert_str_eq(all(), "");
+    ck_assert_str_eq(all(), "c 6369 held");
+    ck_assert_int_eq(admits("c", FIRST), PORT_OK);
+    ck_assert_int_eq(admits("a", FIRST), PORT_LEASED_TO_OTHER);
+}
+END_TEST
+
+START_TEST(a_port_is_free_when_the_last_of_its_nodes_has_left) {
+    registers("a", FIRST);
+    registers("b", FIRST);
+    leaves("a");
+    ck_assert_uint_eq(lease("x"), FIRST + 1);
+    leaves("b");
+    ck_assert_uint_eq(lease("y"), FIRST);
+}
+END_TEST
+
+START_TEST(a_node_on_the_port_of_a_lease_has_it_when_the_lease_is_over) {
+    int64_t next_ms;
+    lease("a");
+    registers("b", FIRST);
+    ck_assert_str_eq(all(), "a 6369, b 6369 held");
+    ck_assert_str_eq(expired(NOW + PORT_LEASE_MS, &next_ms), "a 6369");
+    ck_assert_str_eq(all(), "b 6369 held");
+    ck_assert_uint_eq(lease("c"), FIRST + 1);
+    ck_assert_uint_eq(lease("b"), FIRST);
 }
 END_TEST
 
@@ -139,6 +167,15 @@ START_TEST(without_memory_a_registration_is_unknown_and_no_more) {
 }
 END_TEST
 
+START_TEST(without_memory_a_second_node_is_unknown_and_the_first_stays) {
+    registers("a", FIRST);
+    fail_nth_allocation(1);
+    registers("b", FIRST);
+    ck_assert(allocation_failed());
+    ck_assert_str_eq(all(), "a 6369 held");
+}
+END_TEST
+
 Suite *port_pool_registrations_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("port_pool_registrations", &tests);
@@ -147,7 +184,9 @@ Suite *port_pool_registrations_suite(void) {
     tcase_add_test(tests, a_node_on_another_port_frees_the_one_it_was_promised);
     tcase_add_test(tests, a_port_that_a_node_has_unasked_is_not_promised_to_others);
     tcase_add_test(tests, a_lease_for_a_node_that_runs_is_the_port_it_has);
-    tcase_add_test(tests, of_two_nodes_that_claim_one_port_the_first_has_it);
+    tcase_add_test(tests, of_nodes_that_claim_one_port_the_first_has_it_and_then_the_next);
+    tcase_add_test(tests, a_port_is_free_when_the_last_of_its_nodes_has_left);
+    tcase_add_test(tests, a_node_on_the_port_of_a_lease_has_it_when_the_lease_is_over);
     tcase_add_test(tests, a_node_that_listens_nowhere_has_no_port);
     tcase_add_test(tests, who_leaves_without_having_registered_keeps_the_lease);
     tcase_add_test(tests, nothing_is_refused_unless_it_is_enforced);
@@ -156,5 +195,6 @@ Suite *port_pool_registrations_suite(void) {
     tcase_add_test(tests, an_enforced_lease_keeps_others_off_its_port);
     tcase_add_test(tests, every_verdict_has_its_own_words);
     tcase_add_test(tests, without_memory_a_registration_is_unknown_and_no_more);
+    tcase_add_test(tests, without_memory_a_second_node_is_unknown_and_the_first_stays);
     return suite;
 }

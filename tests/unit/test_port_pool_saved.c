@@ -25,6 +25,28 @@ START_TEST(leases_and_memories_survive_a_restart) {
 }
 END_TEST
 
+START_TEST(of_two_nodes_on_one_port_the_first_is_saved) {
+    lease("a");
+    registers("a", FIRST);
+    registers("b", FIRST);
+    lease("b");
+    restart(NOW, NOW);
+    ck_assert_str_eq(all(), "a 6369");
+}
+END_TEST
+
+START_TEST(the_next_is_to_be_saved_when_the_first_has_left) {
+    registers("a", FIRST); /* without a lease: of it there is nothing to save */
+    registers("b", FIRST);
+    lease("b");
+    port_pool_saved(pool);
+    leaves("a");
+    ck_assert(port_pool_unsaved(pool));
+    restart(NOW, NOW);
+    ck_assert_str_eq(all(), "b 6369");
+}
+END_TEST
+
 START_TEST(a_lease_whose_time_was_over_ends_after_the_restart) {
     int64_t next_ms;
     lease_at("a", NOW);
@@ -166,6 +188,8 @@ Suite *port_pool_saved_suite(void) {
     Suite *suite = suite_begin("port_pool_saved", &tests);
     tcase_add_checked_fixture(tests, port_pool_fixture_begin, port_pool_fixture_end);
     tcase_add_test(tests, leases_and_memories_survive_a_restart);
+    tcase_add_test(tests, of_two_nodes_on_one_port_the_first_is_saved);
+    tcase_add_test(tests, the_next_is_to_be_saved_when_the_first_has_left);
     tcase_add_test(tests, a_lease_whose_time_was_over_ends_after_the_restart);
     tcase_add_test(tests, a_pool_knows_what_it_has_to_save);
     tcase_add_test(tests, a_saved_state_reads_as_documented);
