@@ -180,7 +180,13 @@ class Members(contextlib.ExitStack):
         made = [self.add(f"p{i}@127.0.0.1", base=base, **keys) for i in range(1, count + 1)]
         for member in made:
             member.launch()
-        wait_for(lambda: all(member.answers() for member in made), 20, "start of all")
+        wait_for(
+            lambda: all(member.exited or member.answers() for member in made),
+            20,
+            lambda: f"start of {[member.name for member in made if not member.answers()]}",
+        )
+        for member in made:
+            assert not member.exited, member.log
         return made
 
 
