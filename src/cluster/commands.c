@@ -91,7 +91,8 @@ void commands_go_out(struct cluster *cluster, enum cluster_state kind, uint64_t 
     forget_cluster(cluster, NULL);
     start_alone(cluster, incarnation);
     /* a join that we made after this end, and forgot in a crash, is newer: it is to win */
-    cluster->self->joined = incarnation + 1;
+    if (incarnation < cluster->self->life) /* else no number is above it */
+        cluster->self->joined = incarnation + 1;
     membership_refresh(&cluster->membership, cluster->self);
     cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
                  cluster->self->name, CLUSTER_CAUSE_NONE);

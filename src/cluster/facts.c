@@ -165,6 +165,8 @@ static enum facts_verdict apply_to_self(struct cluster *cluster, const struct pe
         commands_go_out(cluster, (enum cluster_state)record->state, record->incarnation);
         return FACTS_NEW;
     }
+    if (record->incarnation >= PEER_NUMBER_MAX)
+        return FACTS_REFUSED; /* there is no number above it, to answer with */
     struct directory_version own = directory_owner_version(self->owner);
     bool forgot = record->joined > self->joined; /* a join that our store had not kept */
     if (forgot)

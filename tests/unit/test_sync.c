@@ -311,6 +311,39 @@ START_TEST(a_range_that_ends_before_it_begins_ends_the_link) {
 }
 END_TEST
 
+/* At the end of the numbers nothing can be refuted: what is said there of ourselves must not leave
+ * us with a record that nobody else takes. */
+static void assert_own_record_is_sane(void) {
+    struct cluster_member_view self;
+    ck_assert(cluster_member_find(cluster, "a@x.org", &self));
+    ck_assert_int_eq(self.state, CLUSTER_ALIVE);
+    ck_assert_uint_le(self.joined, self.life);
+    ck_assert_uint_le(self.life, self.incarnation);
+    ck_assert_uint_le(self.incarnation, PEER_NUMBER_MAX);
+}
+
+static void tell_of_itself(uint8_t state) {
+    struct writer writer = fresh();
+    size_t begun = peer_begin(&writer, PEER_FACTS);
+    struct peer_record record = {.state = state,
+                                 .joined = PEER_NUMBER_MAX,
+                                 .life = PEER_NUMBER_MAX,
+                                 .incarnation = PEER_NUMBER_MAX,
+                                 .name = bytes_of_text("a@x.org")};
+    peer_write_record(&writer, &record);
+    peer_end(&writer, begun);
+    say(&writer);
+}
+
+START_TEST(the_highest_numbers_leave_the_own_record_sane) {
+    tell_of_itself(CLUSTER_ALIVE);
+    assert_own_record_is_sane();
+    tell_of_itself(CLUSTER_FORCED_OUT);
+    assert_own_record_is_sane();
+    ck_assert(cluster_is_resting(cluster));
+}
+END_TEST
+
 START_TEST(names_that_are_stated_are_asked_for_and_taken_over) {
     struct writer writer = fresh();
     size_t begun = peer_begin(&writer, PEER_FACTS);
@@ -352,6 +385,7 @@ Suite *sync_suite(void) {
     tcase_add_test(tests, an_answer_holds_what_the_asker_does_not_know);
     tcase_add_test(tests, a_large_answer_comes_in_frames);
     tcase_add_test(tests, a_range_that_ends_before_it_begins_ends_the_link);
+    tcase_add_test(tests, the_highest_numbers_leave_the_own_record_sane);
     tcase_add_test(tests, names_that_are_stated_are_asked_for_and_taken_over);
     suite_add_tcase(suite, tests);
     return suite;
