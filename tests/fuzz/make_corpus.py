@@ -271,6 +271,383 @@ def control_seeds():
     yield "derived", b"\x07\x81" + lines["lease"] + lines["reload"] + lines["full"]
 
 
+# --- the cluster protocol: frames as src/cluster/peer_wire.h draws them ---
+
+HELLO, WELCOME, REFUSE, PING, FACTS, SUMMARY, SAME, BUCKETS = range(1, 9)
+RANGE, PULL, NAMES, CHANGE, ASK, ANSWER, IDENTITY = range(9, 16)
+ALIVE, SUSPECT, DOWN, CLEANED, LEFT, FORCED_OUT = range(6)
+NUMBER_MAX = 1 << 53
+NOW = 1760000000000 * 1000 + 557  # the incarnation of fuzz_cluster_member at its start
+SELF = b"self@h.example.org"
+PEERS = [b"peer%d@x.org" % i for i in range(4)]  # who greets on link i
+EVERYTHING = (0, 2**64 - 1)
+OLDER, NEWER = (1, 1), (2**64 - 1, 0)  # identities; the older one wins
+
+
+def ring_hash(name):
+    value = 0xCBF29CE484222325
+    for byte in name:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return value ^ value >> 31
+
+
+def text8(text):
+    return bytes([len(text)]) + text
+
+
+def peer_frame(kind, payload=b"", length=None):
+    return struct.pack(">IB", 1 + len(payload) if length is None else length, kind) + payload
+
+
+def hello(name=PEERS[0], version=1, flags=1, intent=0, identity=NEWER, joined=0, life=1000, incarnation=1000,
+          names=0, known=(0, 0, 255), port=4370, cluster=b"emqxcl"):
+    return struct.pack(">BBB8QBH", version, flags, intent, *identity, joined, life, incarnation, names, *known, port
+                       ) + text8(name) + text8(cluster)
+
+
+def record(name, state=ALIVE, joined=0, life=1000, incarnation=None, names=0, detail=0, port=4370, age=0):
+    return bytes([state]) + text8(name) + struct.pack(
+        ">5QHI", joined, life, life if incarnation is None else incarnation, names, detail, port, age)
+
+
+def tombstone(name, state, incarnation):
+    return record(name, state, 0, 0, incarnation, detail=1760000000000, port=0)
+
+
+def peer_node(name, port=6369, creation=7):
+    return struct.pack(">H", len(name)) + name + struct.pack(">HBBHHI", port, 77, 0, 6, 5, creation)
+
+
+def names_of(owner, life, sequence, flags, *nodes):
+    return struct.pack(">QQB", life, sequence, flags) + text8(owner) + b"".join(
+        struct.pack(">Q", number) + peer_node(name) for number, name in nodes)
+
+
+def change(owner, life, sequence, operation, name):
+    return struct.pack(">QQB", life, sequence, operation) + text8(owner) + peer_node(name)
+
+
+def pull(owner, life=0, sequence=0):
+    return struct.pack(">QQ", life, sequence) + text8(owner)
+
+
+def ask(to, subject, origin, ttl=40, number=1):
+    return struct.pack(">BQQQI", ttl, ring_hash(to), ring_hash(origin), ring_hash(subject), number)
+
+
+def answer(to, subject, heard, ttl=40, number=1):
+    return struct.pack(">BQQIB", ttl, ring_hash(to), ring_hash(subject), number, heard)
+
+
+def records_between(between, flags, *records):
+    return struct.pack(">QQB", *between, flags) + b"".join(records)
+
+
+MANY = [record(b"m%d@many.org" % i, names=i % 3) for i in range(80)]
+ALL_STATES = (record(b"a@h"), record(b"s@h", SUSPECT, detail=9), record(b"d@h", DOWN, detail=1, age=5000),
+              tombstone(b"l@h", LEFT, 5000), tombstone(b"f@h", FORCED_OUT, 5000))
+
+# one of each, and some that are not as they should be
+PAYLOADS = {
+    "hello": (HELLO, hello()),
+    "hello_member": (HELLO, hello(flags=6, joined=900, names=2, known=(0, NOW, ALIVE))),
+    "hello_joins": (HELLO, hello(intent=1)),
+    "hello_found": (HELLO, hello(flags=4, intent=2)),
+    "hello_later_version": (HELLO, hello(version=2) + b"more"),
+    "hello_other_cluster": (HELLO, hello(cluster=b"other")),
+    "hello_longest": (HELLO, hello(name=b"n" * 127 + b"@" + b"h" * 127, cluster=b"c" * 255)),
+    "hello_no_cluster": (HELLO, hello(cluster=b"")),
+    "hello_cut": (HELLO, hello()[:-1]),
+    "hello_blank": (HELLO, hello(name=b"a b@h")),
+    "hello_no_host": (HELLO, hello(name=b"ab@")),
+    "hello_not_utf8": (HELLO, hello(name=b"\xff@h")),
+    "hello_highest": (HELLO, hello(joined=NUMBER_MAX, life=NUMBER_MAX, incarnation=NUMBER_MAX)),
+    "hello_too_high": (HELLO, hello(incarnation=NUMBER_MAX + 1)),
+    "hello_out_of_order": (HELLO, hello(joined=2000)),
+    "welcome": (WELCOME, struct.pack(">QQ", 5000, 0)),
+    "welcome_claims": (WELCOME, struct.pack(">QQ", 5000, 4000)),
+    "welcome_too_high": (WELCOME, struct.pack(">QQ", NUMBER_MAX, NUMBER_MAX)),
+    "refuse": (REFUSE, b"\x0b"),
+    "refuse_unknown": (REFUSE, b"\xff"),
+    "ping": (PING, b""),
+    "facts": (FACTS, b"".join(ALL_STATES)),
+    "facts_empty": (FACTS, b""),
+    "facts_cleaned": (FACTS, record(b"c@h", CLEANED)),
+    "facts_cut": (FACTS, record(b"a@h") + record(b"b@h")[:-1]),
+    "facts_out_of_order": (FACTS, record(b"a@h", joined=9, life=8, incarnation=7)),
+    "facts_highest": (FACTS, record(b"a@h", DOWN, NUMBER_MAX, NUMBER_MAX, names=NUMBER_MAX, age=2**32 - 1)),
+    "summary": (SUMMARY, struct.pack(">QQQ", *NEWER, 1)),
+    "same": (SAME, b""),
+    "buckets": (BUCKETS, bytes(2048)),
+    "buckets_cut": (BUCKETS, bytes(2047)),
+    "range": (RANGE, records_between(EVERYTHING, 0, *ALL_STATES)),
+    "range_answer": (RANGE, records_between(EVERYTHING, 3, record(b"a@h"))),
+    "range_backwards": (RANGE, records_between((1, 0), 0)),
+    "pull": (PULL, pull(SELF)),
+    "names": (NAMES, names_of(PEERS[0], 1000, 2, 3, (1, b"a"), (2, b"b"))),
+    "names_nothing": (NAMES, names_of(PEERS[0], 0, 0, 3)),
+    "names_cut": (NAMES, names_of(PEERS[0], 1000, 2, 3, (1, b"a"))[:-1]),
+    "names_longest": (NAMES, names_of(PEERS[0], 1000, 1, 3, (1, LONGEST_NAME))),
+    "names_too_long": (NAMES, names_of(PEERS[0], 1000, 1, 3, (1, b"n" * 256))),
+    "change": (CHANGE, change(PEERS[0], 1000, 1, 1, b"rabbit")),
+    "change_gone": (CHANGE, change(PEERS[0], 1000, 2, 2, b"rabbit")),
+    "change_neither": (CHANGE, change(PEERS[0], 1000, 2, 3, b"rabbit")),
+    "ask": (ASK, ask(SELF, PEERS[1], PEERS[0])),
+    "ask_cut": (ASK, ask(SELF, PEERS[1], PEERS[0])[:-1]),
+    "answer": (ANSWER, answer(SELF, PEERS[1], 1)),
+    "identity": (IDENTITY, struct.pack(">QQ", *OLDER)),
+    "later_type": (77, b"later"),
+}
+
+STORE = b"portolan cluster 1\nself self@h.example.org 5 9\nid 1760000000000 77\n"
+
+
+def peer_wire_seeds():
+    for name, (kind, payload) in PAYLOADS.items():
+        yield name, peer_frame(kind, payload)
+        yield name + "_payload", payload
+    yield "length_0", peer_frame(PING, length=0)
+    yield "length_longest", peer_frame(PING, length=65532)
+    yield "length_too_long", peer_frame(PING, length=65533)
+    yield "length_highest", peer_frame(PING, length=2**32 - 1)
+    yield "length_alone", struct.pack(">I", 1)
+    yield "two_frames", peer_frame(PING) + peer_frame(SAME)
+    # with the checksum put behind
+    words = (b"alive", b"down", b"cleaned", b"left", b"forced-out")
+    lines = b"".join(b"%s m%d@h 5 6 7 4370 1760000000000\n" % (word, i) for i, word in enumerate(words))
+    yield "store", STORE + lines
+    yield "store_alone", STORE
+    yield "store_unknown_state", STORE + b"asleep m@h 5 6 7 4370 8\n"
+    yield "store_too_high", STORE + b"alive m@h 9007199254740993 6 7 4370 8\n"
+    yield "store_port_too_high", STORE + b"alive m@h 5 6 7 65536 8\n"
+    yield "store_no_end", STORE + b"alive m@h 5 6 7"
+    yield "store_other_version", STORE.replace(b"cluster 1", b"cluster 2")
+
+
+# The steps of fuzz_cluster_member; the numbers are explained there.
+
+
+def wait(ms):
+    steps = -(-ms // 64)
+    return b"".join(bytes([0, min(255, steps - done)]) for done in range(0, steps, 255))
+
+
+def wait_minutes(minutes):
+    return b"".join(bytes([8, min(255, minutes - done)]) for done in range(0, minutes, 255))
+
+
+def greet(link, intent=0, lists_us=False, elsewhere=False, silent=False, flags=1):
+    return bytes([1 | intent << 3 | lists_us << 5 | elsewhere << 6 | silent << 7, link | flags << 2])
+
+
+def lose(link):
+    return bytes([2, link])
+
+
+def call_succeeds(link):
+    return bytes([3 | 8, link])
+
+
+def call_fails(refused=True):
+    return bytes([3 | refused << 4, 0])
+
+
+def join(peer):
+    return bytes([4, 0 | peer << 2])
+
+
+def leave():
+    return bytes([4, 1])
+
+
+def force_leave(peer):
+    return bytes([4, 2 | peer << 2])
+
+
+def discover():
+    return bytes([4, 3])
+
+
+def says(link, kind, payload=b""):
+    if kind > 15:
+        return raw(link, peer_frame(kind, payload))
+    return struct.pack(">BBH", 5 | kind << 3, link, len(payload)) + payload
+
+
+def raw(link, data):
+    return struct.pack(">BBH", 7, link, len(data)) + data
+
+
+def own_name(registered):
+    return bytes([4, 8 | registered])
+
+
+def is_joined(link=0):
+    """The member joins the peer of this link, as far as its WELCOME."""
+    return (join(link) + call_succeeds(link) + greet(link, elsewhere=True)
+            + says(link, WELCOME, struct.pack(">QQ", 0, 0)) + greet(link, lists_us=True, elsewhere=True))
+
+
+def beats(links, seconds):
+    """Time in which the peers of these links are heard."""
+    return (wait(960) + b"".join(says(link, PING) for link in links)) * seconds
+
+
+def member_seeds():
+    three = greet(0) + greet(1) + greet(2)
+    summary = struct.pack(">QQQ", *NEWER, 1)
+    about_self = {
+        "suspect": record(SELF, SUSPECT, 0, NOW, detail=9),
+        "down": record(SELF, DOWN, 0, NOW),
+        "later_life": record(SELF, ALIVE, 0, NOW + 5),
+        "later_names": record(SELF, ALIVE, 0, NOW, names=9),
+        "later_join": record(SELF, ALIVE, NOW, NOW, NOW + 5),
+        "highest": record(SELF, ALIVE, NUMBER_MAX, NUMBER_MAX),
+        "older": record(SELF, ALIVE, 0, 5),
+        "left": tombstone(SELF, LEFT, NOW),
+        "forced_out": tombstone(SELF, FORCED_OUT, NUMBER_MAX),
+    }
+    for name, payload in about_self.items():
+        yield "self_" + name, greet(0) + greet(1) + says(0, FACTS, payload) + wait(1000) + says(1, SUMMARY, summary)
+
+    for name, (kind, payload) in PAYLOADS.items():
+        yield "first_" + name, greet(0, silent=True) + says(0, kind, payload) + wait(1000)
+        yield "then_" + name, greet(0) + greet(1) + says(0, kind, payload) + wait(1000)
+    yield "cut_off", greet(0) + b"".join(
+        greet(0) + says(0, kind, payload[: len(payload) // 2]) for kind, payload in PAYLOADS.values())
+
+    yield "length_0", greet(0) + raw(0, peer_frame(PING, length=0))
+    yield "length_too_long", greet(0) + raw(0, peer_frame(PING, length=65533))
+    yield "length_highest", greet(0, silent=True) + raw(0, b"\xff" * 8)
+    yield "length_longest", greet(0) + raw(0, peer_frame(FACTS, length=65532)) + says(0, PING) + lose(0)
+    yield "byte_by_byte", greet(0) + b"".join(
+        raw(0, bytes([byte])) for byte in peer_frame(FACTS, record(b"a@h")) + peer_frame(PING))
+    yield "frames_in_one", greet(0) + raw(0, b"".join(peer_frame(*frame) for frame in PAYLOADS.values()))
+
+    for flags in range(8):
+        for intent in range(3):
+            yield f"greeting_{flags}{intent}", (
+                greet(0, intent, flags=flags) + greet(1, intent, elsewhere=True, flags=flags)
+                + greet(2, intent, lists_us=True, elsewhere=True, flags=flags)
+                + says(1, WELCOME, struct.pack(">QQ", 5000, 0)) + says(1, PING))
+    yield "own_name", greet(0, silent=True) + says(0, HELLO, hello(SELF)) + greet(1, silent=True) + says(
+        1, HELLO, hello(SELF, life=NOW, incarnation=NOW))
+    yield "name_taken", greet(0) + greet(1, silent=True) + says(1, HELLO, hello(PEERS[0], life=2000, incarnation=2000))
+    yield "second_link", greet(0) + greet(1, silent=True) + says(1, HELLO, hello(
+        PEERS[0], known=(0, 0, ALIVE))) + says(1, PING) + says(0, PING)
+    yield "new_life", greet(0) + wait(3000) + greet(1, silent=True) + says(1, HELLO, hello(
+        PEERS[0], life=2000, incarnation=2000, known=(0, 0, ALIVE)))
+    yield "forgot_its_join", greet(0) + greet(1) + says(0, FACTS, record(PEERS[2], joined=900)) + greet(
+        2, elsewhere=True) + says(2, HELLO, hello(PEERS[2], joined=900, life=2000, incarnation=2000))
+    yield "we_forgot_our_join", greet(0, elsewhere=True, intent=2) + says(
+        0, WELCOME, struct.pack(">QQ", NOW + 5, NOW + 4)) + says(0, FACTS, record(b"a@h"))
+    listed_by_an_earlier_join = says(0, HELLO, hello(identity=OLDER, known=(5, 5, ALIVE)))
+    yield "follows_claims", b"".join(
+        greet(0, silent=True) + listed_by_an_earlier_join + says(0, WELCOME, struct.pack(">QQ", claim, claim))
+        + lose(0) for claim in range(NOW + 1000, NOW + 5000, 1000))
+    yield "was_ended_and_joins_anew", greet(0, silent=True) + says(0, HELLO, hello(
+        identity=OLDER, intent=2, known=(0, 5000, LEFT))) + says(0, WELCOME, struct.pack(">QQ", 5000, 0)) + says(0, SAME)
+    yield "was_ended_in_this_life", greet(0, silent=True) + says(0, HELLO, hello(
+        identity=OLDER, intent=2, known=(0, NOW + 5, FORCED_OUT)))
+    yield "was_ended_while_a_member", greet(1) + greet(0, silent=True) + says(0, HELLO, hello(
+        identity=OLDER, intent=2, flags=1, known=(0, NOW + 5, LEFT)))
+    for name, life in (("restarted", 2000), ("rests", 1400)):
+        yield "peer_was_ended_and_" + name, greet(1) + says(1, FACTS, tombstone(PEERS[0], LEFT, 1500)) + greet(
+            0, silent=True) + says(0, HELLO, hello(identity=NEWER, intent=2, life=life, incarnation=life))
+    yield "refutes_in_its_hello", b"".join(
+        greet(link, silent=True) + says(link, HELLO, hello(PEERS[link], known=(0, number, state)))
+        for link, (number, state) in enumerate(((NOW, SUSPECT), (NOW + 1, DOWN), (NOW + 10**6, ALIVE))))
+    both = discover() + call_fails() + call_succeeds(1) + greet(1)
+    yield "calls_cross", both + greet(0) + call_succeeds(3) + says(3, HELLO, hello(PEERS[0]))
+    yield "calls_cross_late", both + call_succeeds(3) + says(3, HELLO, hello(PEERS[0], intent=2)) + greet(
+        0) + wait(2000) + says(0, PING)
+    yield "left_and_came_back", greet(0) + says(0, FACTS, tombstone(PEERS[0], LEFT, 1500)) + greet(
+        0, intent=1, elsewhere=True) + says(0, HELLO, hello(PEERS[0], joined=1600, life=1600, incarnation=1600))
+
+    yield "joins", (
+        is_joined() + says(0, BUCKETS, bytes(2048))
+        + says(0, RANGE, records_between(EVERYTHING, 3, record(PEERS[0], names=2), *ALL_STATES))
+        + says(0, NAMES, names_of(PEERS[0], 1000, 2, 3, (1, b"a"), (2, b"b"))) + says(0, SAME) + beats([0], 3))
+    yield "joins_the_same", is_joined() + says(0, SAME) + says(0, PULL, pull(SELF))
+    yield "join_refused", join(0) + call_fails() + wait(1000) + call_fails(refused=False) + wait(30000)
+    yield "join_turned_away", join(0) + call_succeeds(0) + says(0, REFUSE, b"\x0f") + wait(31000)
+    yield "join_lost_midway", is_joined() + says(0, BUCKETS, bytes(2048)) + lose(0) + wait(31000)
+    yield "joins_from_a_cluster", greet(1) + greet(2) + says(1, CHANGE, change(PEERS[1], 1000, 1, 1, b"n")) + join(
+        0) + join(1) + call_succeeds(0) + greet(0, elsewhere=True) + says(
+        0, WELCOME, struct.pack(">QQ", NOW, 0)) + says(0, SAME) + says(1, PING)
+    yield "leaves_while_it_joins", greet(1) + is_joined() + says(0, FACTS, record(b"a@h")) + leave()
+    yield "is_forced_out_while_it_joins", is_joined() + says(0, FACTS, tombstone(SELF, FORCED_OUT, NOW + 10**9))
+    yield "target_leaves_while_joined", is_joined() + says(0, FACTS, tombstone(PEERS[0], LEFT, 1500)) + wait(31000)
+    yield "both_join", join(0) + call_succeeds(0) + greet(0, intent=1, elsewhere=True) + says(
+        0, WELCOME, struct.pack(">QQ", 0, 0)) + says(0, SAME)
+    yield "leaves", three + leave() + greet(0) + discover() + wait(6000)
+    yield "forces_out", three + force_leave(0) + greet(0) + says(0, FACTS, record(PEERS[0])) + greet(
+        0, intent=1) + says(0, HELLO, hello(PEERS[0], joined=NOW + 9**9, life=NOW + 9**9, incarnation=NOW + 9**9))
+    yield "discovers", discover() + call_fails() + call_succeeds(1) + call_succeeds(0) + greet(0, 2, elsewhere=True, flags=5) + greet(
+        1, 2, elsewhere=True, flags=5) + says(0, HELLO, hello(PEERS[1], intent=2, identity=OLDER)) + wait(6000)
+    yield "clusters_merge", three + says(0, IDENTITY, struct.pack(">QQ", *OLDER)) + says(
+        1, IDENTITY, struct.pack(">QQ", 1, 0)) + says(2, SUMMARY, struct.pack(">QQQ", 0, 0, 0))
+
+    change_of = [change(PEERS[0], 1000, i, 1 + (i > 3), b"n%d" % (i % 3)) for i in range(1, 6)]
+    yield "names_change", greet(0) + greet(1) + b"".join(says(0, CHANGE, payload) for payload in change_of)
+    yield "names_change_twice", greet(0) + b"".join(says(0, CHANGE, payload) * 2 for payload in change_of) + says(
+        0, FACTS, record(PEERS[0], life=2000)) + says(0, CHANGE, change(PEERS[0], 2000, 1, 1, b"n")) + says(
+        0, FACTS, tombstone(PEERS[0], LEFT, 3000))
+    yield "own_names_change", three + own_name(True) + own_name(True) + own_name(False) + leave() + own_name(True)
+    yield "names_go_on_meanwhile", greet(0) + greet(1) + says(0, FACTS, record(PEERS[0], names=9)) + says(
+        0, NAMES, names_of(PEERS[0], 1000, 8, 3, (1, b"a"))) + says(0, NAMES, names_of(PEERS[0], 1000, 9, 3)) + says(
+        0, CHANGE, change(PEERS[0], 1000, 10, 2, b"nobody")) + says(1, PULL, pull(PEERS[0], 1000, 99))
+    yield "names_of_our_host", greet(0) + says(0, FACTS, record(b"other@h.example.org")) + says(
+        0, CHANGE, change(b"other@h.example.org", 1000, 1, 1, b"rabbit"))
+    yield "names_of_ours", greet(0) + says(0, CHANGE, change(SELF, NOW, 2, 2, b"rabbit")) + says(
+        0, NAMES, names_of(SELF, NOW, 9, 3)) + says(0, PULL, pull(SELF)) + says(0, PULL, pull(SELF, NOW, 1))
+    yield "names_with_a_gap", greet(0) + greet(1) + says(0, CHANGE, change_of[3]) + says(
+        0, NAMES, names_of(PEERS[0], 1000, 4, 1, (1, b"a"))) + says(
+        0, NAMES, names_of(PEERS[0], 1000, 4, 2, (4, b"b"))) + says(1, PULL, pull(PEERS[0]))
+    yield "names_mixed_up", greet(0) + greet(1) + says(0, FACTS, record(PEERS[0], names=9)) + says(
+        0, NAMES, names_of(PEERS[0], 1000, 9, 1, (1, b"a"))) + says(
+        0, NAMES, names_of(PEERS[1], 1000, 9, 0, (2, b"b"))) + says(0, NAMES, names_of(PEERS[0], 1000, 8, 2))
+    yield "names_lost_midway", greet(0) + greet(1) + says(0, CHANGE, change_of[3]) + says(
+        0, NAMES, names_of(PEERS[0], 1000, 4, 1, (1, b"a"))) + lose(0) + says(1, FACTS, record(PEERS[0], names=4))
+
+    yield "many_are_told", greet(0) + greet(1) + says(0, FACTS, b"".join(MANY)) + says(
+        0, SUMMARY, summary) + says(0, RANGE, records_between(EVERYTHING, 0)) + says(
+        0, RANGE, records_between(EVERYTHING, 0, *sorted(MANY, key=lambda r: ring_hash(r[2 : 2 + r[1]])))) + says(
+        1, PULL, pull(b"m1@many.org"))
+    yield "many_are_compared", greet(0) + says(0, FACTS, b"".join(MANY)) + beats([0], 6) + says(
+        0, BUCKETS, bytes(2048)) + says(0, RANGE, records_between((0, 2**56 - 1), 3)) * 9 + says(
+        0, NAMES, names_of(b"m1@many.org", 0, 0, 3)) * 9
+    yield "few_are_compared", greet(0) + greet(1) + says(0, SUMMARY, summary) + beats([0, 1], 6) + says(
+        0, BUCKETS, bytes(2048)) + says(1, BUCKETS, b"\xff" * 2048) + says(
+        0, RANGE, records_between(EVERYTHING, 3, *ALL_STATES)) + says(1, SAME)
+
+    yield "witness_is_asked", three + says(0, ASK, ask(SELF, PEERS[1], PEERS[0])) + says(
+        0, ASK, ask(SELF, b"nobody@h", PEERS[0])) + says(0, ASK, ask(PEERS[1], SELF, PEERS[0])) + says(
+        1, ANSWER, answer(PEERS[2], SELF, 1)) + says(1, ASK, ask(PEERS[2], SELF, PEERS[0], ttl=0))
+    yield "others_hear_it", three + beats([1, 2], 4) + says(1, ANSWER, answer(SELF, PEERS[0], 1)) + beats(
+        [1, 2], 3) + greet(0) + says(0, PING)
+    yield "nobody_hears_it", three + beats([1, 2], 4) + says(1, ANSWER, answer(SELF, PEERS[0], 0)) + says(
+        2, ANSWER, answer(SELF, PEERS[0], 0)) + beats([1, 2], 2) + says(
+        1, FACTS, record(PEERS[0], SUSPECT, detail=9)) + says(
+        2, FACTS, record(PEERS[0], SUSPECT, detail=10)) + beats([1, 2], 6) + greet(0)
+    yield "refuses_and_is_down", three + lose(0) + call_fails() + beats([1, 2], 3) + says(
+        1, ANSWER, answer(SELF, PEERS[0], 0)) + says(2, ANSWER, answer(SELF, PEERS[0], 0)) + call_fails() + beats(
+        [1, 2], 3) + greet(0)
+    yield "refutes_its_suspicion", three + says(1, FACTS, record(PEERS[0], SUSPECT, detail=9)) + beats(
+        [0], 6) + says(0, FACTS, record(PEERS[0], incarnation=1001)) + says(1, FACTS, record(PEERS[2], DOWN, age=2**31))
+    yield "is_cleaned", greet(0) + says(0, FACTS, record(b"d@h", DOWN, age=299000) + record(
+        b"e@h", DOWN, age=10**6)) + beats([0], 3) + call_fails() + beats([0], 10) + call_fails() + says(
+        0, FACTS, record(b"d@h", incarnation=1001))
+    yield "is_cleaned_and_forgotten", greet(0) + says(0, FACTS, record(b"d@h", DOWN, names=1)) + says(
+        0, CHANGE, change(b"d@h", 1000, 1, 1, b"n")) + (wait_minutes(5) + says(0, PING)) * 3 + greet(0) + says(
+        0, SUMMARY, summary) + says(0, RANGE, records_between(EVERYTHING, 0, record(b"d@h"))) + wait_minutes(1500)
+    yield "stops_in_order", three + says(0, FACTS, record(PEERS[0], DOWN, detail=23)) + greet(0) + wait(2000)
+    yield "all_are_cleaned", three + lose(0) + lose(1) + lose(2) + (call_fails() * 3 + wait(16000)) * 24
+    yield "starved", three + wait(20000) + says(0, PING) + wait(60000) + says(1, PING)
+
+
 TARGETS = {
     "fuzz_epmd_wire": wire_seeds,
     "fuzz_epmd_service": service_seeds,
@@ -278,6 +655,8 @@ TARGETS = {
     "fuzz_text": text_seeds,
     "fuzz_port_pool": ports_seeds,
     "fuzz_control": control_seeds,
+    "fuzz_peer_wire": peer_wire_seeds,
+    "fuzz_cluster_member": member_seeds,
 }
 
 
