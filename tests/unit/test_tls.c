@@ -6,6 +6,7 @@
 #include "net/tls_key.h"
 #include "suites.h"
 
+#include <openssl/ssl.h>
 #include <string.h>
 
 static struct tls *tls_of(const char *cookie, const char *cluster_name) {
@@ -135,6 +136,104 @@ START_TEST(a_recorded_link_cannot_be_replayed) {
 }
 END_TEST
 
+/*
+ * A caller that has the cookie and uses OpenSSL as it likes: its key allows early data, which who
+ * recorded them could send again, and it keeps the tickets that it is given.
+ */
+struct eager {
+    SSL_CTX *context;
+    SSL *ssl;
+    BIO *from_wire, *to_wire; /* the SSL's */
+    int tickets;
+};
+
+static int use_eager_key(SSL *ssl, const EVP_MD *digest, const unsigned char **identity,
+                         size_t *len, SSL_SESSION **session) {
+    static const uint8_t cipher[] = {0x13, 0x02}; /* TLS_AES_256_GCM_SHA384 */
+    static char name[TLS_IDENTITY_SIZE];
+    uint8_t key[TLS_KEY_LEN];
+    (void)digest;
+    ck_assert(tls_key_identity("emqxcl", name));
+    ck_assert(tls_key_derive(LITERAL("COOKIE"), "emqxcl", key));
+    *identity = (const unsigned char *)name;
+    *len = strlen(name);
+    *session = SSL_SESSION_new();
+    SSL_SESSION_set1_master_key(*session, key, sizeof key);
+    SSL_SESSION_set_cipher(*session, SSL_CIPHER_find(ssl, cipher));
+    SSL_SESSION_set_protocol_version(*session, TLS1_3_VERSION);
+    SSL_SESSION_set1_alpn_selected(*session, (const uint8_t *)TLS_ALPN, strlen(TLS_ALPN));
+    SSL_SESSION_set_max_early_data(*session, 16384);
+    return 1;
+}
+
+static int count_ticket(SSL *ssl, SSL_SESSION *session) {
+    struct eager *eager = SSL_get_app_data(ssl);
+    (void)session;
+    eager->tickets++;
+    return 0;
+}
+
+static void eager_begin(struct eager *eager) {
+    static const uint8_t alpn[] = {10, 'p', 'o', 'r', 't', 'o', 'l', 'a', 'n', '/', '1'};
+    *eager = (struct eager){.context = SSL_CTX_new(TLS_client_method()),
+                            .from_wire = BIO_new(BIO_s_mem()),
+                            .to_wire = BIO_new(BIO_s_mem())};
+    SSL_CTX_set_psk_use_session_callback(eager->context, use_eager_key);
+    SSL_CTX_set_alpn_protos(eager->context, alpn, sizeof alpn);
+    SSL_CTX_set_session_cache_mode(eager->context, SSL_SESS_CACHE_CLIENT);
+    SSL_CTX_sess_set_new_cb(eager->context, count_ticket);
+    eager->ssl = SSL_new(eager->context);
+    SSL_set_app_data(eager->ssl, eager);
+    SSL_set_bio(eager->ssl, eager->from_wire, eager->to_wire);
+}
+
+static void eager_end(struct eager *eager) {
+    SSL_free(eager->ssl);
+    SSL_CTX_free(eager->context);
+}
+
+static void carry_to_called(struct eager *eager, struct tls_stream *called) {
+    char *data;
+    long len = BIO_get_mem_data(eager->to_wire, &data);
+    ck_assert(tls_stream_feed(called, bytes_of(data, (size_t)len)));
+    BIO_reset(eager->to_wire);
+}
+
+static void carry_to_eager(struct tls_stream *called, struct eager *eager) {
+    struct bytes output = tls_stream_output(called);
+    if (output.len > 0)
+        BIO_write(eager->from_wire, output.data, (int)output.len);
+    tls_stream_sent(called);
+}
+
+START_TEST(early_data_is_not_heard_and_no_ticket_is_given) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *called = tls_stream_new(tls, NULL);
+    struct eager eager;
+    uint8_t got[64];
+    size_t len;
+    eager_begin(&eager);
+
+    ck_assert_int_eq(SSL_write_early_data(eager.ssl, "early", 5, &len), 1);
+    carry_to_called(&eager, called);
+    ck_assert_int_eq(tls_stream_handshake(called), TLS_WAITS);
+    carry_to_eager(called, &eager);
+    ck_assert_int_eq(SSL_connect(eager.ssl), 1);
+    ck_assert_int_eq(SSL_get_early_data_status(eager.ssl), SSL_EARLY_DATA_REJECTED);
+    carry_to_called(&eager, called);
+    ck_assert_int_eq(tls_stream_handshake(called), TLS_OPEN);
+    ck_assert_int_eq(tls_stream_read(called, got, sizeof got, &len), TLS_WAITS);
+
+    ck_assert(tls_stream_write(called, LITERAL("well")));
+    carry_to_eager(called, &eager);
+    ck_assert_int_eq(SSL_read_ex(eager.ssl, got, sizeof got, &len), 1); /* tickets come before it */
+    ck_assert_int_eq(eager.tickets, 0);
+    eager_end(&eager);
+    tls_stream_free(called);
+    tls_free(tls);
+}
+END_TEST
+
 static void assert_key(const char *cookie, const char *name, const char *wanted) {
     uint8_t key[TLS_KEY_LEN];
     char hex[2 * TLS_KEY_LEN + 1];
@@ -165,6 +264,7 @@ Suite *tls_suite(void) {
     tcase_add_test(tests, another_cluster_is_told_from_another_cookie);
     tcase_add_test(tests, what_is_no_tls_is_no_portolan);
     tcase_add_test(tests, a_recorded_link_cannot_be_replayed);
+    tcase_add_test(tests, early_data_is_not_heard_and_no_ticket_is_given);
     tcase_add_test(tests, the_key_is_what_the_header_says);
     return suite;
 }

@@ -1,0 +1,129 @@
+"""What those get who have no key: a replayed link."""
+
+import contextlib
+import socket
+import struct
+import time
+
+import pytest
+
+import wire
+from deadlines import scaled, wait_for
+from members import Members, agree, free_base
+from relay import Relay
+
+CONNECT_SECONDS = 5  # that a handshake may take: CLUSTER_CONNECT_MS
+HANDSHAKE_MAX = 1024  # bytes that a caller without a key may get: a flight without certificates
+HANDSHAKE, ALERT, CHANGE_CIPHER, SEALED = 22, 21, 20, 23  # kinds of TLS records
+
+
+@pytest.fixture
+def members(tmp_path):
+    with Members(tmp_path) as all_of_them:
+        yield all_of_them
+
+
+def handshakes(member):
+    return member.ask("cluster_status")["handshakes"]
+
+
+def records(data):
+    """The TLS records that these bytes are: (kind, content). A half one is an error."""
+    found = []
+    while data:
+        kind, _, length = struct.unpack(">BHH", data[:5])
+        assert len(data) >= 5 + length, data
+        found.append((kind, data[5 : 5 + length]))
+        data = data[5 + length :]
+    return found
+
+
+def read_to_end(conn, seconds=10):
+    """All that comes; a reset is an end too, for what we sent may not have been read."""
+    conn.settimeout(scaled(seconds))
+    pieces = []
+    with contextlib.suppress(ConnectionError):
+        while piece := conn.recv(65536):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def assert_serves(member):
+    with member.register("visitor", 7000):
+        found = wire.look_up(member.port, "visitor")
+        assert (found.result, found.port) == (0, 7000)
+
+
+# --- a recorded link ---
+
+
+@pytest.fixture
+def recorded(members):
+    """Two daemons, and a passage in which the second joined the first, had a node `ghost`, and left."""
+    base = free_base(3)
+    one = members.add("p1@127.0.0.5", base=base, front__address="127.0.0.6").start()
+    two = members.add("p2@127.0.0.1", base=base).start()
+    with Relay(at=("127.0.0.5", one.port), to=("127.0.0.1", one.port)) as relay:
+        with two.register("ghost", 6369):
+            two.join(one)
+            wait_for(lambda: ("ghost@127.0.0.1", 6369) in one.directory_of_cluster(), 5)
+            assert two.ask("cluster_leave")["ok"]
+            agree([one])
+        (passage,) = relay.passages
+        wait_for(lambda: passage.is_over, 10, "the end of the recorded link")
+        assert handshakes(one) == {"accepted": 1, "refused": 0, "limited": 0}
+        assert len(passage.said["caller"]) > 1000 and len(passage.said["called"]) > 500
+        yield one, two, relay, passage
+
+
+@pytest.mark.parametrize("in_turn", [False, True], ids=["at once", "in turn"])
+def test_a_recorded_caller_is_nobody(recorded, in_turn):
+    one, two, relay, passage = recorded
+    two.join(one)  # again: that it left is no news that may be told twice
+    agree([one, two])
+    before = handshakes(one)
+
+    with wire.connect(one.port) as conn:
+        with contextlib.suppress(ConnectionError):
+            for who, data in passage.pieces if in_turn else [("caller", passage.said["caller"])]:
+                if who == "caller":
+                    conn.sendall(data)
+                elif not conn.recv(1, socket.MSG_PEEK):
+                    break
+        reply = read_to_end(conn)
+
+    # a flight of its own, not that of the recorded link, and no word behind it
+    assert 0 < len(reply) <= HANDSHAKE_MAX
+    kinds = [kind for kind, _ in records(reply)]
+    assert kinds[0] == HANDSHAKE and kinds.count(HANDSHAKE) == 1
+    assert set(kinds[1:]) <= {CHANGE_CIPHER, SEALED, ALERT}
+    assert reply[:76] != passage.said["called"][:76]
+    for name in (one.name, two.name, "ghost"):
+        assert name.encode() not in reply
+    wait_for(lambda: handshakes(one)["refused"] == before["refused"] + 1, 5)
+    assert handshakes(one)["accepted"] == before["accepted"] + 1
+    assert "caller_refused" in one.log
+    assert one.running() == two.running() == sorted([one.name, two.name])
+    assert one.directory_of_cluster() == []
+    assert_serves(one)
+
+
+def test_a_recorded_answer_is_nobodys(members, recorded):
+    one, two, relay, passage = recorded
+    three = members.add("p3@127.0.0.1", base=one.base).start()
+    relay.replayed = passage
+
+    for joiner in (two, three):
+        began = time.monotonic()
+        reply = joiner.ask("cluster_join", node=one.name)
+        assert not reply["ok"] and time.monotonic() - began < scaled(CONNECT_SECONDS), reply
+        played = relay.passages[-1]
+        wait_for(lambda: played.is_over, 5, "the end of what was played")
+        assert len(played.said["called"]) > HANDSHAKE_MAX  # all of it
+        assert joiner.running() == [joiner.name]
+        assert joiner.directory_of_cluster() == []
+        assert joiner.ask("cluster_status")["links"] == 0
+        assert_serves(joiner)
+    relay.replayed = None
+    three.join(one)
+    agree([one, three])
