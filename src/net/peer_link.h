@@ -13,7 +13,7 @@
  *
  * What a stranger costs: PEER_HANDSHAKES_MAX handshakes at a time in all, PEER_HANDSHAKES_A_SECOND
  * of one address (an IPv6 /64), each CLUSTER_CONNECT_MS long at most. He learns nothing but that
- * TLS is spoken here.
+ * TLS is spoken here; with certificates, also what ours says, which TLS shows before his is seen.
  */
 #ifndef PORTOLAN_NET_PEER_LINK_H
 #define PORTOLAN_NET_PEER_LINK_H

@@ -5,13 +5,13 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
 import pytest
 
 import portolan_cli
+from certificates import certificate
 from deadlines import scaled, wait_for
 from members import COOKIE, Members, agree
 from portolan_cli import clean_environment
@@ -251,22 +251,6 @@ def test_a_cookie_file_must_be_its_owners_alone(members, tmp_path):
 
 
 # --- certificates ---
-
-
-def certificate(directory, name, host, authority=None):
-    """A key and a certificate for `host`, signed by `authority` or by itself."""
-    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
-    kind = "IP" if host.replace(".", "").isdigit() else "DNS"
-    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
-    words += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={kind}:{host}"]
-    if authority:
-        words += ["-CA", directory / f"{authority}.pem", "-CAkey", directory / f"{authority}.key"]
-    subprocess.run(["openssl", "req", "-x509", *map(str, words)], check=True, capture_output=True)
-    return {
-        "cluster__tls__cacertfile": directory / f"{authority or name}.pem",
-        "cluster__tls__certfile": cert,
-        "cluster__tls__keyfile": key,
-    }
 
 
 def test_certificates_take_the_place_of_the_cookie(members, tmp_path):

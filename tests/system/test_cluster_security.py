@@ -1,13 +1,15 @@
-"""What those get who have no key: a replayed link."""
+"""What those get who have no key: a replayed link, a stranger."""
 
 import contextlib
 import socket
+import ssl
 import struct
 import time
 
 import pytest
 
 import wire
+from certificates import certificate
 from deadlines import scaled, wait_for
 from members import Members, agree, free_base
 from relay import Relay
@@ -127,3 +129,79 @@ def test_a_recorded_answer_is_nobodys(members, recorded):
     relay.replayed = None
     three.join(one)
     agree([one, three])
+
+
+# --- strangers ---
+
+
+def client_hello(alpn="portolan/1"):
+    """What a TLS client that has no key of ours says first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols([alpn])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing).do_handshake()
+    return outgoing.read()
+
+
+def test_another_cookie_gets_an_alert_and_no_more(members):
+    base = free_base(2)
+    one = members.add("p1@127.0.0.5", base=base, front__address="127.0.0.6").start()
+    two = members.add("p2@127.0.0.1", base=base, node__cookie="ANOTHER").start()
+    with Relay(at=("127.0.0.5", one.port), to=("127.0.0.1", one.port)) as relay, one.register("rabbit", 6369):
+        assert two.ask("cluster_join", node=one.name)["error"]["cause"] == "wrong-cookie"
+        (passage,) = relay.passages
+        wait_for(lambda: passage.is_over, 10, "the end of the link")
+    ((kind, content),) = records(passage.said["called"])
+    assert (kind, len(content)) == (ALERT, 2)
+    for name in (one.name, "rabbit", "emqxcl"):  # nor does the caller tell
+        assert name.encode() not in passage.said["called"] + passage.said["caller"]
+    assert handshakes(one) == {"accepted": 1, "refused": 1, "limited": 0}
+
+
+def call_from(address, member, said):
+    with socket.create_connection(("127.0.0.1", member.port), scaled(10), (address, 0)) as conn:
+        with contextlib.suppress(ConnectionError):
+            conn.sendall(said)
+        return read_to_end(conn)
+
+
+def test_one_address_has_its_share_of_handshakes_and_others_theirs(members):
+    (one,) = members.on_loopback(1)
+    said, answers = client_hello(), []
+
+    def is_limited():
+        answers.extend(call_from("127.0.0.1", one, said) for _ in range(65))
+        answers.append(call_from("127.0.0.2", one, said))
+        return handshakes(one)["limited"] > 0
+
+    wait_for(is_limited, 30, "65 handshakes in one second")
+    counted = handshakes(one)
+    assert answers.count(b"") == counted["limited"]  # without a byte
+    assert counted["accepted"] == counted["refused"] == len(answers) - counted["limited"]
+    assert all(records(answer)[0][0] == ALERT for answer in answers if answer)
+    assert answers[65::66] and all(answers[65::66])  # the other address is always heard
+    assert_serves(one)
+
+
+def test_with_certificates_a_stranger_sees_the_servers_and_no_more(members, tmp_path):
+    certificate(tmp_path, "authority", "authority.invalid")
+    keys = certificate(tmp_path, "good", "127.0.0.1", "authority")
+    one = members.add("secret1@127.0.0.1", base=free_base(1), **keys).start()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["portolan/1"])
+    with one.register("rabbit", 6369), wire.connect(one.port) as plain, context.wrap_socket(plain) as conn:
+        # as TLS has it, the server proves itself first: docs/cluster-protocol.md says what that tells
+        shown = conn.getpeercert(binary_form=True)
+        assert shown == ssl.PEM_cert_to_DER_cert((tmp_path / "good.pem").read_text())
+        heard = b""
+        with pytest.raises(ssl.SSLError, match="(?i)certificate.required"):
+            while piece := conn.recv(65536):
+                heard += piece
+        assert heard == b""
+    assert b"secret1" not in shown and b"rabbit" not in shown
+    wait_for(lambda: handshakes(one) == {"accepted": 1, "refused": 1, "limited": 0}, 5)
+    assert one.running() == [one.name]
