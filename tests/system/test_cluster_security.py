@@ -1,4 +1,4 @@
-"""What those get who have no key: a replayed link, a stranger."""
+"""What those get who have no key: a replayed link, a stranger, hostile first bytes at the front port."""
 
 import contextlib
 import socket
@@ -205,3 +205,127 @@ def test_with_certificates_a_stranger_sees_the_servers_and_no_more(members, tmp_
     assert b"secret1" not in shown and b"rabbit" not in shown
     wait_for(lambda: handshakes(one) == {"accepted": 1, "refused": 1, "limited": 0}, 5)
     assert one.running() == [one.name]
+
+
+# --- hostile first bytes ---
+
+
+def tls_record(content, length=None, kind=HANDSHAKE):
+    return struct.pack(">BHH", kind, 0x0301, len(content) if length is None else length) + content
+
+
+def hello_of_length(length):
+    """A ClientHello whose own length is a lie, in a record that tells the truth."""
+    content = client_hello()[5:]
+    return tls_record(content[:1] + length.to_bytes(3, "big") + content[4:])
+
+
+# what is said -> which counter of which command tells of it
+AT_ONCE = {
+    "hello without a key": (client_hello(), "handshakes refused"),
+    "hello behind a hello": (client_hello() * 2, "handshakes refused"),
+    "hello and garbage": (client_hello() + b"\xff" * 500, "handshakes refused"),
+    "record longer than TLS has": (tls_record(b"\x01" * 100, 0xFFFF), "handshakes refused"),
+    "hello longer than TLS has": (hello_of_length(0xFFFFFF), "handshakes refused"),
+    "hello shorter than it is": (hello_of_length(10), "handshakes refused"),
+    "another message than hello": (tls_record(b"\x14\0\0\0"), "handshakes refused"),
+    "TLS version 3.255": (b"\x16\x03\xff\0\4\1\0\0\0", "handshakes refused"),
+    "alert": (tls_record(b"\2\x28", kind=ALERT), "counters refused"),
+    "SSL 2": (b"\x80\x2e\1\0\2" + b"\0" * 41, "counters refused"),
+    "HTTP": (b"GET / HTTP/1.1\r\n\r\n", "counters refused"),
+    "length 0": (b"\0\0", "counters refused"),
+    "longest length": (b"\xff\xff" + b"x" * 100, "counters refused"),
+    "one more than a length": (wire.port_please("a") + b"a", "counters refused"),
+    "unknown request": (wire.frame(b"?what"), "counters refused"),
+    "name longer than the request": (wire.alive("a", name_length=0xFFFF), "counters refused"),
+}
+HELD = {
+    "half a hello": (client_hello()[:100], "handshakes refused"),
+    "head of a record": (client_hello()[:5], "handshakes refused"),
+    "empty record": (tls_record(b""), "handshakes refused"),
+    "two bytes of TLS": (b"\x16\3", "handshakes refused"),
+    "hello longer than it is": (hello_of_length(5000), "handshakes refused"),
+    "record longer than it is": (tls_record(client_hello()[5:], 0x4000), "handshakes refused"),
+    "one byte of TLS": (b"\x16", "counters timed_out"),
+    "one byte": (b"\0", "counters timed_out"),
+    "length longer than the request": (wire.frame(wire.PORT_PLEASE2 + b"a", announced=99), "counters timed_out"),
+}
+
+
+@pytest.fixture
+def front(members):
+    """A daemon with a node, and how many connections it counted otherwise than as good ones."""
+    (one,) = members.on_loopback(1, epmd__packet_timeout="2s")
+    with one.register("rabbit", 6369):
+        yield one
+        assert one.running() == [one.name]
+        assert one.directory_of_cluster() == [("rabbit@127.0.0.1", 6369)]
+        assert wire.look_up(one.port, "rabbit").port == 6369
+
+
+def bad_ones(member):
+    counters, shaken = member.ask("status")["counters"], handshakes(member)
+    return {
+        **{f"counters {name}": counters[name] for name in ("refused", "timed_out", "shed", "limited")},
+        **{f"handshakes {name}": shaken[name] for name in ("refused", "limited")},
+    }
+
+
+def only(*counters):
+    names = ("refused", "timed_out", "shed", "limited")
+    nothing = {f"counters {name}": 0 for name in names} | {"handshakes refused": 0, "handshakes limited": 0}
+    return {name: count + counters.count(name) for name, count in nothing.items()}
+
+
+@pytest.mark.parametrize("case", AT_ONCE)
+def test_hostile_first_bytes_are_refused_at_once(front, case):
+    said, counter = AT_ONCE[case]
+    began = time.monotonic()
+    reply = call_from("127.0.0.1", front, said)
+    assert time.monotonic() - began < scaled(3)
+    assert len(reply) <= HANDSHAKE_MAX and b"rabbit" not in reply and front.name.encode() not in reply
+    wait_for(lambda: bad_ones(front) == only(counter), 5, lambda: bad_ones(front))
+
+
+def test_a_hello_in_single_bytes_is_answered_as_a_whole_one(front):
+    with wire.connect(front.port) as conn:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in client_hello():
+            conn.sendall(bytes([byte]))
+        assert [kind for kind, _ in records(read_to_end(conn))] == [ALERT]
+    wait_for(lambda: bad_ones(front) == only("handshakes refused"), 5, lambda: bad_ones(front))
+
+
+def test_first_bytes_that_stay_unfinished_are_timed_out(front):
+    with contextlib.ExitStack() as held:
+        began, conns = time.monotonic(), {}
+        for case, (said, _) in HELD.items():
+            conns[case] = held.enter_context(wire.connect(front.port))
+            conns[case].sendall(said)
+        assert bad_ones(front) == only()  # they wait, and cost nobody else anything
+        for case, conn in conns.items():
+            reply = read_to_end(conn, 2 * CONNECT_SECONDS)
+            assert reply == b"", case
+        assert time.monotonic() - began < scaled(CONNECT_SECONDS + 2)
+    counters = [counter for _, counter in HELD.values()]
+    wait_for(lambda: bad_ones(front) == only(*counters), 5, lambda: bad_ones(front))
+
+
+def test_a_hello_that_trickles_in_has_no_more_time(front):
+    with wire.connect(front.port) as conn:
+        began = time.monotonic()
+        conn.sendall(tls_record(client_hello()[5:], 0x4000))
+        conn.setblocking(False)
+
+        def is_closed():
+            try:
+                conn.sendall(b"\0")
+                return conn.recv(1) == b""
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                return True
+
+        wait_for(is_closed, CONNECT_SECONDS + 2)
+        assert time.monotonic() - began > CONNECT_SECONDS - 1
+    wait_for(lambda: bad_ones(front) == only("handshakes refused"), 5, lambda: bad_ones(front))
