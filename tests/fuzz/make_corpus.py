@@ -648,6 +648,204 @@ def member_seeds():
     yield "starved", three + wait(20000) + says(0, PING) + wait(60000) + says(1, PING)
 
 
+# --- TLS 1.3: what a stranger says first, as RFC 8446 draws it ---
+
+SAME_RANDOM = bytes((i * 31 + 7) & 0xFF for i in range(32))  # of fuzz_tls and fuzz_peer_link
+X25519_SHARE = b"\x09" + bytes(31)
+IDENTITY_OF_OURS = b"portolan/1 e45a85b8781d10be"
+RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+
+
+def text16(text):
+    return struct.pack(">H", len(text)) + text
+
+
+def extension(kind, content):
+    return struct.pack(">H", kind) + text16(content)
+
+
+def tls_record(content, kind=22, length=None):
+    return struct.pack(">BHH", kind, 0x0303, len(content) if length is None else length) + content
+
+
+def handshake(kind, content, length=None):
+    return bytes([kind]) + (len(content) if length is None else length).to_bytes(3, "big") + content
+
+
+def tls_hello(alpn=b"portolan/1", identity=None, modes=b"\1", version=0x0304, group=29, share=X25519_SHARE, early=False):
+    extensions = [
+        extension(10, text16(struct.pack(">H", group))),
+        extension(13, text16(b"\4\3\x08\4")),
+        extension(43, b"\2" + struct.pack(">H", version)),
+        extension(51, text16(struct.pack(">H", group) + text16(share))),
+        extension(45, text8(modes)),
+    ]
+    if alpn is not None:
+        extensions.append(extension(16, text16(text8(alpn))))
+    if early:
+        extensions.append(extension(42, b""))
+    if identity is not None:  # the binder is not right: nobody here has the key
+        extensions.append(extension(41, text16(text16(identity) + bytes(4)) + text16(text8(bytes(48)))))
+    return handshake(1, b"\3\3" + SAME_RANDOM + text8(SAME_RANDOM) + text16(b"\x13\2\x13\1") + b"\1\0" + text16(
+        b"".join(extensions)))
+
+
+def tls_server_hello(random=bytes(32), session=SAME_RANDOM, cipher=b"\x13\2", version=0x0304, share=X25519_SHARE, key=0):
+    extensions = [extension(43, struct.pack(">H", version)), extension(51, share)]
+    if key is not None:
+        extensions.append(extension(41, struct.pack(">H", key)))
+    return handshake(2, b"\3\3" + random + text8(session) + cipher + b"\0" + text16(b"".join(extensions)))
+
+
+SERVER_SHARE = struct.pack(">H", 29) + text16(X25519_SHARE[:1] + b"\1" + bytes(30))
+CHANGE_CIPHER = tls_record(b"\1", 20)
+SEALED_RECORD = tls_record(bytes(range(64)), 23)
+ALERT_RECORD = tls_record(b"\2\x28", 21)
+
+SAID_TO_CALLED = {
+    "hello": tls_record(tls_hello()),
+    "hello_without_alpn": tls_record(tls_hello(alpn=None)),
+    "hello_other_alpn": tls_record(tls_hello(alpn=b"h2")),
+    "hello_alpn_empty": tls_record(tls_hello(alpn=b"")),
+    "hello_with_identity": tls_record(tls_hello(identity=IDENTITY_OF_OURS)),
+    "hello_other_identity": tls_record(tls_hello(identity=b"portolan/1 0000000000000000")),
+    "hello_key_without_dhe": tls_record(tls_hello(identity=IDENTITY_OF_OURS, modes=b"\0")),
+    "hello_early_data": tls_record(tls_hello(identity=IDENTITY_OF_OURS, early=True)) + SEALED_RECORD * 2,
+    "hello_tls_1_2": tls_record(tls_hello(version=0x0303)),
+    "hello_other_group": tls_record(tls_hello(group=24, share=b"\4" + bytes(96))),
+    "hello_p256_not_on_curve": tls_record(tls_hello(group=23, share=b"\4" + b"\1" * 64)),
+    "hello_share_0": tls_record(tls_hello(share=bytes(32))),
+    "hello_half": tls_record(tls_hello())[:90],
+    "hello_in_records": b"".join(tls_record(bytes([byte])) for byte in tls_hello()),
+    "hello_twice": tls_record(tls_hello()) * 2,
+    "hello_and_garbage": tls_record(tls_hello()) + b"\xff" * 300,
+    "hello_longest": tls_record(handshake(1, tls_hello()[4:], 0xFFFFFF)),
+    "hello_too_short": tls_record(handshake(1, tls_hello()[4:], 9)),
+    "message_of_many_records": tls_record(handshake(1, bytes(16380), 0x20000)) + tls_record(bytes(16384)) * 2,
+}
+SAID_TO_CALLER = {
+    "answer": tls_record(tls_server_hello(share=SERVER_SHARE)) + CHANGE_CIPHER + SEALED_RECORD,
+    "answer_without_key": tls_record(tls_server_hello(share=SERVER_SHARE, key=None)) + SEALED_RECORD,
+    "answer_other_key": tls_record(tls_server_hello(share=SERVER_SHARE, key=1)),
+    "answer_other_session": tls_record(tls_server_hello(share=SERVER_SHARE, session=bytes(32))),
+    "answer_other_cipher": tls_record(tls_server_hello(share=SERVER_SHARE, cipher=b"\x13\1")),
+    "answer_other_group": tls_record(tls_server_hello(share=struct.pack(">H", 24) + text16(bytes(97)))),
+    "answer_share_0": tls_record(tls_server_hello(share=struct.pack(">H", 29) + text16(bytes(32)))),
+    "answer_tls_1_2": tls_record(tls_server_hello(share=SERVER_SHARE, version=0x0303)),
+    "answer_half": tls_record(tls_server_hello(share=SERVER_SHARE))[:60],
+    "retry": tls_record(tls_server_hello(RETRY, share=struct.pack(">H", 23), key=None)),
+    "retry_twice": tls_record(tls_server_hello(RETRY, share=struct.pack(">H", 23), key=None)) * 2,
+    "retry_same_group": tls_record(tls_server_hello(RETRY, share=struct.pack(">H", 29), key=None)),
+    "hello_of_a_caller": tls_record(tls_hello()),
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
+SAID_TO_BOTH = {
+    "nothing": b"",
+    "alert": ALERT_RECORD,
+    "close": tls_record(b"\1\0", 21),
+    "warnings": tls_record(b"\1\x5a", 21) * 20,
+    "change_cipher": CHANGE_CIPHER * 40,
+    "sealed": SEALED_RECORD,
+    "empty_records": tls_record(b"") * 40,
+    "record_too_long": tls_record(b"", length=0xFFFF),
+    "record_longest": tls_record(bytes(16384), length=16384),
+    "unknown_record": tls_record(b"1", 99),
+    "garbage": bytes(range(256)),
+    "ssl_2": b"\x80\x2e\1\0\2" + bytes(41),
+}
+
+# The steps of fuzz_tls; the numbers are explained there.
+
+
+def wire(data):
+    return b"\0" + text16(data)
+
+
+def carry(length=0xFFFF):
+    return struct.pack(">BH", 1, length)
+
+
+def carry_changed(at, by=1, length=0xFFFF):
+    return struct.pack(">BHHB", 2, length, at, by)
+
+
+def drop(length=0xFFFF):
+    return struct.pack(">BH", 3, length)
+
+
+AGAIN, PARTNER, PARTNER_ENDS, WE_END = b"\4", b"\5", b"\x08", b"\x09"
+
+
+def partner_writes(length):
+    return struct.pack(">BH", 6, length)
+
+
+def we_write(length):
+    return struct.pack(">BH", 7, length)
+
+
+def tls_seeds():
+    for name, data in {**SAID_TO_CALLED, **SAID_TO_BOTH}.items():
+        yield "called_" + name, b"\0" + wire(data)
+    for name, data in {**SAID_TO_CALLER, **SAID_TO_BOTH}.items():
+        yield "calls_" + name, b"\1" + wire(data)
+    yield "called_byte_by_byte", b"\0" + b"".join(wire(bytes([b])) for b in tls_record(tls_hello()))
+    talk = (partner_writes(20000) + carry() + we_write(300) + PARTNER + partner_writes(1) + carry(10) + carry()
+            + we_write(40000) + PARTNER)
+    for we_call in (0, 1):
+        for kind, word in ((1, "same"), (2, "cookie"), (3, "cluster")):
+            setup = bytes([we_call | kind << 1])
+            name = f"{word}_{('called', 'calls')[we_call]}"
+            meet = (PARTNER + carry()) * 3
+            yield name, setup + meet + talk
+            if kind != 1:
+                continue
+            yield name + "_in_pieces", setup + (PARTNER + carry(50) * 12) * 4 + partner_writes(500) + carry(7) * 80
+            yield name + "_ends", setup + meet + partner_writes(9) + PARTNER_ENDS + partner_writes(9) + carry() + we_write(9)
+            yield name + "_we_end", setup + meet + WE_END + we_write(9) + PARTNER + partner_writes(9) + carry()
+            yield name + "_end_cut", setup + meet + partner_writes(9) + drop(5) + carry()
+            yield name + "_repeats", setup + meet + partner_writes(9) + carry() + AGAIN + PARTNER
+            yield name + "_drops", setup + meet + partner_writes(9) + drop() + partner_writes(9) + carry()
+            yield name + "_replays_greeting", setup + (PARTNER + carry() + AGAIN) * 3
+            for at in (0, 3, 5, 9, 40, 80, 130, 180, 250, 300):
+                yield f"{name}_changed_{at}", setup + PARTNER + carry_changed(at) + meet
+                yield f"{name}_changed_later_{at}", setup + PARTNER + carry() + PARTNER + carry_changed(at) + meet
+            yield name + "_changed_data", setup + meet + partner_writes(900) + carry_changed(500) + talk
+            yield name + "_garbage_between", setup + meet + wire(SEALED_RECORD) + talk
+
+
+# The steps of fuzz_peer_link; the numbers are explained there.
+
+
+def link_seeds():
+    for name, data in {**SAID_TO_CALLED, **SAID_TO_BOTH}.items():
+        yield "first_" + name, b"\0" + text16(data)
+        yield "later_" + name, b"\0" + text16(data[:2]) + wire(data[2:]) + b"\6"
+    yield "gone", b"\0" + text16(tls_record(tls_hello())[:50]) + b"\7"
+    yield "byte_by_byte", b"\0\0\0" + b"".join(wire(bytes([b])) for b in tls_record(tls_hello()))
+    go_on, owner_ends, partner_ends, says_no_more, is_gone = b"\1", b"\4", b"\5", b"\6", b"\7"
+    meet = go_on * 3
+
+    def writes(length):
+        return struct.pack(">BH", 2, length)
+
+    def owner_sends(length):
+        return struct.pack(">BH", 3, length)
+
+    for kind, word in ((1, "same"), (2, "cookie"), (3, "cluster")):
+        yield word, bytes([kind]) + b"\0\0" + meet + writes(20000) + owner_sends(30000) + go_on * 3 + writes(1) + go_on
+    ends = {"owner": owner_ends, "partner": partner_ends, "silence": says_no_more, "gone": is_gone}
+    for name, ending in ends.items():
+        for when, before in (("greeting", go_on), ("open", meet), ("talking", meet + writes(9) + owner_sends(9))):
+            yield f"ends_by_{name}_{when}", b"\1\0\0" + before + ending + writes(9) + go_on + owner_sends(9) + go_on
+    for name, ending in (("gone", is_gone), ("silence", says_no_more), ("partner", partner_ends)):
+        yield "ended_then_" + name, b"\1\0\0" + meet + owner_sends(9) + owner_ends + writes(9) + go_on + ending + go_on
+    for bits, word in ((4, "no"), (8, "ends_at_once"), (16, "eights"), (32, "answers"), (40, "answers_and_ends")):
+        yield "owner_" + word, bytes([1 | bits]) + b"\0\0" + meet + writes(13) + go_on + writes(5) + go_on + partner_ends
+    yield "garbage_when_open", b"\1\0\0" + meet + writes(9) + wire(SEALED_RECORD) + writes(9) + go_on
+    yield "much_unheard", b"\1\0\0" + meet + owner_sends(60000) * 12 + owner_ends + go_on * 12
+
+
 TARGETS = {
     "fuzz_epmd_wire": wire_seeds,
     "fuzz_epmd_service": service_seeds,
@@ -657,6 +855,8 @@ TARGETS = {
     "fuzz_control": control_seeds,
     "fuzz_peer_wire": peer_wire_seeds,
     "fuzz_cluster_member": member_seeds,
+    "fuzz_tls": tls_seeds,
+    "fuzz_peer_link": link_seeds,
 }
 
 
