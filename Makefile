@@ -70,7 +70,7 @@ BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all help run check check-unit check-sim check-mutations sim scale check-system \
-        check-valgrind bench bench-smoke fuzz fuzzers lint format docs-from-keys install \
+        check-long check-valgrind bench bench-smoke fuzz fuzzers lint format docs-from-keys install \
         uninstall clean
 
 all: $(PROGRAMS) $(LIBRARIES)
@@ -80,6 +80,7 @@ help:
 	@echo 'make run      install what the build needs, build, run the daemon in the foreground'
 	@echo 'make check    install what the tests need, build, run all tests'
 	@echo '              (check-unit, check-sim, check-system: a part; check-valgrind: system tests under valgrind)'
+	@echo 'make check-long  a cluster with real nodes that is split for six minutes'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd and a bare epoll loop (bench-smoke: briefly)'
@@ -157,6 +158,11 @@ check-unit: $(UNIT)
 
 check-system: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/system
+
+# What takes too long for each change.
+check-long: $(PROGRAMS) $(LIBRARIES)
+	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_LONG=1 $(PYTHON) -m pytest -q -p no:cacheprovider -rPs \
+	    tests/system/test_cluster_otp.py
 
 check-valgrind: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_SLOW=10 PORTOLAN_WRAPPER='$(VALGRIND)' \

@@ -3,6 +3,7 @@
     PORTOLAN_BUILD    where our daemon was built (build); its bin/epmd is tested
     PORTOLAN_WRAPPER  words before its command, as `valgrind --error-exitcode=99`
     PORTOLAN_SLOW     a factor for all deadlines (1)
+    PORTOLAN_LONG     if set, also what takes minutes
 """
 
 import os
