@@ -188,12 +188,30 @@ static enum facts_verdict apply_to_self(struct cluster *cluster, const struct pe
 
 /* --- others --- */
 
+/* A member that fell silent and was cleaned is still cut off. */
+static void note_split(struct cluster *cluster) {
+    bool split = false;
+    for (size_t i = 0; i < cluster->membership.count && !split; i++) {
+        const struct member *member = cluster->membership.ring[i];
+        split =
+            member->silent && (member->state == CLUSTER_DOWN || member->state == CLUSTER_CLEANED);
+    }
+    if (split == cluster->split)
+        return;
+    cluster->split = split;
+    cluster_tell(cluster, split ? CLUSTER_EVENT_SPLIT_SEEN : CLUSTER_EVENT_SPLIT_HEALED, "",
+                 CLUSTER_CAUSE_NONE);
+}
+
 static void forget(struct cluster *cluster, struct member *member) {
+    bool was_split = member->silent;
     unqueue(cluster, member);
     failure_absolve(cluster, member);
     if (member->owner != NULL)
         directory_owner_remove(member->owner);
     membership_remove(&cluster->membership, member);
+    if (was_split)
+        note_split(cluster);
 }
 
 static void drop_names(struct cluster *cluster, struct member *member) {
@@ -208,19 +226,6 @@ static void keep_bounds(struct cluster *cluster, enum cluster_state state) {
     struct member *oldest = membership_crowded_out(&cluster->membership, state);
     if (oldest != NULL)
         forget(cluster, oldest);
-}
-
-static void note_split(struct cluster *cluster) {
-    bool split = false;
-    for (size_t i = 0; i < cluster->membership.count && !split; i++) {
-        const struct member *member = cluster->membership.ring[i];
-        split = member->silent && member->state == CLUSTER_DOWN;
-    }
-    if (split == cluster->split)
-        return;
-    cluster->split = split;
-    cluster_tell(cluster, split ? CLUSTER_EVENT_SPLIT_SEEN : CLUSTER_EVENT_SPLIT_HEALED, "",
-                 CLUSTER_CAUSE_NONE);
 }
 
 static void heal_soon(struct cluster *cluster) {
@@ -261,8 +266,7 @@ static void follow_state(struct cluster *cluster, struct member *member, enum cl
         return;
     }
     cluster->io.notify(cluster->io_context, &event);
-    if (before == CLUSTER_DOWN || now == CLUSTER_DOWN)
-        note_split(cluster);
+    note_split(cluster);
 }
 
 void facts_end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
@@ -479,10 +483,8 @@ static void clean(struct cluster *cluster, struct member *member) {
         return;
     drop_names(cluster, member);
     member->since_ms = cluster->now_ms;
-    member->silent = false;
     membership_set_state(&cluster->membership, member, CLUSTER_CLEANED);
     cluster_tell(cluster, CLUSTER_EVENT_CLEANED, member->name, CLUSTER_CAUSE_NONE);
-    note_split(cluster);
     cluster->io.persist(cluster->io_context, false);
 }
 

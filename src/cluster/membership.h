@@ -47,7 +47,7 @@ struct member {
     uint8_t cause; /* enum cluster_cause; of DOWN */
     bool queued;   /* in the list of news */
     bool parting;  /* DOWN and about to be cleaned: called once more */
-    bool silent;   /* DOWN by silence: a split, perhaps */
+    bool silent;   /* DOWN by silence, or cleaned after that: a split, perhaps */
     uint8_t name_len;
     char name[]; /* with a NUL */
 };

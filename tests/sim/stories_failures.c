@@ -196,10 +196,32 @@ static void a_split_longer_than_autoclean_heals_too(void) {
     world_run(world, 6 * 60 * 1000);
     EXPECT(members_of(0) == 3 && members_of(5) == 3);
     EXPECT(host(0)->events[CLUSTER_EVENT_CLEANED] == 3);
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_HEALED] == 0);
     split_at(3, false);
     world_run(world, 150000);
     EXPECT(all_are_one());
     EXPECT(knows_name(5, "rabbit", 2) && knows_name(0, "emqx", 5));
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_SEEN] == 1);
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_HEALED] == 1);
+}
+
+static void a_split_ends_with_the_last_that_is_awaited(void) {
+    world = world_new(42, 3);
+    world->autoclean_ms = 10000;
+    for (int i = 0; i < 3; i++)
+        host_start(host(i));
+    for (int i = 1; i < 3; i++) {
+        host_join(host(i), host(0));
+        world_run(world, 1000);
+    }
+    cut(0, 1, true);
+    cut(0, 2, true);
+    world_run(world, 60000);
+    EXPECT(members_of(0) == 1 && host(0)->events[CLUSTER_EVENT_SPLIT_SEEN] == 1);
+    EXPECT(host_force_leave(host(0), host(1)));
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_HEALED] == 0);
+    EXPECT(host_force_leave(host(0), host(2)));
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_HEALED] == 1);
 }
 
 static void a_fault_shorter_than_autoclean_costs_nobody_its_place(void) {
@@ -339,6 +361,7 @@ const struct story failure_stories[] = {
     STORY(a_crash_that_loses_the_join_does_not_undo_it),
     STORY(a_split_and_a_heal_lose_nothing),
     STORY(a_split_longer_than_autoclean_heals_too),
+    STORY(a_split_ends_with_the_last_that_is_awaited),
     STORY(without_autoheal_a_split_stays),
     STORY(a_dead_member_is_cleaned_after_five_minutes),
     STORY(forty_stand_on_a_ring_and_agree),
