@@ -280,6 +280,18 @@ def cut(host, *others):
     )
 
 
+def lose(host, *others):
+    """What the other hosts send to this one is lost; nobody is told, as it is with a fault on the way."""
+    addresses = ", ".join(other.address for other in others)
+    nft(
+        host,
+        "table ip cut {",
+        f"chain input {{ type filter hook input priority 1; ip saddr {{ {addresses} }} drop;",
+        "}",
+        "}",
+    )
+
+
 def heal(host):
     nft(host, "delete table ip cut")
 

@@ -20,7 +20,7 @@ import pytest
 import erl
 from deadlines import wait_for
 from erl import Node
-from members import Members, Network, agree, cut, heal, why_no_network
+from members import Members, Network, agree, heal, lose, why_no_network
 
 pytestmark = pytest.mark.skipif(erl.missing() is not None, reason=str(erl.missing()))
 
@@ -179,7 +179,7 @@ def others_apart(split, sites, place):
 
 def cut_apart(split, sites):
     for place, site in enumerate(sites):
-        cut(site.host, *(other.host for other in others_apart(split, sites, place)))
+        lose(site.host, *(other.host for other in others_apart(split, sites, place)))
 
 
 def are_apart(split, sites, state):
@@ -210,14 +210,14 @@ def live(split, directory, over):
         before = union(sites)
         cut_apart(split, sites)
         began = time.monotonic()
-        wait_for(lambda: are_apart(split, sites, "down"), 20, f"{split.title}: down on all sides")
+        wait_for(lambda: are_apart(split, sites, "down"), 20, f"{split.title}: down")
         down_s = time.monotonic() - began
         for site in sites:
             site.come_and_go()
         check_parts(split, sites)
         cleaned_s = None
         if split.cleans:
-            wait_for(lambda: are_apart(split, sites, None), split.autoclean_s + 20, f"{split.title}: cleaned everywhere")
+            wait_for(lambda: are_apart(split, sites, None), split.autoclean_s + 20, f"{split.title}: cleaned")
             cleaned_s = time.monotonic() - began
 
         # The split's length is what is tried: nothing ends it sooner but the end of the run.
@@ -228,7 +228,7 @@ def live(split, directory, over):
         split_s = time.monotonic() - began
         for site in sites:
             heal(site.host)
-        equal_s = wait_for_equal(sites, Site.directory, split.heal_bound_s, f"{split.title}: directories after the heal")
+        equal_s = wait_for_equal(sites, Site.directory, split.heal_bound_s, f"{split.title}: directories after it")
         check_nothing_is_lost(split, sites, before, cluster_id)
         cleaned = f"cleaned after {cleaned_s:.1f} s, " if split.cleans else ""
         return (
@@ -278,6 +278,7 @@ def check_events(split, sites, site):
         assert [event for event, of in told if of == other.name] == expected, (site.name, told)
     seen = [event for event, _ in site.logged("split_seen", "split_healed")]
     assert seen == ["split_seen", "split_healed"], (site.name, seen)
+    assert site.logged("member_cleaned", "split_healed")[-1][0] == "split_healed"
     assert sorted(of for _, of in site.logged("unregistered")) == ["again", "goes"]
 
 
