@@ -293,11 +293,11 @@ enum cluster_start cluster_new(const struct cluster_options *options, int64_t no
         cluster_free(cluster);
         return started;
     }
+    *made = cluster;
     schedule(cluster);
     cluster->io.persist(cluster->io_context, true);
     cluster_settle(cluster);
     cluster->due_ms = next_due_ms(cluster);
-    *made = cluster;
     return CLUSTER_STARTED;
 }
 

@@ -223,7 +223,8 @@ enum cluster_start {
     CLUSTER_START_NAME_CHANGED,  /* the store has another name, that of a member: leave first */
 };
 
-/* All that the options point to is copied. *made is set when the answer is CLUSTER_STARTED. */
+/* All that the options point to is copied. *made is set when the answer is CLUSTER_STARTED, and
+ * before io is called: a restored member is connected to at once. */
 enum cluster_start cluster_new(const struct cluster_options *options, int64_t now_ms,
                                struct cluster **made);
 

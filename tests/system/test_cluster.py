@@ -169,6 +169,18 @@ def test_a_member_rejoins_by_itself_and_knows_the_names(members):
     wait_for(lambda: two.directory_of_cluster() == [], 5)
 
 
+def test_each_of_two_rejoins_by_itself(members):
+    """The one with the lower name calls the other as it starts."""
+    everyone = members.on_loopback(2)
+    everyone[1].join(everyone[0])
+    for member, other in (everyone, everyone[::-1]):
+        store = member.directory / "data" / "cluster"
+        wait_for(lambda: other.name.encode() in store.read_bytes(), 5, f"{other.name} in {store}")
+        member.crash()
+        member.start()
+        agree(everyone)
+
+
 def test_a_member_may_not_change_its_name(members):
     one, two = members.on_loopback(2)
     two.join(one)
