@@ -353,7 +353,7 @@ def test_events_are_told_to_a_program(members, tmp_path):
     one, two = members.on_loopback(2, cluster__on_event=program)
     two.join(one)
     with one.register("rabbit", 6369):
-        wait_for(lambda: "name_registered rabbit@127.0.0.1" in told.read_text(), 10)
+        wait_for(lambda: told.exists() and "name_registered rabbit@127.0.0.1" in told.read_text(), 10)
     two.stop()
     wait_for(lambda: "member_down" in told.read_text(), 10)
     lines = told.read_text().splitlines()
