@@ -54,6 +54,8 @@ static bool io_connect(void *context, const char *name) {
     struct world *world = host->world;
     struct host *target = host_named(world, name);
     world_trace(world, "%s connects to %s", host->name, name);
+    if (host->cluster == NULL) /* a shell asks it for the member's port */
+        world_complain(world, "%s connects before it has its cluster", host->name);
     if (target == NULL)
         return false;
     push_event(world, world->now_ms + wire_latency(world), CONNECT, host->index, target->index,
@@ -175,16 +177,15 @@ bool host_start_with(struct host *host, struct random random) {
     host->joining_to = -1;
     host->started_ms = world->now_ms;
     host->name_count = 0; /* nodes register anew with a new daemon */
-    struct cluster *cluster = NULL;
-    enum cluster_start started = cluster_new(&options, host_now(host), &cluster);
+    host->cluster = NULL;
+    enum cluster_start started = cluster_new(&options, host_now(host), &host->cluster);
     if (started == CLUSTER_START_NO_MEMORY)
         return false;
     if (started != CLUSTER_STARTED) {
         world_complain(world, "%s does not start: %d", host->name, (int)started);
         return false;
     }
-    host->cluster = cluster;
-    host->first_incarnation = cluster_incarnation(cluster);
+    host->first_incarnation = cluster_incarnation(host->cluster);
     world_trace(world, "%s starts, life %u, incarnation %" PRIu64, host->name, host->lives,
                 host->first_incarnation);
     if (host->disk_len > 0 && host->first_incarnation <= host->saved_incarnation)
