@@ -165,7 +165,7 @@ def test_a_member_rejoins_by_itself_and_knows_the_names(members):
         agree([one, two])
         wait_for(lambda: two.directory_of_cluster() == [("rabbit@127.0.0.1", 6369)], 5)
         call = two.portolan("resolve", "rabbit@127.0.0.1")
-        said(call, 0, f"127.0.0.1:6369  (registered at {one.name})\n")
+        said(call, 0, f"127.0.0.1:6369  (registered at {one.name}; from other hosts {one.base})\n")
     wait_for(lambda: two.directory_of_cluster() == [], 5)
 
 

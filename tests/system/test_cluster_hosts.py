@@ -54,7 +54,7 @@ def test_the_transcript_with_one_open_port(members, network, named):
     with one.register("rabbit", 6369):
         wait_for(two.directory_of_cluster, 5)
         call = two.portolan("resolve", "rabbit@s1.emqx.io")
-        assert call.stdout == "s1.emqx.io:6369  (registered at emqx@s1.emqx.io)\n"
+        assert call.stdout == "s1.emqx.io:4370  (registered at emqx@s1.emqx.io; on its host 6369)\n"
 
 
 def test_a_closed_port_and_an_absent_host_time_out_with_a_cure(members, network):
