@@ -11,7 +11,8 @@
  *   anything else                                        FIRST_BYTES_NOBODY, or FIRST_BYTES_EPMD,
  *                                                        whose framing refuses it
  *
- * As a length of the epmd protocol 0x1603 is over EPMD_REQUEST_MAX, so TLS is confused with nothing.
+ * As a length of the epmd protocol 0x1603 is over EPMD_REQUEST_MAX, so TLS is taken for nothing
+ * else.
  */
 #ifndef PORTOLAN_ERLANG_FIRST_BYTES_H
 #define PORTOLAN_ERLANG_FIRST_BYTES_H

@@ -14,9 +14,9 @@
  *   STOP           local, relaxed      EVICT, or REPLY "NOEXIST"
  *   any of these   others              CLOSE
  *
- * A look-up is answered with the port that the caller can reach: from this host the node's own, from
- * others its front port, if it has one. A node that listens on loopback only is for callers of this
- * host that came by another address as far away as for others.
+ * A look-up is answered with the port that the caller can reach: from this host the node's own,
+ * from others its front port, if it has one. A node that listens on loopback only is for callers of
+ * this host that came by another address as far away as for others.
  *
  * The daemon's own name is no registration: no listing shows it, and KILL does not mind it.
  */

@@ -98,7 +98,6 @@ static void free_hello(struct hello *hello) {
 
 static void turn_away(struct hello *hello, const char *reason) {
     struct front *front = hello->front;
-    front->counters.refused++;
     front->hooks.refused(front->hooks.context, reason, &hello->peer);
     close(hello->fd);
     free_hello(hello);
@@ -118,10 +117,12 @@ static void judge_again(struct hello *hello) {
         return;
     if (caller.who != FIRST_BYTES_MORE)
         reason = front_take(hello->front, &caller, hello->fd, &hello->peer, received);
-    if (reason == NULL)
+    if (reason == NULL) {
         free_hello(hello);
-    else
-        turn_away(hello, reason);
+        return;
+    }
+    hello->front->counters.refused++;
+    turn_away(hello, reason);
 }
 
 static void on_hello(evutil_socket_t fd, short what, void *context) {
@@ -134,6 +135,7 @@ static void on_hello(evutil_socket_t fd, short what, void *context) {
     ssize_t len = recv(fd, hello->data + hello->len, sizeof hello->data - hello->len, 0);
     bool nothing = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
     if (len <= 0 && !nothing) {
+        hello->front->counters.refused++;
         turn_away(hello, "peer gone in the midst of a TLS hello");
         return;
     }

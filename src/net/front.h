@@ -21,7 +21,7 @@
 #include "net/epmd_server.h"
 #include "net/proxy.h"
 
-#define FRONT_HELLO_MS 10000
+#define FRONT_HELLO_MS 5000
 #define FRONT_HELLOS_MAX 256
 #define FRONT_HELLOS_OF_ONE_HOST 64
 
@@ -59,8 +59,8 @@ struct front_hooks {
 };
 
 struct front_counters {
-    uint64_t refused;   /* after waiting for a hello */
-    uint64_t timed_out; /* of these: no whole hello in time */
+    uint64_t refused;   /* callers whose hello had to be waited for, and was not liked */
+    uint64_t timed_out; /* callers whose hello was not whole in time */
 };
 
 /* Who lends the front what it works with. All borrowed; `pool` may be NULL. */

@@ -60,7 +60,8 @@ struct proxy_call {
     const struct registration *registration; /* good until proxy_node_left */
 };
 
-/* Connects the caller with the node. NULL: taken. Else why not: the descriptor stays the caller's. */
+/* Connects the caller with the node. NULL: taken. Else why not: the descriptor stays the
+ * caller's. */
 const char *proxy_open(struct proxy *proxy, const struct proxy_call *call);
 
 /* A node's registration ends. */

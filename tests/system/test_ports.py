@@ -292,8 +292,8 @@ def known(pair, tmp_path):
 
 
 @pytest.mark.parametrize("node, place, source, text", [
-    ("rabbit@10.77.0.1", "10.77.0.1:25672", "registered", "(registered)"),
-    ("rabbit@localhost", "localhost:25672", "registered", "(registered)"),
+    ("rabbit@10.77.0.1", "10.77.0.1:25672", "registered", "(registered; from other hosts 4370)"),
+    ("rabbit@localhost", "localhost:25672", "registered", "(registered; from other hosts 4370)"),
     ("hare@10.77.0.2", "10.77.0.2:25673", "epmd", "(epmd at 10.77.0.2)"),
     ("emqx-3@10.77.0.2", "10.77.0.2:4373", "derived", "(derived from the name; no epmd knew it)"),
     ("emqx-3@10.77.0.1", "10.77.0.1:4373", "derived", "(derived from the name; no epmd knew it)")])
