@@ -110,9 +110,13 @@ class Node:
 
     def evaluate(self, expression, seconds=20):
         """The value of an Erlang expression, as Erlang prints it."""
+        self.ask(expression)
+        return self.answer(seconds)
+
+    def ask(self, expression):
+        """Lets it begin with an expression; `answer` waits for the value."""
         self.process.stdin.write(f"{expression}.\n")
         self.process.stdin.flush()
-        return self.answer(seconds)
 
     def pings(self, other):
         return self.evaluate(f"net_adm:ping('{other}')") == "pong"

@@ -117,11 +117,15 @@ class Member:
                     return reply
         raise ValueError("closed without a reply")
 
+    def command(self, *words):
+        """The words of a call of `portolan` that asks this member."""
+        return [*WRAPPER, PORTOLAN, "--socket", str(self.socket), *map(str, words)]
+
     def portolan(self, *words, seconds=60):
         """A finished call; resolving happens on the member's host too."""
         with self.entered():
             return subprocess.run(
-                [*WRAPPER, PORTOLAN, "--socket", str(self.socket), *map(str, words)],
+                self.command(*words),
                 env=clean_environment(ERL_EPMD_PORT=str(self.port)),
                 text=True,
                 capture_output=True,
