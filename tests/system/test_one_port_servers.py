@@ -1,0 +1,70 @@
+"""RabbitMQ and ejabberd become clusters of two hosts through TCP 4370 alone."""
+
+import concurrent.futures
+import contextlib
+
+import pytest
+
+from daemon import holder_of
+from one_port import FRONT, site  # noqa: F401
+from servers import Ejabberd, Rabbit
+
+
+def started(server, site):
+    """One on each host, starting at the same time."""
+    return [one.started() for one in [server(site, host) for host in site.hosts]]
+
+
+def none_took_the_front_port(site):
+    for host, daemon in zip(site.hosts, site.daemons):
+        with host.entered():
+            assert holder_of(FRONT) == daemon.process.pid
+
+
+@contextlib.contextmanager
+def channel(rabbit):
+    """A channel of an AMQP connection that stays on the host."""
+    pika = pytest.importorskip("pika", reason="no AMQP client: install python3-pika")
+    with rabbit.host.entered():
+        connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1"))
+    with contextlib.closing(connection):
+        opened = connection.channel()
+        opened.confirm_delivery()
+        yield opened
+
+
+@pytest.mark.skipif(Rabbit.SCRIPTS is None, reason="no RabbitMQ: run scripts/deps test")
+def test_two_rabbits_become_a_cluster_and_share_a_queue(site):
+    site = site(2)
+    one, two = started(Rabbit, site)
+    for command in (["stop_app"], ["join_cluster", one.name], ["start_app"]):
+        two.ctl(*command)
+    # the command line of each host asks the node of the other, both at once
+    running = ["eval", "lists:sort(rabbit_nodes:all_running())."]
+    with concurrent.futures.ThreadPoolExecutor() as calls:
+        asked = [calls.submit(a.ctl, "-n", b.name, *running) for a, b in ((one, two), (two, one))]
+    assert [call.result() for call in asked] == ["[rabbit@s1,rabbit@s2]"] * 2
+
+    with channel(one) as here, channel(two) as there:
+        here.queue_declare("letters", durable=True)
+        here.basic_publish("", "letters", b"over one port", mandatory=True)
+        listed = two.ctl("-q", "list_queues", "--no-table-headers", "name", "messages", "pid")
+        assert listed.startswith("letters\t1\t<rabbit@s1.")
+        assert there.basic_get("letters", auto_ack=True)[2] == b"over one port"
+        there.basic_publish("", "letters", b"and back", mandatory=True)
+        assert here.basic_get("letters", auto_ack=True)[2] == b"and back"
+
+    assert one.ctl("eval", "nodes().") == f"[{two.name}]"
+    none_took_the_front_port(site)
+
+
+@pytest.mark.skipif(Ejabberd.SCRIPT is None, reason="no ejabberd: run scripts/deps test")
+def test_two_ejabberds_become_a_cluster_and_share_their_users(site):
+    site = site(2)
+    one, two = started(Ejabberd, site)
+    two.says("join_cluster", one.name)
+    for server in (one, two):
+        assert set(server.says("list_cluster").split()) == {"ejabberd@s1", "ejabberd@s2"}
+    one.says("register", "alice", "example.org", "secret")
+    assert two.says("registered_users", "example.org") == "alice"
+    none_took_the_front_port(site)
