@@ -83,8 +83,9 @@ static void pause_accepting(struct epmd_server *server) {
     if (event_add(server->resume_event, &pause) < 0)
         return; /* then the loop goes on trying, which is dear but not wrong */
     struct epmd_door *door;
-    TAILQ_FOREACH(door, &server->doors, link)
-    event_del(&door->event);
+    TAILQ_FOREACH(door, &server->doors, link) {
+        event_del(&door->event);
+    }
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *context) {
