@@ -1,14 +1,7 @@
-#include "daemon/daemon.h"
-
 #include "base/clock.h"
 #include "base/version.h"
 #include "daemon/cluster_key.h"
-#include "daemon/cluster_shell.h"
-#include "daemon/config_reload.h"
-#include "daemon/control.h"
-#include "daemon/creation_store.h"
-#include "daemon/front_host.h"
-#include "daemon/lease_store.h"
+#include "daemon/daemon_inner.h"
 #include "daemon/listening.h"
 #include "daemon/process.h"
 #include "net/loop.h"
@@ -19,55 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-#define SIGNALS (sizeof signals / sizeof signals[0])
-
-/* The parts, in the order in which they are built. */
-struct daemon {
-    struct config *config; /* borrowed; a reload changes it */
-    const struct daemon_options *options;
-    struct creations *creations;
-    struct creation_store *creation_store;
-    struct port_pool *pool; /* NULL under the name epmd: it does what epmd does and no more */
-    struct lease_store *lease_store;
-    struct registry *registry;
-    struct epmd_service service;
-    struct event_base *base;
-    struct event *signal_events[SIGNALS];
-    struct event *lease_event; /* when a lease ends, or at once when there is one to save */
-    struct events events;
-    struct listeners listeners; /* the descriptors are the server's */
-    struct epmd_server *server;
-    struct tls *tls;               /* until the shell has it; NULL: this daemon runs alone */
-    struct event_program *program; /* NULL: none */
-    struct cluster_events cluster_events;
-    struct cluster_shell *cluster; /* NULL: this daemon runs alone */
-    struct front_host front_host;  /* its front is NULL without front ports */
-    int control_fd;                /* -1: none, or the control server's */
-    struct control_host control_host;
-    struct control_server *control; /* NULL without control.socket */
-};
-
-/* --- log --- */
-
-static int start_log(const struct config *config, const struct daemon_options *options) {
-    bool console = strcmp(config->log_to, "console") == 0;
-    bool to_syslog = strcmp(config->log_to, "syslog") == 0 || (console && options->detach);
-    enum log_target target = to_syslog ? LOG_TO_SYSLOG : console ? LOG_TO_CONSOLE : LOG_TO_FILE;
-    return log_open(options->program, (enum log_level)config->log_level,
-                    (enum log_format)config->log_format, target, config->log_to);
-}
-
-static bool open_log(const struct config *config, const struct daemon_options *options) {
-    int error = start_log(config, options);
-    if (error == 0)
-        return true;
-    fprintf(stderr,
-            "%s: cannot write the log file %s: %s; does its directory exist, and may this user "
-            "write there?\n",
-            options->program, config->log_to, strerror(-error));
-    return false;
-}
+static const int signals[DAEMON_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 static void log_started(const struct daemon *daemon) {
     for (size_t i = 0; i < daemon->listeners.count; i++) {
@@ -172,109 +117,11 @@ static void on_stop(void *context) {
     stop_because(context, "control command");
 }
 
-/* --- reload --- */
-
-static struct epmd_server_options server_options(const struct daemon *daemon) {
-    return (struct epmd_server_options){
-        .packet_timeout_ms = daemon->config->packet_timeout_ms,
-        .peer_connections = (unsigned)daemon->config->peer_connections,
-        .delay_accept_s = daemon->options->delay_accept_s,
-        .delay_write_s = daemon->options->delay_write_s,
-    };
-}
-
-static struct port_pool_options pool_options(const struct config *config) {
-    return (struct port_pool_options){
-        .policy = (enum port_policy)config->port_policy,
-        .first = config->dist_listen_min,
-        .last = config->dist_listen_max,
-        .base = config->dist_base_port,
-        .enforce = config->port_enforce,
-    };
-}
-
-/* Brings what runs in line with the configuration. */
-static void apply_config(struct daemon *daemon) {
-    const struct epmd_server_options options = server_options(daemon);
-    const struct port_pool_options ports = pool_options(daemon->config);
-    daemon->service.relaxed_commands = daemon->config->relaxed_commands;
-    daemon->service.remote_names = daemon->config->remote_names;
-    epmd_server_configure(daemon->server, &options);
-    if (daemon->pool != NULL)
-        port_pool_configure(daemon->pool, &ports);
-    if (daemon->front_host.front != NULL)
-        front_host_configure(&daemon->front_host);
-    if (start_log(daemon->config, daemon->options) < 0)
-        log_event(LOG_LEVEL_ERROR, "log_not_changed", log_text("to", daemon->config->log_to));
-}
-
-/* A visitor of config_reload: one key that changed. */
-struct changes {
-    json_t *applied;
-    json_t *restart;
-};
-
-static void on_changed(void *context, const char *key, bool applied) {
-    const struct changes *changes = context;
-    json_array_append_new(applied ? changes->applied : changes->restart, json_string(key));
-    log_event(LOG_LEVEL_INFO, "reloaded", log_text("key", key),
-              log_text("outcome", applied ? "applied" : "needs a restart"));
-}
-
-/* Tries the log of a configuration before anything of it is taken over. */
-static bool can_log(const struct daemon *daemon, const struct config *fresh, char *error) {
-    int result = start_log(fresh, daemon->options);
-    if (result == 0)
-        return true;
-    snprintf(error, CONTROL_ERROR_SIZE, "cannot write the log file %s: %s", fresh->log_to,
-             strerror(-result));
-    log_event(LOG_LEVEL_ERROR, "log_not_changed", log_text("to", fresh->log_to),
-              log_text("reason", strerror(-result)));
-    return false;
-}
-
-static bool on_reload(void *context, json_t *applied, json_t *restart, char *error) {
-    struct daemon *daemon = context;
-    struct changes changes = {.applied = applied, .restart = restart};
-    struct config fresh;
-    bool read = daemon->options->read_config(daemon->options->read_context, &fresh, error,
-                                             CONTROL_ERROR_SIZE);
-    if (read && !can_log(daemon, &fresh, error))
-        read = false;
-    if (read) {
-        config_reload(daemon->config, &fresh, on_changed, &changes);
-        apply_config(daemon);
-    } else {
-        log_event(LOG_LEVEL_ERROR, "reload_failed", log_text("reason", error),
-                  log_text("outcome", "the old configuration stays in force"));
-    }
-    config_free(&fresh);
-    return read;
-}
-
-static void reopen_log(void) {
-    int error = log_reopen();
-    if (error == 0)
-        log_event(LOG_LEVEL_INFO, "log_reopened", log_number("process", getpid()));
-    else
-        log_event(LOG_LEVEL_WARN, "log_not_reopened", log_text("reason", strerror(-error)),
-                  log_text("outcome", "the old file stays in use"));
-}
-
-static void on_hangup(struct daemon *daemon) {
-    char error[CONTROL_ERROR_SIZE];
-    json_t *applied = json_array(), *restart = json_array();
-    on_reload(daemon, applied, restart, error);
-    json_decref(applied);
-    json_decref(restart);
-    reopen_log();
-}
-
 static void on_signal(evutil_socket_t number, short what, void *context) {
     (void)what;
     char reason[16];
     if (number == SIGHUP) {
-        on_hangup(context);
+        daemon_hang_up(context);
         return;
     }
     snprintf(reason, sizeof reason, "SIG%s", sigabbrev_np((int)number));
@@ -290,13 +137,13 @@ static void on_signal(evutil_socket_t number, short what, void *context) {
 static void hold_signals(bool hold) {
     sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < SIGNALS; i++)
+    for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         sigaddset(&set, signals[i]);
     sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
 static bool build_pool(struct daemon *daemon, uint16_t port) {
-    const struct port_pool_options options = pool_options(daemon->config);
+    const struct port_pool_options options = daemon_pool_options(daemon->config);
     if (daemon->config->personality == CONFIG_AS_EPMD)
         return true;
     daemon->pool = port_pool_new(&options);
@@ -330,7 +177,7 @@ static bool build_loop(struct daemon *daemon) {
     daemon->base = event_base_new();
     if (daemon->base == NULL)
         return false;
-    for (size_t i = 0; i < SIGNALS; i++) {
+    for (size_t i = 0; i < DAEMON_SIGNALS; i++) {
         daemon->signal_events[i] = evsignal_new(daemon->base, signals[i], on_signal, daemon);
         if (daemon->signal_events[i] == NULL || event_add(daemon->signal_events[i], NULL) < 0)
             return false;
@@ -348,7 +195,7 @@ static bool build_loop(struct daemon *daemon) {
 }
 
 static bool build_server(struct daemon *daemon) {
-    const struct epmd_server_options options = server_options(daemon);
+    const struct epmd_server_options options = daemon_server_options(daemon);
     const struct epmd_server_hooks hooks = {
         .registered = on_registered,
         .unregistered = on_unregistered,
@@ -435,7 +282,7 @@ static bool build_control(struct daemon *daemon) {
         .own_epmd_port = listening_epmd_port(&daemon->listeners),
         .context = daemon,
         .leases_changed = on_leases_changed,
-        .reload = on_reload,
+        .reload = daemon_reload,
         .stop = on_stop,
     };
     daemon->control = control_server_new(daemon->base, control_fd, daemon->config->control_socket,
@@ -463,7 +310,7 @@ static void destroy(struct daemon *daemon) {
     creation_store_free(daemon->creation_store);
     creations_free(daemon->creations);
     loop_free_event(daemon->lease_event);
-    for (size_t i = 0; i < SIGNALS; i++)
+    for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         loop_free_event(daemon->signal_events[i]);
     if (daemon->base != NULL)
         event_base_free(daemon->base);
@@ -518,7 +365,7 @@ enum exit_code daemon_run(struct config *config, const struct daemon_options *op
     bool controlled = config->control_socket[0] != '\0';
     if (controlled)
         daemon.control_fd = listening_open_control(config, options);
-    if ((controlled && daemon.control_fd < 0) || !open_log(config, options))
+    if ((controlled && daemon.control_fd < 0) || !daemon_open_log(config, options))
         code = EXIT_FAILED;
     else
         code = run(&daemon);

@@ -1,0 +1,52 @@
+/* What daemon/daemon.c and daemon/daemon_config.c share. */
+#ifndef PORTOLAN_DAEMON_DAEMON_INNER_H
+#define PORTOLAN_DAEMON_DAEMON_INNER_H
+
+#include "daemon/control.h"
+#include "daemon/creation_store.h"
+#include "daemon/daemon.h"
+#include "daemon/front_host.h"
+#include "daemon/lease_store.h"
+
+#define DAEMON_SIGNALS 3 /* that it listens to */
+
+/* The parts, in the order in which they are built. */
+struct daemon {
+    struct config *config; /* borrowed; a reload changes it */
+    const struct daemon_options *options;
+    struct creations *creations;
+    struct creation_store *creation_store;
+    struct port_pool *pool; /* NULL under the name epmd: it does what epmd does and no more */
+    struct lease_store *lease_store;
+    struct registry *registry;
+    struct epmd_service service;
+    struct event_base *base;
+    struct event *signal_events[DAEMON_SIGNALS];
+    struct event *lease_event; /* when a lease ends, or at once when there is one to save */
+    struct events events;
+    struct listeners listeners; /* the descriptors are the server's */
+    struct epmd_server *server;
+    struct tls *tls;               /* until the shell has it; NULL: this daemon runs alone */
+    struct event_program *program; /* NULL: none */
+    struct cluster_events cluster_events;
+    struct cluster_shell *cluster; /* NULL: this daemon runs alone */
+    struct front_host front_host;  /* its front is NULL without front ports */
+    int control_fd;                /* -1: none, or the control server's */
+    struct control_host control_host;
+    struct control_server *control; /* NULL without control.socket */
+};
+
+/* The configuration as the parts take it. */
+struct epmd_server_options daemon_server_options(const struct daemon *daemon);
+struct port_pool_options daemon_pool_options(const struct config *config);
+
+/* Opens the log, and says on standard error why it cannot be opened. */
+bool daemon_open_log(const struct config *config, const struct daemon_options *options);
+
+/* Reads the configuration anew and puts it in force: see control_host. */
+bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error);
+
+/* What SIGHUP asks for: a reload, and the log file opened anew. */
+void daemon_hang_up(struct daemon *daemon);
+
+#endif
