@@ -43,6 +43,12 @@ Suite *port_pool_registrations_suite(void);
 Suite *port_pool_saved_suite(void);
 Suite *term_text_suite(void);
 Suite *tls_suite(void);
+Suite *dist_wire_suite(void);
+Suite *tls_hello_suite(void);
+Suite *first_bytes_suite(void);
+Suite *front_ports_suite(void);
+Suite *epmd_service_fronts_suite(void);
+Suite *port_probe_suite(void);
 
 /* A suite of one case, which has time enough to run under sanitizers and valgrind. */
 Suite *suite_begin(const char *name, TCase **tests);

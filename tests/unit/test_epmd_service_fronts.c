@@ -1,0 +1,144 @@
+#include "names/epmd_service.h"
+
+#include "assertions.h"
+#include "some_registry.h"
+#include "suites.h"
+
+#include <string.h>
+
+#define OWN 25672
+#define FRONT 4371
+
+static struct some_registry some;
+static struct epmd_service service;
+static struct registration *rabbit;
+
+/* Who asks: from another host, from this one by its own address, and by loopback. */
+static const struct epmd_caller far = {.address = {(const uint8_t *)"\xc0\x00\x02\x01", 4},
+                                       .now_ms = 100};
+static const struct epmd_caller here = {
+    .local = true, .address = {(const uint8_t *)"\xc0\x00\x02\x02", 4}, .now_ms = 100};
+static const struct epmd_caller near = {.local = true,
+                                        .loopback = true,
+                                        .address = {(const uint8_t *)"\x7f\x00\x00\x01", 4},
+                                        .now_ms = 100};
+
+static struct registration *put_behind(const char *name) {
+    struct registration *made = some_registration(some.registry, name, OWN);
+    made->front_port = FRONT;
+    ck_assert(front_ports_add(service.fronts, made));
+    return made;
+}
+
+static void begin(void) {
+    some = some_registry_new();
+    service = (struct epmd_service){.registry = some.registry, .fronts = front_ports_new()};
+    ck_assert_ptr_nonnull(service.fronts);
+    rabbit = put_behind("rabbit1");
+}
+
+static void end(void) {
+    front_ports_free(service.fronts);
+    some_registry_free(&some);
+}
+
+static uint16_t told_port(const struct epmd_caller *caller, const char *name) {
+    uint8_t buffer[EPMD_SHORT_REPLY_MAX];
+    struct writer reply = writer_of(buffer, sizeof buffer);
+    const struct epmd_request request = {.operation = EPMD_PORT_PLEASE2,
+                                         .name = bytes_of_text(name)};
+    ck_assert_int_eq(epmd_service_answer(&service, &request, caller, &reply).action,
+                     EPMD_ACTION_REPLY);
+    ck_assert_uint_gt(reply.len, 4);
+    ck_assert_uint_eq(buffer[1], 0);
+    return (uint16_t)(buffer[2] << 8 | buffer[3]);
+}
+
+static const struct registration *choose(const struct epmd_caller *caller) {
+    const struct front_caller front = {
+        .port = FRONT, .address = caller->address, .now_ms = caller->now_ms};
+    return front_ports_choose(service.fronts, &front);
+}
+
+START_TEST(a_caller_is_told_the_port_that_it_can_reach) {
+    ck_assert_uint_eq(told_port(&far, "rabbit1"), FRONT);
+    ck_assert_uint_eq(told_port(&here, "rabbit1"), OWN);
+    ck_assert_uint_eq(told_port(&near, "rabbit1"), OWN);
+}
+END_TEST
+
+START_TEST(a_node_on_loopback_is_far_from_all_but_loopback) {
+    rabbit->loopback_only = true;
+    ck_assert_uint_eq(told_port(&far, "rabbit1"), FRONT);
+    ck_assert_uint_eq(told_port(&here, "rabbit1"), FRONT);
+    ck_assert_uint_eq(told_port(&near, "rabbit1"), OWN);
+}
+END_TEST
+
+START_TEST(a_node_without_a_front_port_is_told_with_its_own_to_all) {
+    front_ports_remove(service.fronts, rabbit);
+    rabbit->front_port = 0;
+    for (int loopback_only = 0; loopback_only < 2; loopback_only++) {
+        rabbit->loopback_only = loopback_only == 1;
+        ck_assert_uint_eq(told_port(&far, "rabbit1"), OWN);
+        ck_assert_uint_eq(told_port(&here, "rabbit1"), OWN);
+        ck_assert_uint_eq(told_port(&near, "rabbit1"), OWN);
+    }
+}
+END_TEST
+
+START_TEST(the_registration_itself_keeps_its_own_port) {
+    told_port(&far, "rabbit1");
+    ck_assert_uint_eq(rabbit->node.port, OWN);
+}
+END_TEST
+
+START_TEST(who_is_told_the_front_port_is_expected_there) {
+    const struct registration *emqx = put_behind("emqx1");
+    told_port(&far, "emqx1");
+    ck_assert_ptr_eq(choose(&far), emqx);
+    ck_assert_ptr_eq(choose(&far), rabbit);
+
+    struct epmd_caller later = far;
+    later.now_ms += FRONT_LOOKUP_MS + 1;
+    told_port(&far, "emqx1");
+    ck_assert_ptr_eq(choose(&later), rabbit);
+}
+END_TEST
+
+START_TEST(who_is_told_the_nodes_own_port_is_not) {
+    put_behind("emqx1");
+    told_port(&here, "emqx1");
+    told_port(&near, "emqx1");
+    ck_assert_ptr_eq(choose(&here), rabbit);
+    ck_assert_ptr_eq(choose(&near), rabbit);
+
+    put_behind("hare1")->loopback_only = true;
+    told_port(&here, "hare1");
+    assert_bytes(choose(&here)->node.name, LITERAL("hare1"));
+}
+END_TEST
+
+START_TEST(a_service_without_fronts_tells_what_was_registered) {
+    front_ports_remove(service.fronts, rabbit);
+    rabbit->front_port = 0;
+    struct epmd_service bare = {.registry = some.registry}, kept = service;
+    service = bare;
+    ck_assert_uint_eq(told_port(&far, "rabbit1"), OWN);
+    service = kept;
+}
+END_TEST
+
+Suite *epmd_service_fronts_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("epmd_service_fronts", &tests);
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, a_caller_is_told_the_port_that_it_can_reach);
+    tcase_add_test(tests, a_node_on_loopback_is_far_from_all_but_loopback);
+    tcase_add_test(tests, a_node_without_a_front_port_is_told_with_its_own_to_all);
+    tcase_add_test(tests, the_registration_itself_keeps_its_own_port);
+    tcase_add_test(tests, who_is_told_the_front_port_is_expected_there);
+    tcase_add_test(tests, who_is_told_the_nodes_own_port_is_not);
+    tcase_add_test(tests, a_service_without_fronts_tells_what_was_registered);
+    return suite;
+}

@@ -1,0 +1,366 @@
+#include "names/front_ports.h"
+
+#include "assertions.h"
+#include "failing_allocation.h"
+#include "front_ports_model.h"
+#include "some_registry.h"
+#include "suites.h"
+
+#include <string.h>
+
+#define PORT 4371
+#define SOME_HOST LITERAL("\xc0\x00\x02\x01")
+#define OTHER_HOST LITERAL("\xc0\x00\x02\x02")
+#define SOME_HOST_V6 LITERAL("\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01")
+#define SAME_NET_V6 LITERAL("\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02")
+
+static struct some_registry some;
+static struct front_ports *ports;
+static struct registration *rabbit, *emqx, *hare;
+static const struct registration *connected[2];
+
+static struct registration *put_behind(const char *name, uint16_t port) {
+    struct registration *made = some_registration(some.registry, name, 25672);
+    made->front_port = port;
+    ck_assert(front_ports_add(ports, made));
+    return made;
+}
+
+static void begin(void) {
+    some = some_registry_new();
+    ports = front_ports_new();
+    ck_assert_ptr_nonnull(ports);
+    rabbit = put_behind("rabbit1", PORT);
+    emqx = put_behind("emqx1", PORT);
+    hare = put_behind("hare1", PORT);
+    connected[0] = connected[1] = NULL;
+}
+
+static void end(void) {
+    front_ports_free(ports);
+    some_registry_free(&some);
+}
+
+static bool is_connected(void *context, const struct registration *registration) {
+    ck_assert_ptr_eq(context, &connected);
+    return registration == connected[0] || registration == connected[1];
+}
+
+static struct registration *choose_at(uint16_t port, struct bytes address, int64_t now_ms) {
+    const struct front_caller caller = {.port = port,
+                                        .address = address,
+                                        .now_ms = now_ms,
+                                        .is_connected = is_connected,
+                                        .context = &connected};
+    return front_ports_choose(ports, &caller);
+}
+
+static struct registration *choose(struct bytes address, int64_t now_ms) {
+    return choose_at(PORT, address, now_ms);
+}
+
+static void look_up(struct registration *registration, struct bytes address, int64_t now_ms) {
+    front_ports_looked_up(ports, registration, address, now_ms);
+}
+
+/* --- the rule --- */
+
+static uint16_t derive(const char *name, uint16_t port, uint16_t base) {
+    const struct registration registration = {.node = some_node(name, port)};
+    return front_ports_derive(&registration, base);
+}
+
+START_TEST(the_rule_gives_base_and_offset) {
+    ck_assert_uint_eq(derive("rabbit", 25672, 4370), 4370);
+    ck_assert_uint_eq(derive("rabbit12", 25672, 4370), 4382);
+    ck_assert_uint_eq(derive("rabbit535", 25672, 65000), 65535);
+}
+END_TEST
+
+START_TEST(what_nobody_can_reach_has_no_front_port) {
+    ck_assert_uint_eq(derive("remsh1", 25672, 4370), 0);
+    ck_assert_uint_eq(derive("rabbit1", 0, 4370), 0);
+    ck_assert_uint_eq(derive("rabbit536", 25672, 65000), 0);
+}
+END_TEST
+
+/* --- owners --- */
+
+START_TEST(without_a_lookup_the_first_registered_is_called) {
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
+    front_ports_remove(ports, rabbit);
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), emqx);
+}
+END_TEST
+
+START_TEST(a_hidden_node_owns_a_port_only_when_all_are_hidden) {
+    rabbit->node.type = EPMD_NODE_HIDDEN;
+    emqx->node.type = EPMD_NODE_HIDDEN_C;
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), hare);
+    hare->node.type = EPMD_NODE_HIDDEN;
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
+}
+END_TEST
+
+START_TEST(a_node_the_caller_is_connected_to_is_passed_over) {
+    connected[0] = rabbit;
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), emqx);
+    connected[1] = emqx;
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), hare);
+}
+END_TEST
+
+START_TEST(where_all_are_connected_the_owner_is_called_again) {
+    front_ports_remove(ports, hare);
+    connected[0] = rabbit;
+    connected[1] = emqx;
+    ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
+}
+END_TEST
+
+START_TEST(what_nobody_knows_of_connections_passes_over_nobody) {
+    const struct front_caller caller = {.port = PORT, .address = SOME_HOST};
+    connected[0] = rabbit;
+    ck_assert_ptr_eq(front_ports_choose(ports, &caller), rabbit);
+}
+END_TEST
+
+START_TEST(a_port_with_nobody_behind_it_has_no_choice) {
+    ck_assert_ptr_null(choose_at(PORT + 1, SOME_HOST, 0));
+}
+END_TEST
+
+/* --- look-ups --- */
+
+START_TEST(a_connection_is_for_who_was_looked_up) {
+    look_up(hare, SOME_HOST, 100);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), hare);
+    /* once */
+    ck_assert_ptr_eq(choose(SOME_HOST, 111), rabbit);
+}
+END_TEST
+
+START_TEST(a_hidden_node_that_was_looked_up_is_called) {
+    hare->node.type = EPMD_NODE_HIDDEN;
+    look_up(hare, SOME_HOST, 100);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), hare);
+}
+END_TEST
+
+START_TEST(connections_come_in_the_order_of_their_lookups) {
+    look_up(hare, SOME_HOST, 100);
+    look_up(emqx, SOME_HOST, 101);
+    ck_assert_ptr_eq(choose(SOME_HOST, 100 + FRONT_FRESH_MS), hare);
+    ck_assert_ptr_eq(choose(SOME_HOST, 101 + FRONT_FRESH_MS), emqx);
+}
+END_TEST
+
+START_TEST(of_stale_lookups_the_newest_counts) {
+    look_up(hare, SOME_HOST, 100);
+    look_up(emqx, SOME_HOST, 101);
+    ck_assert_ptr_eq(choose(SOME_HOST, 102 + FRONT_FRESH_MS), emqx);
+    ck_assert_ptr_eq(choose(SOME_HOST, 103 + FRONT_FRESH_MS), hare);
+}
+END_TEST
+
+START_TEST(a_fresh_lookup_goes_before_a_stale_one) {
+    look_up(hare, SOME_HOST, 0);
+    look_up(emqx, SOME_HOST, FRONT_FRESH_MS);
+    ck_assert_ptr_eq(choose(SOME_HOST, FRONT_FRESH_MS + 1), emqx);
+}
+END_TEST
+
+START_TEST(a_lookup_is_forgotten_in_time) {
+    look_up(hare, SOME_HOST, 0);
+    look_up(hare, SOME_HOST, 1);
+    ck_assert_ptr_eq(choose(SOME_HOST, FRONT_LOOKUP_MS + 1), hare);
+    look_up(hare, SOME_HOST, FRONT_LOOKUP_MS + 1);
+    ck_assert_ptr_eq(choose(SOME_HOST, 2 * FRONT_LOOKUP_MS + 2), rabbit);
+}
+END_TEST
+
+START_TEST(a_lookup_of_another_host_says_nothing) {
+    look_up(hare, OTHER_HOST, 100);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
+    ck_assert_ptr_eq(choose(OTHER_HOST, 110), hare);
+}
+END_TEST
+
+START_TEST(addresses_of_ipv6_are_told_apart_whole) {
+    look_up(hare, SOME_HOST_V6, 100);
+    look_up(emqx, SAME_NET_V6, 100);
+    ck_assert_ptr_eq(choose(SAME_NET_V6, 110), emqx);
+    ck_assert_ptr_eq(choose(SOME_HOST_V6, 110), hare);
+    /* an address that is the beginning of another is another */
+    look_up(hare, SOME_HOST_V6, 110);
+    ck_assert_ptr_eq(choose(bytes_of(SOME_HOST_V6.data, 4), 110), rabbit);
+}
+END_TEST
+
+START_TEST(what_is_longer_than_an_address_is_no_callers) {
+    look_up(hare, LITERAL("more than sixteen"), 100);
+    ck_assert_ptr_eq(choose(LITERAL("more than sixteen"), 110), rabbit);
+}
+END_TEST
+
+START_TEST(a_lookup_at_another_port_says_nothing) {
+    struct registration *far = put_behind("far2", PORT + 1), *first = put_behind("a2", PORT + 1);
+    look_up(first, SOME_HOST, 100);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
+    ck_assert_ptr_eq(choose_at(PORT + 1, SOME_HOST, 110), first);
+    ck_assert_ptr_eq(choose_at(PORT + 1, SOME_HOST, 110), far);
+}
+END_TEST
+
+START_TEST(a_lookup_of_a_connected_node_goes_behind_one_of_another) {
+    connected[0] = hare;
+    look_up(hare, SOME_HOST, 100);
+    look_up(emqx, SOME_HOST, 101);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), emqx);
+    /* as the only one it counts still: the connection that we know may be a dying one */
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), hare);
+}
+END_TEST
+
+START_TEST(the_lookups_of_a_node_leave_with_it) {
+    look_up(hare, SOME_HOST, 100);
+    look_up(emqx, SOME_HOST, 101);
+    look_up(hare, SOME_HOST, 102);
+    front_ports_remove(ports, hare);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), emqx);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
+}
+END_TEST
+
+START_TEST(where_there_is_no_choice_no_lookup_is_kept) {
+    front_ports_remove(ports, rabbit);
+    front_ports_remove(ports, emqx);
+    look_up(hare, SOME_HOST, 100);
+    emqx->front_port = PORT;
+    ck_assert(front_ports_add(ports, emqx));
+    connected[0] = NULL;
+    look_up(emqx, SOME_HOST, 101);
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), emqx);
+}
+END_TEST
+
+START_TEST(of_too_many_lookups_the_oldest_are_forgotten) {
+    look_up(hare, OTHER_HOST, 0);
+    look_up(emqx, OTHER_HOST, 0);
+    for (int i = 0; i < FRONT_LOOKUPS_MAX - 1; i++)
+        look_up(hare, SOME_HOST, 0);
+    ck_assert_ptr_eq(choose(OTHER_HOST, 0), emqx);
+    ck_assert_ptr_eq(choose(OTHER_HOST, 0), rabbit);
+}
+END_TEST
+
+/* --- the list of ports --- */
+
+START_TEST(ports_are_told_in_order_and_vanish_with_their_last_node) {
+    struct registration *low = put_behind("low", 80), *high = put_behind("high", 65535);
+    ck_assert_uint_eq(front_ports_next(ports, 0), 80);
+    ck_assert_uint_eq(front_ports_next(ports, 80), PORT);
+    ck_assert_uint_eq(front_ports_next(ports, PORT), 65535);
+    ck_assert_uint_eq(front_ports_next(ports, 65535), 0);
+
+    front_ports_remove(ports, low);
+    front_ports_remove(ports, high);
+    ck_assert_uint_eq(front_ports_next(ports, 0), PORT);
+    ck_assert_uint_eq(front_ports_next(ports, PORT), 0);
+    ck_assert_uint_eq(front_ports_count(ports, 80), 0);
+    ck_assert_ptr_null(front_ports_at(ports, 80, 0));
+}
+END_TEST
+
+START_TEST(a_node_that_is_not_there_may_be_taken_away) {
+    struct registration *other = some_registration(some.registry, "other", 1);
+    front_ports_remove(ports, other);
+    other->front_port = PORT;
+    front_ports_remove(ports, other);
+    ck_assert_uint_eq(front_ports_count(ports, PORT), 3);
+    ck_assert_ptr_eq(front_ports_at(ports, PORT, 2), hare);
+}
+END_TEST
+
+START_TEST(without_memory_a_node_is_not_put_behind_its_port) {
+    struct registration *late = some_registration(some.registry, "late9", 1);
+    late->front_port = PORT + 9;
+    for (unsigned n = 1;; n++) {
+        fail_nth_allocation(n);
+        bool added = front_ports_add(ports, late);
+        if (!allocation_failed()) {
+            ck_assert_uint_gt(n, 1);
+            ck_assert(added);
+            break;
+        }
+        ck_assert(!added);
+        ck_assert_uint_eq(front_ports_count(ports, PORT + 9), 0);
+        ck_assert_uint_eq(front_ports_next(ports, PORT), 0);
+    }
+    ck_assert_ptr_eq(choose_at(PORT + 9, SOME_HOST, 0), late);
+}
+END_TEST
+
+START_TEST(without_memory_the_first_port_of_all_is_not_there) {
+    for (unsigned n = 1;; n++) {
+        struct front_ports *fresh = front_ports_new();
+        fail_nth_allocation(n);
+        bool added = front_ports_add(fresh, rabbit);
+        bool failed = allocation_failed();
+        ck_assert_int_ne(added, failed);
+        ck_assert_uint_eq(front_ports_next(fresh, 0), failed ? 0 : PORT);
+        front_ports_free(fresh);
+        if (!failed)
+            break;
+    }
+    fail_nth_allocation(1);
+    struct front_ports *none = front_ports_new();
+    ck_assert(allocation_failed());
+    ck_assert_ptr_null(none);
+    front_ports_free(none);
+}
+END_TEST
+
+START_TEST(without_memory_for_a_lookup_the_owner_is_called) {
+    fail_nth_allocation(1);
+    look_up(hare, SOME_HOST, 100);
+    ck_assert(allocation_failed());
+    ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
+}
+END_TEST
+
+Suite *front_ports_suite(void) {
+    TCase *tests;
+    Suite *suite = suite_begin("front_ports", &tests);
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, the_rule_gives_base_and_offset);
+    tcase_add_test(tests, what_nobody_can_reach_has_no_front_port);
+    tcase_add_test(tests, without_a_lookup_the_first_registered_is_called);
+    tcase_add_test(tests, a_hidden_node_owns_a_port_only_when_all_are_hidden);
+    tcase_add_test(tests, a_node_the_caller_is_connected_to_is_passed_over);
+    tcase_add_test(tests, where_all_are_connected_the_owner_is_called_again);
+    tcase_add_test(tests, what_nobody_knows_of_connections_passes_over_nobody);
+    tcase_add_test(tests, a_port_with_nobody_behind_it_has_no_choice);
+    tcase_add_test(tests, a_connection_is_for_who_was_looked_up);
+    tcase_add_test(tests, a_hidden_node_that_was_looked_up_is_called);
+    tcase_add_test(tests, connections_come_in_the_order_of_their_lookups);
+    tcase_add_test(tests, of_stale_lookups_the_newest_counts);
+    tcase_add_test(tests, a_fresh_lookup_goes_before_a_stale_one);
+    tcase_add_test(tests, a_lookup_is_forgotten_in_time);
+    tcase_add_test(tests, a_lookup_of_another_host_says_nothing);
+    tcase_add_test(tests, addresses_of_ipv6_are_told_apart_whole);
+    tcase_add_test(tests, what_is_longer_than_an_address_is_no_callers);
+    tcase_add_test(tests, a_lookup_at_another_port_says_nothing);
+    tcase_add_test(tests, a_lookup_of_a_connected_node_goes_behind_one_of_another);
+    tcase_add_test(tests, the_lookups_of_a_node_leave_with_it);
+    tcase_add_test(tests, where_there_is_no_choice_no_lookup_is_kept);
+    tcase_add_test(tests, of_too_many_lookups_the_oldest_are_forgotten);
+    tcase_add_test(tests, ports_are_told_in_order_and_vanish_with_their_last_node);
+    tcase_add_test(tests, a_node_that_is_not_there_may_be_taken_away);
+    tcase_add_test(tests, without_memory_a_node_is_not_put_behind_its_port);
+    tcase_add_test(tests, without_memory_the_first_port_of_all_is_not_there);
+    tcase_add_test(tests, without_memory_for_a_lookup_the_owner_is_called);
+    front_ports_model_add(tests);
+    return suite;
+}
