@@ -33,6 +33,8 @@ static Suite *(*const suites[])(void) = {
     peer_limit_suite,
     listener_suite,
     port_probe_suite,
+    proxy_way_suite,
+    proxy_suite,
     config_suite,
     config_environment_suite,
     config_file_suite,
