@@ -74,8 +74,8 @@ static void close_stream(struct stream *stream, const char *reason) {
     proxy->counters.bytes_out += stream->out.moved;
     if (was_misled(stream))
         proxy->counters.misled++;
+    proxy_way_end(&stream->in); /* it holds what was read from the caller, open or not */
     if (stream->open) {
-        proxy_way_end(&stream->in);
         proxy_way_end(&stream->out);
     } else if (stream->attempt != ATTEMPT_NONE) {
         event_del(&stream->connected);
