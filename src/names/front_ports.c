@@ -98,6 +98,18 @@ static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {
     return NULL;
 }
 
+/* Most come in the order of their registration; where the proxy is turned on they need not. */
+static void insert_place(struct shelf *shelf, struct place *place) {
+    struct place *before = TAILQ_LAST(&shelf->places, places);
+    while (before != NULL && before->registration->since_ms > place->registration->since_ms)
+        before = TAILQ_PREV(before, places, link);
+    if (before == NULL)
+        TAILQ_INSERT_HEAD(&shelf->places, place, link);
+    else
+        TAILQ_INSERT_AFTER(&shelf->places, before, place, link);
+    shelf->count++;
+}
+
 bool front_ports_add(struct front_ports *ports, struct registration *registration) {
     struct place *place = calloc(1, sizeof *place);
     struct shelf *shelf = shelf_of(ports, registration->front_port);
@@ -108,8 +120,7 @@ bool front_ports_add(struct front_ports *ports, struct registration *registratio
         return false;
     }
     place->registration = registration;
-    TAILQ_INSERT_TAIL(&shelf->places, place, link);
-    shelf->count++;
+    insert_place(shelf, place);
     return true;
 }
 

@@ -94,6 +94,20 @@ START_TEST(without_a_lookup_the_first_registered_is_called) {
 }
 END_TEST
 
+START_TEST(who_registered_first_is_the_owner_in_whatever_order_they_come) {
+    front_ports_remove(ports, rabbit);
+    front_ports_remove(ports, hare);
+    hare->since_ms = 100;
+    emqx->since_ms = 200;
+    rabbit->since_ms = 300;
+    ck_assert(front_ports_add(ports, rabbit));
+    ck_assert(front_ports_add(ports, hare));
+    ck_assert_ptr_eq(front_ports_at(ports, PORT, 0), hare);
+    ck_assert_ptr_eq(front_ports_at(ports, PORT, 1), emqx);
+    ck_assert_ptr_eq(front_ports_at(ports, PORT, 2), rabbit);
+}
+END_TEST
+
 START_TEST(a_hidden_node_owns_a_port_only_when_all_are_hidden) {
     rabbit->node.type = EPMD_NODE_HIDDEN;
     emqx->node.type = EPMD_NODE_HIDDEN_C;
@@ -337,6 +351,7 @@ Suite *front_ports_suite(void) {
     tcase_add_test(tests, the_rule_gives_base_and_offset);
     tcase_add_test(tests, what_nobody_can_reach_has_no_front_port);
     tcase_add_test(tests, without_a_lookup_the_first_registered_is_called);
+    tcase_add_test(tests, who_registered_first_is_the_owner_in_whatever_order_they_come);
     tcase_add_test(tests, a_hidden_node_owns_a_port_only_when_all_are_hidden);
     tcase_add_test(tests, a_node_the_caller_is_connected_to_is_passed_over);
     tcase_add_test(tests, where_all_are_connected_the_owner_is_called_again);
