@@ -203,6 +203,15 @@ bool epmd_server_listens(const struct epmd_server *server, uint16_t port) {
     return false;
 }
 
+bool epmd_server_has_front(const struct epmd_server *server, uint16_t port) {
+    const struct epmd_door *door;
+    TAILQ_FOREACH(door, &server->doors, link) {
+        if (door->listener.role == LISTENER_FRONT && address_port(&door->listener.address) == port)
+            return true;
+    }
+    return false;
+}
+
 void epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
     struct epmd_door *door, *following;
     for (door = TAILQ_FIRST(&server->doors); door != NULL; door = following) {

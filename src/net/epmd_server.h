@@ -80,8 +80,9 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
  * closed. */
 bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners);
 
-/* Whether one of its listeners has this port. */
+/* Whether one of its listeners has this port; whether that is a front port. */
 bool epmd_server_listens(const struct epmd_server *server, uint16_t port);
+bool epmd_server_has_front(const struct epmd_server *server, uint16_t port);
 
 /* Listens no longer on front ports of that number; who came in already stays. */
 void epmd_server_unlisten(struct epmd_server *server, uint16_t port);

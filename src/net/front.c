@@ -196,8 +196,12 @@ const char *front_take(struct front *front, const struct first_caller *caller, i
 static bool open_port(struct front *front, uint16_t port, char *reason, size_t size) {
     struct listen_failure failure;
     struct listeners listeners = {.count = 0};
-    if (epmd_server_listens(front->house.server, port))
+    if (epmd_server_has_front(front->house.server, port))
         return true;
+    if (epmd_server_listens(front->house.server, port)) {
+        snprintf(reason, size, "this daemon speaks the epmd protocol alone there");
+        return false;
+    }
     if (front->house.pool != NULL && port_pool_has(front->house.pool, port)) {
         snprintf(reason, size, "another name has it");
         return false;

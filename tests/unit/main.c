@@ -35,6 +35,7 @@ static Suite *(*const suites[])(void) = {
     port_probe_suite,
     proxy_way_suite,
     proxy_suite,
+    front_suite,
     config_suite,
     config_environment_suite,
     config_file_suite,
