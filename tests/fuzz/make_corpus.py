@@ -846,7 +846,85 @@ def link_seeds():
     yield "much_unheard", b"\1\0\0" + meet + owner_sends(60000) * 12 + owner_ends + go_on * 12
 
 
+# What may be said first at a front port.
+
+
+def send_name(name, more=b"", flags=0xD07DF7FBD, creation=77):
+    return frame(b"N" + struct.pack(">QI", flags, creation) + text16(name) + more)
+
+
+def send_name_old(name, version=5, flags=0x74FFD):
+    return frame(b"n" + struct.pack(">HI", version, flags) + name)
+
+
+SAID_FIRST = {
+    "node": send_name(b"a1@127.0.0.1"),
+    "node_more": send_name(b"a1@127.0.0.1", more=b"\0more"),
+    "node_asks_for_a_name": send_name(b"host.example"),
+    "node_nameless": send_name(b""),
+    "node_nul": send_name(b"a\0@h"),
+    "node_not_utf8": send_name(b"a\xff@h"),
+    "node_longest": send_name(LONGEST_NAME),
+    "node_too_long": send_name(LONGEST_NAME + b"n"),
+    "node_cut": send_name(b"a1@127.0.0.1")[:-1],
+    "node_name_runs_past": frame(send_name(b"a1@127.0.0.1")[2:-1]),
+    "node_overrun": send_name(b"a1@127.0.0.1") + b"\0",
+    "node_old": send_name_old(b"a1@127.0.0.1"),
+    "node_old_version_6": send_name_old(b"a1@127.0.0.1", version=6),
+    "node_old_nameless": send_name_old(b""),
+    "hello_goes_on": tls_record(handshake(1, tls_hello()[4:], length=len(tls_hello()) + 500)),
+    "hello_two_alpns": tls_record(tls_hello(alpn=b"h2\x0aportolan/1")),
+    "hello_two_messages": tls_record(tls_hello() + tls_hello()),
+    "hello_empty_record": tls_record(b""),
+    "hello_cut": tls_record(tls_hello())[:60],
+    "hello_then_more": tls_record(tls_hello(alpn=None)) + SEALED_RECORD,
+}
+
+
+def first_seeds():
+    for name, payload in REQUESTS.items():
+        yield "epmd_" + name, frame(payload)
+    yield from SAID_FIRST.items()
+    for name, data in {**SAID_TO_CALLED, **SAID_TO_BOTH}.items():
+        yield "tls_" + name, data
+
+
+# The steps of fuzz_front; the numbers are explained there.
+
+
+def caller_says(data):
+    return b"\0" + text16(data)
+
+
+def node_says(length):
+    return struct.pack(">BH", 1, length)
+
+
+def front_seeds():
+    caller_ends, node_ends, caller_gone, node_gone, nodes_leave, looks_up = (bytes([n]) for n in range(2, 8))
+    for name, data in first_seeds():
+        if len(data) < 600:
+            yield name, b"\0" + caller_says(data)
+    for name in ("node", "hello_then_more"):
+        met = b"\1" + caller_says(SAID_FIRST[name])
+        yield name + "_talks", met + node_says(300) + caller_says(b"status") + node_says(60000) + caller_says(bytes(900))
+        yield name + "_looked_up", b"\1" + looks_up + met[1:] + node_says(9)
+        yield name + "_ends", met + caller_ends + node_says(900) + node_ends
+        yield name + "_is_ended", met + node_ends + caller_says(b"well") + nodes_leave + caller_says(b"well")
+        yield name + "_gone", met + node_says(9) + caller_gone + node_says(9)
+        yield name + "_node_gone", met + caller_says(b"well") + node_gone + caller_says(b"well")
+        yield name + "_nodes_leave", met + nodes_leave + node_says(9) + caller_says(b"well") + node_ends
+        yield name + "_nodes_left", b"\1" + nodes_leave + met[1:]
+        yield name + "_byte_by_byte", b"\1" + b"".join(caller_says(bytes([byte])) for byte in SAID_FIRST[name])
+    link = tls_record(tls_hello())
+    yield "link_in_pieces", b"\0" + caller_says(link[:3]) + caller_says(link[3:70]) + caller_says(link[70:])
+    yield "link_cut", b"\0" + caller_says(link[:70]) + caller_ends
+    yield "link_gone", b"\0" + caller_says(link[:70]) + caller_gone
+
+
 TARGETS = {
+    "fuzz_first_bytes": first_seeds,
+    "fuzz_front": front_seeds,
     "fuzz_epmd_wire": wire_seeds,
     "fuzz_epmd_service": service_seeds,
     "fuzz_creations": creations_seeds,
