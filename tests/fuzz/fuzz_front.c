@@ -3,9 +3,9 @@
  * server, the front and the proxy as the daemon puts them together.
  *
  * What holds: a caller reaches no node but those of the port that it called, one at most, and only
- * when its first bytes are a node's; the node hears what the caller said, from the first byte on and
- * in order, and the caller what the node said; a peer daemon is one that said so. A caller costs
- * little memory at any time, and nothing is left of it at the end.
+ * when its first bytes are a node's; the node hears what the caller said, from the first byte on
+ * and in order, and the caller what the node said; a peer daemon is one that said so. A caller
+ * costs little memory at any time, and nothing is left of it at the end.
  *
  * The input: a byte (1: which of the two ports is called), then steps of a byte that says what, and
  * their numbers:

@@ -51,7 +51,9 @@ Suite *epmd_service_fronts_suite(void);
 Suite *port_probe_suite(void);
 Suite *proxy_way_suite(void);
 Suite *proxy_suite(void);
+Suite *proxy_streams_suite(void);
 Suite *front_suite(void);
+Suite *front_nodes_suite(void);
 
 /* A suite of one case, which has time enough to run under sanitizers and valgrind. */
 Suite *suite_begin(const char *name, TCase **tests);
