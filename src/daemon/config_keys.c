@@ -44,7 +44,8 @@ const struct config_key config_keys[] = {
      "How long an unfinished request may go without a byte"},
     {"epmd.relaxed_command_check", CONFIG_SWITCH, AT(relaxed_commands), "off", NULL, LIVE,
      "ERL_EPMD_RELAXED_COMMAND_CHECK",
-     "Whether epmd -kill works while names are registered, and epmd -stop at all"},
+     "Whether epmd -kill and -stop work; under the name epmd, -kill does so long as no name is "
+     "registered"},
     {"epmd.remote_names", CONFIG_SWITCH, AT(remote_names), "off", "on", LIVE, NULL,
      "Whether other hosts may list the names"},
     {"epmd.peer_connections", CONFIG_COUNT, AT(peer_connections), "512", NULL, LIVE, NULL,

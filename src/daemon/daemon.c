@@ -168,6 +168,7 @@ static bool build_names(struct daemon *daemon) {
         .registry = daemon->registry,
         .pool = daemon->pool,
         .relaxed_commands = config->relaxed_commands,
+        .quits_when_idle = config->personality == CONFIG_AS_EPMD,
         .remote_names = config->remote_names,
     };
     return true;

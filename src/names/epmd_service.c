@@ -79,7 +79,8 @@ static struct epmd_answer answer_port_please2(const struct epmd_service *service
 }
 
 static struct epmd_answer answer_kill(const struct epmd_service *service, struct writer *reply) {
-    if (registry_count(service->registry) > 0 && !service->relaxed_commands) {
+    bool idle = registry_count(service->registry) == 0;
+    if (!service->relaxed_commands && !(service->quits_when_idle && idle)) {
         write_text(reply, "NO");
         return just_reply();
     }

@@ -10,7 +10,8 @@
  *   NAMES          local; others if    LIST
  *                  remote_names
  *   DUMP           local               LIST
- *   KILL           local               QUIT; REPLY "NO" while names are registered, unless relaxed
+ *   KILL           local               QUIT if relaxed, or if it quits_when_idle and no name is
+ *                                      registered; else REPLY "NO"
  *   STOP           local, relaxed      EVICT, or REPLY "NOEXIST"
  *   any of these   others              CLOSE
  *
@@ -31,7 +32,8 @@ struct epmd_service {
     struct registry *registry;  /* borrowed */
     struct port_pool *pool;     /* borrowed; NULL: no port is promised or refused */
     struct front_ports *fronts; /* borrowed; NULL: nodes are reached on their own ports only */
-    bool relaxed_commands;      /* KILL while names are registered, and STOP */
+    bool relaxed_commands;      /* whether KILL and STOP work, whatever is registered */
+    bool quits_when_idle;       /* KILL works also when nothing is registered, as in OTP's epmd */
     bool remote_names;          /* whether other hosts may list names */
     struct bytes own_name;      /* the alive name of node.name; borrowed */
     uint16_t own_front_port;    /* where other daemons call this one; 0: no answer of its own */

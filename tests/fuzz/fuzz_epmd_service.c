@@ -9,7 +9,7 @@
  *     2  close
  *     3  read a piece of its listing into a buffer of LISTING_PIECE_MIN and size:8 bytes
  *     4  close, and come from this host or another: local:8
- *     5  change the rules: bit 0 relaxed commands, bit 1 remote names
+ *     5  change the rules: bit 0 relaxed commands, bit 1 remote names, bit 2 no quitting when idle
  */
 #include "fuzz.h"
 
@@ -110,7 +110,8 @@ static void evict(struct conn *conn, const struct epmd_request *request, struct 
 }
 
 static void quit(const struct conn *conn) {
-    must(!conn->remote && (service.relaxed_commands || count_shadows() == 0));
+    must(!conn->remote);
+    must(service.relaxed_commands || (service.quits_when_idle && count_shadows() == 0));
     for (size_t i = 0; i < SHADOWS; i++)
         end(&conns[i]);
 }
@@ -230,6 +231,7 @@ static void step(struct reader *script) {
         rules = read_u8(script);
         service.relaxed_commands = (rules & 1) != 0;
         service.remote_names = (rules & 2) != 0;
+        service.quits_when_idle = (rules & 4) == 0;
         break;
     }
 }
@@ -251,7 +253,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct reader script = reader_of(bytes_of(data, size));
     struct creations *creations = creations_new(0);
     must(creations != NULL);
-    service = (struct epmd_service){.registry = registry_new(creations)};
+    service = (struct epmd_service){.registry = registry_new(creations), .quits_when_idle = true};
     must(service.registry != NULL);
     for (size_t i = 0; i < SHADOWS; i++)
         conns[i].remote = false; /* all else was left as it began */

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import wire
-from daemon import Daemon, free_port, listening_addresses, our_epmd
+from daemon import Daemon, free_port, listening_addresses, our_epmd, run
 from deadlines import wait_for
 from portoland import Portoland, portoland  # noqa: F401
 
@@ -64,7 +64,20 @@ def test_in_epmd_mode_a_daemon_answers_for_itself_but_is_no_registration(portola
     with wire.register(epmd_port, "portolan", port=25672)[0]:
         assert wire.look_up(epmd_port, "portolan").port == 25672
     wait_for(lambda: wire.look_up(epmd_port, "portolan").port == server.port, 5)
-    assert wire.ask(epmd_port, wire.kill()) == b"OK"
+
+
+def test_a_portoland_is_ended_by_a_kill_request_only_when_relaxed(portoland, tmp_path):
+    """The stop scripts of servers send one, for the epmd that they have started."""
+    path = tmp_path / "portolan.conf"
+    path.write_text("")
+    server = portoland("-c", path)
+    assert wire.ask(server.port, wire.kill()) == b"NO"
+    call = run(our_epmd(), "-port", server.port, "-kill", directory=tmp_path)
+    assert (call.returncode, call.stdout) == (1, b"Killing not allowed - living nodes in database.\n")
+    assert wire.list_names(server.port) == (server.port, []) and not server.exited
+    path.write_text("epmd.relaxed_command_check = on\n")
+    assert server.call("reload").returncode == 0
+    assert wire.ask(server.port, wire.kill()) == b"OK"
     assert server.exit_code() == 0
 
 

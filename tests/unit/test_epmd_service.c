@@ -177,7 +177,8 @@ START_TEST(a_dump_is_for_this_host_alone) {
 }
 END_TEST
 
-START_TEST(an_idle_daemon_may_be_killed_from_this_host_alone) {
+START_TEST(an_idle_epmd_may_be_killed_from_this_host_alone) {
+    service.quits_when_idle = true;
     assert_closed(ask_simple(false, EPMD_KILL, ""));
 
     ck_assert_int_eq(ask_simple(true, EPMD_KILL, "").action, EPMD_ACTION_QUIT);
@@ -185,7 +186,18 @@ START_TEST(an_idle_daemon_may_be_killed_from_this_host_alone) {
 }
 END_TEST
 
+START_TEST(a_daemon_that_does_not_quit_when_idle_is_killed_only_when_relaxed) {
+    ck_assert_int_eq(ask_simple(true, EPMD_KILL, "").action, EPMD_ACTION_REPLY);
+    assert_bytes(writer_bytes(&reply), LITERAL("NO"));
+
+    service.relaxed_commands = true;
+    ck_assert_int_eq(ask_simple(true, EPMD_KILL, "").action, EPMD_ACTION_QUIT);
+    assert_bytes(writer_bytes(&reply), LITERAL("OK"));
+}
+END_TEST
+
 START_TEST(a_daemon_with_names_is_killed_only_when_relaxed) {
+    service.quits_when_idle = true;
     some_registration(some.registry, "rabbit", 1);
 
     ck_assert_int_eq(ask_simple(true, EPMD_KILL, "").action, EPMD_ACTION_REPLY);
@@ -263,6 +275,7 @@ START_TEST(the_daemons_own_name_is_no_registration) {
     ask_simple(true, EPMD_STOP, "portolan1");
     assert_bytes(writer_bytes(&reply), LITERAL("NOEXIST"));
     service.relaxed_commands = false;
+    service.quits_when_idle = true;
     ck_assert_int_eq(ask_simple(true, EPMD_KILL, "").action, EPMD_ACTION_QUIT);
 
     const struct epmd_node node = some_node("portolan1", 25672);
@@ -291,7 +304,8 @@ Suite *epmd_service_suite(void) {
     tcase_add_test(tests, a_name_that_left_is_unknown);
     tcase_add_test(tests, other_hosts_list_names_only_where_they_may);
     tcase_add_test(tests, a_dump_is_for_this_host_alone);
-    tcase_add_test(tests, an_idle_daemon_may_be_killed_from_this_host_alone);
+    tcase_add_test(tests, an_idle_epmd_may_be_killed_from_this_host_alone);
+    tcase_add_test(tests, a_daemon_that_does_not_quit_when_idle_is_killed_only_when_relaxed);
     tcase_add_test(tests, a_daemon_with_names_is_killed_only_when_relaxed);
     tcase_add_test(tests, a_name_is_stopped_only_when_relaxed_and_from_this_host);
     tcase_add_test(tests, a_name_that_is_not_there_cannot_be_stopped);
