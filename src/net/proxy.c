@@ -14,6 +14,9 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+/* Of the handshake: length:16 'r' challenge:32 digest:128. */
+#define CHALLENGE_REPLY_SIZE 23
+
 /* Where a node of this host may listen: on loopback of either family, or on what was called. */
 enum attempt { ATTEMPT_V4, ATTEMPT_V6, ATTEMPT_CALLED, ATTEMPT_NONE };
 
@@ -57,11 +60,12 @@ static struct bytes caller_of(const struct stream *stream) {
 
 /*
  * Whether the caller went away on hearing whom it had met: the node has answered the first packet,
- * and the caller has said nothing since. With TLS this cannot be seen.
+ * and the caller has not answered the challenge, which has the node's name. It may have said
+ * before that an older connection is dead. With TLS this cannot be seen.
  */
 static bool was_misled(const struct stream *stream) {
-    return stream->guessed && !stream->tls && stream->in.moved == stream->first_len &&
-           stream->out.moved > 0;
+    return stream->guessed && !stream->tls && stream->out.moved > 0 &&
+           stream->in.moved < stream->first_len + CHALLENGE_REPLY_SIZE;
 }
 
 static void close_stream(struct stream *stream, const char *reason) {

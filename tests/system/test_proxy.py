@@ -289,3 +289,33 @@ def test_streams_and_counters_are_told(site):
         text = daemon.call("status").stdout
         assert f"{daemon.port}: rabbit" in text and "2 through the front ports" in text and "2 opened" in text
     all_ended(daemon)
+
+
+# What is said in turn after the first packet, and whether the caller has turned away from whom it met.
+TURNS = {
+    "nothing was said": ([], False),
+    "away at the challenge": ([("node", wire.frame(b"sok") + CHALLENGE)], True),
+    "away after an older connection": ([("node", ALIVE_STATUS), ("caller", ALIVE_ANSWER), ("node", CHALLENGE)], True),
+    "challenge answered": ([("node", wire.frame(b"sok") + CHALLENGE), ("caller", CHALLENGE_REPLY)], False),
+    "both": (
+        [("node", ALIVE_STATUS), ("caller", ALIVE_ANSWER), ("node", CHALLENGE), ("caller", CHALLENGE_REPLY)],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TURNS)
+def test_who_was_misled_is_counted(site, case):
+    daemon, node = site
+    turns, misled = TURNS[case]
+    with Node(daemon.port, "hare"), contextlib.ExitStack() as held:
+        caller, end = map(held.enter_context, stream(node, daemon.port))
+        for who, said in turns:
+            sender, receiver = (caller, end) if who == "caller" else (end, caller)
+            sender.sendall(said)
+            assert wire.read_exactly(receiver, len(said)) == said
+        caller.close()
+        assert ended(end) == b""
+        end.close()
+        all_ended(daemon)
+        assert counted(daemon, "guessed", "misled") == (1, int(misled))
