@@ -167,33 +167,43 @@ static struct address address_of(const struct stream *stream) {
     }
 }
 
-static bool begin_connecting(struct stream *stream) {
+/* There is one time for all addresses. 0, or an errno. */
+static int begin_connecting(struct stream *stream) {
     const struct address address = address_of(stream);
-    const struct timeval time = loop_timeval(PROXY_CONNECT_MS);
+    int64_t left_ms = stream->since_ms + PROXY_CONNECT_MS - clock_monotonic_ms();
+    const struct timeval time = loop_timeval(left_ms);
+    if (left_ms <= 0)
+        return ETIMEDOUT;
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return false;
+        return errno;
     prepare(fd);
     event_assign(&stream->connected, stream->proxy->store.base, fd, EV_WRITE, on_connected, stream);
     if ((connect(fd, &address.any, address_len(&address)) < 0 && errno != EINPROGRESS) ||
         event_add(&stream->connected, &time) < 0) {
         close(fd);
-        return false;
+        return ECONNREFUSED;
     }
     stream->node_fd = fd;
     proxy_way_init(&stream->out, &stream->proxy->store, fd, stream->caller_fd, on_way_changed,
                    stream);
     stream->in.to = fd;
-    return true;
+    return 0;
 }
 
 static void try_next(struct stream *stream) {
-    while (stream->attempt != ATTEMPT_NONE && !begin_connecting(stream))
+    int error = 0;
+    while (stream->attempt != ATTEMPT_NONE && (error = begin_connecting(stream)) != 0)
         stream->attempt++;
     if (stream->attempt != ATTEMPT_NONE)
         return;
-    stream->proxy->counters.unreachable++;
-    close_stream(stream, "no address of this host reaches the node");
+    if (loop_is_out_of_descriptors(error)) {
+        stream->proxy->counters.limited++;
+        close_stream(stream, "no descriptor left");
+    } else {
+        stream->proxy->counters.unreachable++;
+        close_stream(stream, "no address of this host reaches the node");
+    }
 }
 
 /* --- opening --- */

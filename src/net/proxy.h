@@ -3,7 +3,7 @@
  * local node that it is for (net/proxy_way moves the bytes).
  *
  *   state        waits for                       ends with
- *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS
+ *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS in all
  *   OPEN         bytes, either way               both ways ended; a broken socket; the node's end
  *
  * The end of one direction is passed on and leaves the other open. When a node's registration ends
