@@ -78,12 +78,10 @@ static void close_stream(struct stream *stream, const char *reason) {
     proxy->counters.bytes_out += stream->out.moved;
     if (was_misled(stream))
         proxy->counters.misled++;
-    proxy_way_end(&stream->in); /* it holds what was read from the caller, open or not */
-    if (stream->open) {
-        proxy_way_end(&stream->out);
-    } else if (stream->attempt != ATTEMPT_NONE) {
+    if (!stream->open && stream->attempt != ATTEMPT_NONE)
         event_del(&stream->connected);
-    }
+    proxy_way_end(&stream->in);
+    proxy_way_end(&stream->out);
     if (stream->limited)
         peer_limit_leave(proxy->peers, &stream->peer);
     TAILQ_REMOVE(&proxy->streams, stream, link);
@@ -185,9 +183,7 @@ static int begin_connecting(struct stream *stream) {
         return ECONNREFUSED;
     }
     stream->node_fd = fd;
-    proxy_way_init(&stream->out, &stream->proxy->store, fd, stream->caller_fd, on_way_changed,
-                   stream);
-    stream->in.to = fd;
+    stream->in.to = stream->out.from = fd;
     return 0;
 }
 
@@ -230,6 +226,7 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     if (call->caller.len > 0)
         memcpy(stream->names + node->name.len, call->caller.data, call->caller.len);
     proxy_way_init(&stream->in, &proxy->store, call->fd, -1, on_way_changed, stream);
+    proxy_way_init(&stream->out, &proxy->store, -1, call->fd, on_way_changed, stream);
     if (proxy_way_keep(&stream->in, call->first))
         return stream;
     free(stream);

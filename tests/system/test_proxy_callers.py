@@ -12,13 +12,14 @@ from deadlines import scaled, wait_for
 from members import Members, free_base
 from portoland import portoland  # noqa: F401
 from proxied import (  # noqa: F401
-    CHALLENGE, Node, all_ended, call, counted, ended, front_of, front_ports, refused, send_name, send_name_old, stream,
-    streams,
+    CHALLENGE, Node, all_ended, assert_grew_by_at_most, call, counted, descriptors, ended, front_of, front_ports,
+    refused, resident, send_name, send_name_old, stream, streams,
 )
 from test_cluster_security import client_hello
 
 PACKET_TIMEOUT = 1
 HELLO_SECONDS = 5
+FAILED_GROWTH = 128 << 10
 
 NAME = b"caller@h.example.com"
 PACKET = send_name()
@@ -220,6 +221,25 @@ def test_a_node_that_does_not_listen_is_unreachable(site):
         assert counted(daemon) == {"opened": count, "unreachable": count}
     assert emqx.met_nobody() and streams(daemon) == []
     assert "2 unreachable" in daemon.call("status").stdout
+
+
+def test_calls_that_reach_no_node_leave_nothing_behind(site):
+    """What follows the name in the first packet is ignored, so that is as long as a packet may be."""
+    daemon, rabbit, _ = site
+    longest = wire.frame(PACKET[2:] + bytes(wire.LONGEST_REQUEST - len(PACKET) + 2))
+    rabbit.deafen()
+
+    def fail(count):
+        for _ in range(count):
+            with call(daemon.port, longest) as conn:
+                assert ended(conn) == b""
+
+    fail(100)
+    before, opened = resident(daemon), descriptors(daemon)
+    fail(500)
+    assert counted(daemon) == {"opened": 600, "unreachable": 600}
+    assert_grew_by_at_most(daemon, before, FAILED_GROWTH, "500 calls that reached no node")
+    wait_for(lambda: len(descriptors(daemon)) == len(opened), 5)
 
 
 def test_a_node_that_takes_no_connection_is_given_up_in_time(portoland):
