@@ -29,6 +29,8 @@ WARM_UP, IDLE = 100, 1000
 BYTES_A_STREAM = 2048
 IDLE_SECONDS = 2
 
+PIPES_WAITING = 16  # of all streams together
+
 CHURN_A_SECOND = 500
 CHURN_SECONDS = 20 if os.environ.get("PORTOLAN_LONG") else 3
 CHURN_GROWTH = 128 << 10
@@ -79,6 +81,21 @@ def test_a_thousand_idle_streams_cost_2_kib_each_and_no_wake_up(many_descriptors
         with pytest.raises(subprocess.TimeoutExpired):  # time must pass: that nothing happens in it is what is tried
             daemon.process.wait(timeout=IDLE_SECONDS)
         assert field(daemon, "status", "voluntary_ctxt_switches") == switches
+
+
+def test_a_transfer_that_is_over_leaves_no_pipe_to_its_stream(site):
+    daemon, node = site
+    data = bytes(4 << 20)
+    with contextlib.ExitStack() as held:
+        for _ in range(PIPES_WAITING + 10):
+            caller, end = map(held.enter_context, stream(node, daemon.port))
+            sending = threading.Thread(target=caller.sendall, args=[data])
+            sending.start()
+            assert wire.read_exactly(end, len(data)) == data
+            sending.join()
+        pipes = {kind for kind in descriptors(daemon).values() if kind.startswith("pipe:")}
+        print(f"{len(pipes)} pipes wait for the next transfer")
+        assert len(pipes) <= PIPES_WAITING
 
 
 def churn(daemon, node, count, a_second):
@@ -176,6 +193,32 @@ def test_who_does_not_read_stops_the_writer_and_nobody_else(site, who):
             heard.update(piece)
         rest.join()
         assert heard.digest() == hashlib.sha1(data).digest()
+
+
+def test_what_a_slow_reader_leaves_of_small_messages_arrives(site):
+    """Between two of them the daemon has time to pass the first on: so no transfer begins."""
+    daemon, node = site
+    source, sent, heard = random.Random(5), hashlib.sha1(), hashlib.sha1()
+    with contextlib.ExitStack() as held:
+        reader, writer = map(held.enter_context, stream(node, daemon.port, receive_buffer=4096))
+        other = list(map(held.enter_context, stream(node, daemon.port)))
+        for _ in range(5):
+            writer.setblocking(False)
+            said = taken = size = 0
+            while taken == size:
+                piece = source.randbytes(source.randrange(10000, 30000))
+                taken, size = 0, len(piece)
+                with contextlib.suppress(BlockingIOError):
+                    taken = writer.send(piece)
+                sent.update(piece[:taken])
+                said += taken
+                echo(*other)
+            while said > 0:
+                piece = reader.recv(min(said, 65536))
+                assert piece != b""
+                heard.update(piece)
+                said -= len(piece)
+            assert heard.digest() == sent.digest()
 
 
 @pytest.mark.parametrize("who", ["caller", "node"])

@@ -129,6 +129,11 @@ def test_nodes_that_lead_to_each_others_front_ports_are_no_loop(site):
     assert site.told("third-3") == (BASE + 4, BASE + 3)
     assert ended(site.call(BASE + 3)) == b""
     wait_for(lambda: counted(site.daemon, "opened", "unreachable") == (2, 1), 5)
+
+    site.node("fifth", port=BASE + 6)
+    site.node("sixth-6")
+    site.daemon.logged("no_front_port", "name=sixth-6", "another name has it")
+    assert site.listeners(BASE + 6) == []
     site.assert_goes_on()
 
 
