@@ -83,7 +83,7 @@ help:
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
-	@echo 'make bench    compare with stock epmd and a bare epoll loop (bench-smoke: briefly)'
+	@echo 'make bench    compare with stock epmd, a bare epoll loop, serf, no proxy (bench-smoke: briefly)'
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'
 	@echo 'make format   let clang-format have its way'
@@ -212,12 +212,14 @@ bench:
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py
 
 bench-smoke:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py --smoke
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py --rounds 1
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py --smoke
 
 $(BUILD)/bench/load: $(call objects,tests/bench/l*.c)
 $(BUILD)/bench/bare_loop: $(call objects,tests/bench/bare_loop.c)
