@@ -125,6 +125,16 @@ static void prepare(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
+/*
+ * The node is on this host, so no path has to be found out about: an algorithm that paces what it
+ * sends, as bbr does, would only wait. Reno is in every kernel, and open to everyone.
+ */
+static void prepare_for_node(int fd) {
+    static const char reno[] = "reno";
+    prepare(fd);
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof reno - 1);
+}
+
 static void try_next(struct stream *stream);
 
 static void start_moving(struct stream *stream) {
@@ -175,7 +185,7 @@ static int begin_connecting(struct stream *stream) {
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
-    prepare(fd);
+    prepare_for_node(fd);
     event_assign(&stream->connected, stream->proxy->store.base, fd, EV_WRITE, on_connected, stream);
     if ((connect(fd, &address.any, address_len(&address)) < 0 && errno != EINPROGRESS) ||
         event_add(&stream->connected, &time) < 0) {
