@@ -12,6 +12,10 @@ int64_t clock_monotonic_ms(void) {
     return read_clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t clock_monotonic_us(void) {
+    return read_clock_us(CLOCK_MONOTONIC);
+}
+
 int64_t clock_wall_ms(void) {
     return read_clock_us(CLOCK_REALTIME) / 1000;
 }

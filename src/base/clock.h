@@ -4,8 +4,9 @@
 
 #include <stdint.h>
 
-/* Milliseconds since an unknown start; never steps back. For timeouts. */
+/* Since an unknown start; never steps back. For timeouts. */
 int64_t clock_monotonic_ms(void);
+int64_t clock_monotonic_us(void);
 
 /* Since 1970, UTC; may step. For log lines and for seeds. */
 int64_t clock_wall_ms(void);

@@ -316,7 +316,7 @@ struct proxy *proxy_new(struct event_base *base, const struct proxy_options *opt
     if (proxy == NULL)
         return NULL;
     TAILQ_INIT(&proxy->streams);
-    proxy->store.base = base;
+    proxy_store_init(&proxy->store, base);
     proxy->peers = peer_limit_new(options->peer_streams);
     proxy_configure(proxy, options);
     if (proxy->peers != NULL)

@@ -21,7 +21,13 @@ static void close_pipe(struct proxy_pipe *ends) {
     ends->out = ends->in = -1;
 }
 
+void proxy_store_init(struct proxy_store *store, struct event_base *base) {
+    store->base = base;
+    proxy_vigil_init(&store->vigil, base);
+}
+
 void proxy_store_clear(struct proxy_store *store) {
+    proxy_vigil_end(&store->vigil);
     while (store->pipe_count > 0)
         close_pipe(&store->pipes[--store->pipe_count]);
 }
@@ -221,6 +227,8 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
     (void)what;
     if (turn == TURN_GOES_ON && !way->over)
         turn = move(way);
+    if (turn == TURN_WAITS)
+        proxy_vigil_passed(&way->store->vigil);
     settle(way, turn);
 }
 

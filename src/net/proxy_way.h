@@ -19,6 +19,7 @@
 #define PORTOLAN_NET_PROXY_WAY_H
 
 #include "base/bytes.h"
+#include "net/proxy_vigil.h"
 
 #include <event2/event_struct.h>
 
@@ -37,8 +38,12 @@ struct proxy_store {
     struct proxy_pipe pipes[PROXY_PIPES_MAX];
     size_t pipe_count;
     bool copies; /* splice does not work here, or is not to be used */
+    struct proxy_vigil vigil;
     uint8_t scratch[PROXY_SCRATCH_SIZE];
 };
+
+/* A store that is all zeros. `base` is borrowed. */
+void proxy_store_init(struct proxy_store *store, struct event_base *base);
 
 /* Closes the pipes that wait. */
 void proxy_store_clear(struct proxy_store *store);

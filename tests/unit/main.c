@@ -62,6 +62,7 @@ static Suite *(*const suites[])(void) = {
     cluster_store_suite,
     term_text_suite,
     tls_suite,
+    proxy_vigil_suite,
     epmd_question_suite,
     control_suite,
 };

@@ -39,6 +39,7 @@ Suite *ekka_port_suite(void);
 Suite *sealed_text_suite(void);
 Suite *nearest_suite(void);
 Suite *port_pool_suite(void);
+Suite *proxy_vigil_suite(void);
 Suite *port_pool_registrations_suite(void);
 Suite *port_pool_saved_suite(void);
 Suite *term_text_suite(void);
