@@ -56,6 +56,16 @@ static enum exit_code exit_code_of(const char *code) {
     return CLI_FAILED;
 }
 
+/* "rabbit", or "front port of emqx-1". */
+static void add_holder(struct table *table, const json_t *holder) {
+    json_t *name = json_object_get(holder, "name");
+    json_t *shown = json_is_true(json_object_get(holder, "front"))
+                        ? json_sprintf("front port of %s", json_string_value(name))
+                        : json_incref(name);
+    table_add_value(table, shown);
+    json_decref(shown);
+}
+
 /* Who has the ports, when the daemon says so. */
 static void print_holders(const json_t *holders) {
     static const struct column columns[] = {{"PORT", true}, {"HELD BY", false}};
@@ -66,7 +76,7 @@ static void print_holders(const json_t *holders) {
     struct table *table = table_new(columns, 2);
     json_array_foreach(holders, i, holder) {
         table_add_value(table, json_object_get(holder, "port"));
-        table_add_value(table, json_object_get(holder, "name"));
+        add_holder(table, holder);
     }
     table_print(table, stderr);
     table_free(table);

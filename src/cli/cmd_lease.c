@@ -108,8 +108,12 @@ static void print_leases(const json_t *leases) {
     json_array_foreach(leases, i, lease) {
         char expiry[OUTPUT_DURATION_SIZE], state[64];
         format_expiry(json_object_get(lease, "expires_in_ms"), expiry);
-        bool held = json_is_true(json_object_get(lease, "held"));
-        snprintf(state, sizeof state, held ? "registered" : "leased for %s", expiry);
+        if (json_is_true(json_object_get(lease, "front")))
+            snprintf(state, sizeof state, "front port");
+        else if (json_is_true(json_object_get(lease, "held")))
+            snprintf(state, sizeof state, "registered");
+        else
+            snprintf(state, sizeof state, "leased for %s", expiry);
         table_add_value(table, json_object_get(lease, "port"));
         table_add_value(table, json_object_get(lease, "name"));
         table_add(table, state);
@@ -138,8 +142,9 @@ const struct command leases_command = {
     .name = "leases",
     .arguments = "",
     .summary = "who has which port",
-    .details = "Lists the ports that are leased or registered at the daemon of this host, in the\n"
-               "order of ports.",
+    .details =
+        "Lists the ports that are leased or registered at the daemon of this host, in the order\n"
+        "of ports, and which ports of the range it has opened as front ports of nodes.",
     .example = "portolan leases",
     .run = run_leases,
 };

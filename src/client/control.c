@@ -94,8 +94,10 @@ static void list_holders(const json_t *holders, char *out, size_t size) {
         uint16_t port;
         if (name == NULL || !get_port(holder, "port", &port))
             continue;
-        at += (size_t)snprintf(out + at, size - at, "%s%s has %u", at == 0 ? " (" : ", ",
-                               failure_show(bytes_of_text(name), shown, sizeof shown), port);
+        bool front = json_is_true(json_object_get(holder, "front"));
+        at += (size_t)snprintf(out + at, size - at, "%s%s has %u%s", at == 0 ? " (" : ", ",
+                               failure_show(bytes_of_text(name), shown, sizeof shown), port,
+                               front ? " as its front port" : "");
     }
     if (at > 0 && i < count)
         at += (size_t)snprintf(out + at, size - at, ", and %zu more", count - i);

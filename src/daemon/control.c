@@ -224,21 +224,35 @@ static json_t *run_port(struct control_host *host, struct control_peer *peer,
 }
 
 struct lease_list {
+    const struct control_host *host;
     json_t *all;
     int64_t now_ms;
 };
 
+static void add_holder(struct lease_list *list, struct bytes name, const struct port_lease *lease) {
+    bool waits = !lease->held && !lease->front;
+    json_array_append_new(
+        list->all,
+        json_pack("{s:o, s:i, s:b, s:b, s:o}", "name", events_json_text(name), "port", lease->port,
+                  "held", lease->held, "front", lease->front, "expires_in_ms",
+                  waits ? json_integer(lease->expires_ms - list->now_ms) : json_null()));
+}
+
+/* A front port is that of all nodes behind it. */
 static void add_lease(void *context, const struct port_lease *lease) {
     struct lease_list *list = context;
-    json_t *entry = json_pack("{s:o, s:i, s:b}", "name", events_json_text(lease->name), "port",
-                              lease->port, "held", lease->held);
-    json_object_set_new(entry, "expires_in_ms",
-                        lease->held ? json_null() : json_integer(lease->expires_ms - list->now_ms));
-    json_array_append_new(list->all, entry);
+    const struct registration *node;
+    if (!lease->front) {
+        add_holder(list, lease->name, lease);
+        return;
+    }
+    const struct front_ports *ports = front_ports_of(list->host->front->front);
+    for (size_t i = 0; (node = front_ports_at(ports, lease->port, i)) != NULL; i++)
+        add_holder(list, node->node.name, lease);
 }
 
 static json_t *list_leases(const struct control_host *host) {
-    struct lease_list list = {.all = json_array(), .now_ms = clock_monotonic_ms()};
+    struct lease_list list = {.host = host, .all = json_array(), .now_ms = clock_monotonic_ms()};
     port_pool_each(host->service->pool, add_lease, &list);
     return list.all;
 }

@@ -31,10 +31,11 @@ struct claim {
 TAILQ_HEAD(claims, claim);
 
 /* A port that somebody has: the names that do, in the order in which they came. There is one only
- * where registrations are enforced. */
+ * where registrations are enforced, and none on a front port that no node pretends to have. */
 struct place {
     UT_hash_handle hh;
     uint16_t port;
+    bool front; /* the daemon listens there */
     struct claims claims;
 };
 
@@ -131,7 +132,7 @@ static struct place *add_place(struct port_pool *pool, uint16_t port) {
 }
 
 static void drop_place_if_free(struct port_pool *pool, struct place *place) {
-    if (!TAILQ_EMPTY(&place->claims))
+    if (place->front || !TAILQ_EMPTY(&place->claims))
         return;
     HASH_DELETE(hh, pool->places, place);
     free(place);
@@ -173,6 +174,24 @@ fail:
     if (place != NULL)
         drop_place_if_free(pool, place);
     return NULL;
+}
+
+/* --- front ports --- */
+
+void port_pool_front_opened(struct port_pool *pool, uint16_t port) {
+    struct place *place = place_of(pool, port);
+    if (place == NULL)
+        place = add_place(pool, port);
+    if (place != NULL)
+        place->front = true;
+}
+
+void port_pool_front_closed(struct port_pool *pool, uint16_t port) {
+    struct place *place = place_of(pool, port);
+    if (place == NULL)
+        return;
+    place->front = false;
+    drop_place_if_free(pool, place);
 }
 
 /* --- memories --- */
@@ -225,6 +244,8 @@ void port_pool_free(struct port_pool *pool) {
         return;
     while (pool->claims_by_name != NULL)
         drop_claim(pool, pool->claims_by_name);
+    while (pool->places != NULL) /* the front ports are left */
+        port_pool_front_closed(pool, pool->places->port);
     while (pool->memories != NULL)
         forget(pool, TAILQ_FIRST(&pool->memories_by_age));
     free(pool);
@@ -233,8 +254,7 @@ void port_pool_free(struct port_pool *pool) {
 /* --- leases --- */
 
 static bool is_free(const struct port_pool *pool, const struct port_probe *probe, uint32_t port) {
-    return claim_on_port(pool, (uint16_t)port) == NULL &&
-           probe->is_free(probe->context, (uint16_t)port);
+    return place_of(pool, (uint16_t)port) == NULL && probe->is_free(probe->context, (uint16_t)port);
 }
 
 static bool is_in_range(const struct port_pool *pool, uint16_t port) {
@@ -372,6 +392,10 @@ void port_pool_unregistered(struct port_pool *pool, struct bytes name) {
         drop_claim(pool, claim);
 }
 
+static bool could_be_leased(const struct port_pool *pool, uint16_t port) {
+    return pool->options.policy == PORT_POLICY_DERIVED || is_in_range(pool, port);
+}
+
 static int compare_ports(struct place *a, struct place *b) {
     return (int)a->port - (int)b->port;
 }
@@ -380,7 +404,10 @@ void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *conte
     struct place *place, *following;
     HASH_SRT(hh, pool->places, compare_ports);
     HASH_ITER(hh, pool->places, place, following) {
+        const struct port_lease front = {.port = place->port, .front = true};
         const struct claim *claim;
+        if (place->front && could_be_leased(pool, place->port))
+            visit(context, &front);
         TAILQ_FOREACH(claim, &place->claims, link) {
             const struct port_lease lease = show(claim);
             visit(context, &lease);

@@ -16,6 +16,9 @@
  * one is free) free             PORT_LEASE_MS pass, or port_pool_release held               free
  * its name unregisters free               held             a name registers on it without a lease
  *
+ * The daemon's own listeners on ports of nodes, the front ports (net/front), take part: such a port
+ * is promised to nobody. Whose front port it is, the pool does not know.
+ *
  * Whether a program outside of the pool listens on a port is not known here: `probe` asks the
  * shell.
  */
@@ -87,9 +90,15 @@ enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes na
 void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t port);
 void port_pool_unregistered(struct port_pool *pool, struct bytes name);
 
+/* The daemon has opened this port as a front port, or has closed it. Out of memory it is unknown to
+ * the pool, and only the probe sees it. */
+void port_pool_front_opened(struct port_pool *pool, uint16_t port);
+void port_pool_front_closed(struct port_pool *pool, uint16_t port);
+
 struct port_lease {
-    struct bytes name;
+    struct bytes name; /* empty: of a front port */
     uint16_t port;
+    bool front;         /* no lease, but a front port; what stands below has no meaning */
     bool held;          /* by a registration */
     int64_t expires_ms; /* of a lease that waits for its node */
 };
@@ -100,7 +109,8 @@ typedef void port_lease_visit(void *context, const struct port_lease *lease);
 int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
                          void *context);
 
-/* Who has what, in the order of ports; those of one port in the order in which they came. */
+/* Who has what, in the order of ports; those of one port in the order in which they came. A front
+ * port stands before them, if it could be leased else: if it is in the range, or the rule counts. */
 void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context);
 
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
@@ -109,7 +119,7 @@ bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port
 /* Whether the port is leased, or a registration's. */
 bool port_pool_has(const struct port_pool *pool, uint16_t port);
 
-/* How many leases and registrations there are. */
+/* How many leases and registrations there are; front ports are none. */
 size_t port_pool_count(const struct port_pool *pool);
 
 /* Whether there is something to save since the last port_pool_saved. */

@@ -221,6 +221,8 @@ static bool open_port(struct front *front, uint16_t port, char *reason, size_t s
         return false;
     }
     front->opened++;
+    if (front->house.pool != NULL)
+        port_pool_front_opened(front->house.pool, port);
     return true;
 }
 
@@ -229,6 +231,8 @@ static void close_port(struct front *front, uint16_t port) {
         return;
     epmd_server_unlisten(front->house.server, port);
     front->opened--;
+    if (front->house.pool != NULL)
+        port_pool_front_closed(front->house.pool, port);
 }
 
 static bool put_behind(struct front *front, struct registration *registration, uint16_t port,

@@ -68,7 +68,7 @@ struct front_house {
     struct event_base *base;
     struct epmd_server *server; /* which listens on front ports too */
     struct registry *registry;
-    const struct port_pool *pool;
+    struct port_pool *pool; /* is told which ports are opened for nodes */
 };
 
 /* NULL when out of memory. */

@@ -55,9 +55,9 @@ struct walk {
 static void see(void *context, const struct port_lease *lease) {
     struct walk *walk = context;
     must(lease->port >= walk->before);
-    must(lease->name.len > 0);
+    must(lease->front == (lease->name.len == 0));
     walk->before = lease->port;
-    walk->seen++;
+    walk->seen += lease->front ? 0 : 1;
 }
 
 static void check_holders(struct port_pool *pool) {
@@ -84,7 +84,10 @@ static void check_use(struct port_pool *pool, int64_t now_ms) {
     if (verdict == PORT_OK && port_pool_admits(pool, name, port) == PORT_OK)
         port_pool_registered(pool, name, port);
     port_pool_registered(pool, bytes_of_text("other"), 6370);
+    port_pool_front_opened(pool, 6370);
+    port_pool_front_opened(pool, 6371);
     check_holders(pool);
+    port_pool_front_closed(pool, 6370);
     port_pool_unregistered(pool, name);
     port_pool_unregistered(pool, bytes_of_text("other"));
     waiting = port_pool_count(pool);

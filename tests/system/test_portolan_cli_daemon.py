@@ -24,7 +24,8 @@ NAMES = ok(names=[{"name": "rabbit", "port": 25672, "type": "normal", "creation"
                   {"name": "emqx", "port": 4370, "type": "hidden", "creation": 9, "since_s": 93784}])
 LEASE = ok(node="rabbit@s1", port=6369, held=False, expires_in_ms=60000, epmd_port=4370)
 LEASES = ok(leases=[{"name": "rabbit", "port": 6369, "held": True, "expires_in_ms": None},
-                    {"name": "emqx", "port": 6370, "held": False, "expires_in_ms": 51230}])
+                    {"name": "emqx", "port": 6370, "held": False, "front": False, "expires_in_ms": 51230},
+                    {"name": "emqx-2001", "port": 6371, "held": False, "front": True, "expires_in_ms": None}])
 # A call of every command that asks the daemon, and what the daemon answers to it.
 DAEMON_CALLS = {"status": (["status"], STATUS), "names": (["names"], NAMES), "lease": (["lease", "rabbit@s1"], LEASE),
                 "release": (["lease", "rabbit@s1", "--release"], ok()), "leases": (["leases"], LEASES),
@@ -118,9 +119,10 @@ def test_release(control):
 
 def test_leases(control):
     check(ask(control({"leases": LEASES}), "leases"), 0, """\
-PORT  NAME    STATE
-6369  rabbit  registered
-6370  emqx    leased for 52s
+PORT  NAME       STATE
+6369  rabbit     registered
+6370  emqx       leased for 52s
+6371  emqx-2001  front port
 """)
     check(ask(control({"leases": ok(leases=[])}), "leases"), 0, "", "nobody has a port")
 
@@ -130,7 +132,8 @@ def test_a_full_range_says_who_has_what(control):
     fake = control({"lease": full})
     call = ask(fake, "lease", "c@h")
     check(call, 1, "", "cannot lease a port for c@h: no port is free in 6369-6370\n")
-    assert call.stderr.splitlines()[1:] == ["PORT  HELD BY", "6369  rabbit", "6370  emqx"]
+    assert call.stderr.splitlines()[1:] == [
+        "PORT  HELD BY", "6369  rabbit", "6370  emqx", "6371  front port of emqx-2001"]
     assert json.loads(ask(fake, "lease", "c@h", "--json").stdout) == full
 
 

@@ -262,6 +262,22 @@ def test_a_lease_that_nobody_uses_is_one_for_a_minute(portoland):
     assert again["port"] == first["port"] and 59000 < left <= 60000
 
 
+def test_a_front_port_in_the_range_is_leased_to_nobody_and_said_to_be_one(tmp_path):
+    base = free_range(10)
+    server = Portoland(tmp_path, "--set", f"node.dist_base_port={base}", "--set", "node.name=portolan9@127.0.0.1",
+                       *a_range(2, base + 1), port=base + 9)
+    with server:
+        with wire.register(server.port, "emqx-1", port=40000)[0]:
+            wait_for(lambda: any(entry["front"] for entry in server.says("leases")["leases"]), 5, "the front port")
+            assert server.lease("a") == base + 2
+            assert list(map(str.strip, server.call("leases").stdout.splitlines()[1:])) == [
+                f"{base + 1}  emqx-1  front port", f"{base + 2}  a       leased for 1m", "40000  emqx-1  registered"]
+            full = server.call("lease", "b")
+            assert full.returncode == 1 and f"{base + 1}  front port of emqx-1\n" in full.stderr
+        wait_for(lambda: "emqx-1" not in server.call("leases").stdout, 5, "the front port to be closed")
+        assert server.lease("b") == base + 1
+
+
 # --- where is a node? ---
 
 @pytest.fixture(scope="module")

@@ -91,10 +91,11 @@ static char shown[512];
 
 static void show(void *context, const struct port_lease *lease) {
     size_t len = strlen(shown);
+    const char *name = lease->front ? "front" : (const char *)lease->name.data;
+    int name_len = (int)(lease->front ? strlen(name) : lease->name.len);
     (void)context;
-    snprintf(shown + len, sizeof shown - len, "%s%.*s %u%s", len == 0 ? "" : ", ",
-             (int)lease->name.len, (const char *)lease->name.data, lease->port,
-             lease->held ? " held" : "");
+    snprintf(shown + len, sizeof shown - len, "%s%.*s %u%s", len == 0 ? "" : ", ", name_len, name,
+             lease->port, lease->held ? " held" : "");
 }
 
 const char *all(void) {

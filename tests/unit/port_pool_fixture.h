@@ -39,7 +39,7 @@ enum port_verdict admits(const char *name, uint16_t port);
 bool has(const char *name);
 struct port_lease find(const char *name); /* which it must have */
 
-/* As "a 6369, b 6370 held"; good until the next call. */
+/* As "a 6369, b 6370 held, front 6371"; good until the next call. */
 const char *all(void);
 const char *expired(int64_t now_ms, int64_t *next_ms);
 

@@ -43,6 +43,7 @@ struct play {
     struct port_pool_options options;
     struct port_pool *pool;
     struct some_host host;
+    bool fronts[UINT16_MAX + 1]; /* ports that the daemon has opened */
     struct model_name names[NAMES];
     bool unsaved;
     struct saved_name saved[NAMES];
@@ -98,7 +99,7 @@ static bool is_in_range(const struct play *play, uint32_t port) {
 }
 
 static bool is_free(struct play *play, uint32_t port) {
-    return claimant_of(play, port) == NULL && !play->host.listens[port];
+    return claimant_of(play, port) == NULL && !play->fronts[port] && !play->host.listens[port];
 }
 
 static enum port_verdict choose(struct play *play, const struct model_name *name, uint16_t *port) {
@@ -234,6 +235,16 @@ static void disturb(struct play *play) {
     play->host.listens[port] = !play->host.listens[port] && seeded_chance(&play->random, 30);
 }
 
+/* The daemon opens a front port, or closes it. */
+static void open_or_close(struct play *play) {
+    uint16_t port = some_port(play);
+    play->fronts[port] = !play->fronts[port] && seeded_chance(&play->random, 50);
+    if (play->fronts[port])
+        port_pool_front_opened(play->pool, port);
+    else
+        port_pool_front_closed(play->pool, port);
+}
+
 static void configure(struct play *play) {
     play->options.policy = (enum port_policy)seeded_below(&play->random, 3);
     play->options.enforce = seeded_chance(&play->random, 50);
@@ -266,6 +277,7 @@ static void restart(struct play *play) {
     port_pool_free(play->pool);
     play->pool = port_pool_new(&play->options);
     ck_assert_ptr_nonnull(play->pool);
+    memset(play->fronts, 0, sizeof play->fronts);
     play->now_ms = (int64_t)seeded_below(&play->random, 1000000);
     play->restarts++;
     if (play->text_len > 0)
@@ -292,10 +304,16 @@ static void restart(struct play *play) {
 
 struct walk {
     struct play *play;
-    size_t seen;
+    size_t seen, fronts;
     uint16_t before;
     unsigned came;
 };
+
+/* Whether it is a front port that could be leased else. */
+static bool is_shown(const struct play *play, uint16_t port) {
+    return play->fronts[port] &&
+           (play->options.policy == PORT_POLICY_DERIVED || is_in_range(play, port));
+}
 
 static const struct model_name *name_of(const struct play *play, struct bytes text) {
     for (int i = 0; i < NAMES; i++) {
@@ -308,6 +326,11 @@ static const struct model_name *name_of(const struct play *play, struct bytes te
 static void see(void *context, const struct port_lease *lease) {
     struct walk *walk = context;
     const struct model_name *name = name_of(walk->play, lease->name);
+    if (lease->front) { /* before the names of its port */
+        must(is_shown(walk->play, lease->port) && lease->port > walk->before);
+        walk->fronts++;
+        return;
+    }
     must(name != NULL && name->has && name->port == lease->port);
     must(lease->port >= walk->before); /* in order, and those of one port as they came */
     must(lease->port != walk->before || (name->came > walk->came && name->held));
@@ -320,7 +343,7 @@ static void see(void *context, const struct port_lease *lease) {
 
 static void assert_same(struct play *play) {
     struct walk walk = {.play = play};
-    size_t claims = 0;
+    size_t claims = 0, fronts = 0;
     for (int i = 0; i < NAMES; i++) {
         const struct model_name *name = &play->names[i];
         struct port_lease found;
@@ -329,8 +352,10 @@ static void assert_same(struct play *play) {
         must(!has || found.port == name->port);
         claims += has ? 1 : 0;
     }
+    for (uint16_t port = FIRST - 2; port <= LAST + 2; port++)
+        fronts += is_shown(play, port) ? 1 : 0;
     port_pool_each(play->pool, see, &walk);
-    must(walk.seen == claims);
+    must(walk.seen == claims && walk.fronts == fronts);
     must(port_pool_count(play->pool) == claims);
     must(port_pool_unsaved(play->pool) == play->unsaved);
 }
@@ -349,8 +374,10 @@ static void step(struct play *play) {
         release_one(play);
     else if (which < 88)
         pass_time(play);
-    else if (which < 93)
+    else if (which < 91)
         disturb(play);
+    else if (which < 93)
+        open_or_close(play);
     else if (which < 96)
         configure(play);
     else if (which < 98)

@@ -329,10 +329,11 @@ START_TEST(a_full_pool_says_who_has_its_ports) {
     answer(
         CONTROL_LEASE,
         "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"pool_full\",\"message\":\"full\",\"holders\":"
-        "[{\"name\":\"a\",\"port\":6369},7,{\"name\":\"b\",\"port\":6370}]}}\n",
+        "[{\"name\":\"a\",\"port\":6369},7,{\"name\":\"b2001\",\"port\":6371,\"front\":true}]}}\n",
         &got, &failure);
 
-    ck_assert_str_eq(failure.notes, "portoland says: full (a has 6369, b has 6370)");
+    ck_assert_str_eq(failure.notes,
+                     "portoland says: full (a has 6369, b2001 has 6371 as its front port)");
 }
 END_TEST
 

@@ -96,6 +96,63 @@ START_TEST(who_leaves_without_having_registered_keeps_the_lease) {
 }
 END_TEST
 
+/* --- front ports --- */
+
+START_TEST(a_front_port_is_promised_to_nobody_while_it_is_open) {
+    port_pool_front_opened(pool, FIRST);
+    ck_assert_uint_eq(lease("a"), FIRST + 1);
+    ck_assert_str_eq(all(), "front 6369, a 6370");
+    ck_assert_uint_eq(host->asked, 1); /* known without asking */
+    port_pool_front_closed(pool, FIRST);
+    ck_assert_uint_eq(lease("b"), FIRST);
+    ck_assert_str_eq(all(), "b 6369, a 6370");
+}
+END_TEST
+
+START_TEST(a_name_does_not_get_a_port_back_that_is_a_front_port_now) {
+    lease("a");
+    release("a");
+    port_pool_front_opened(pool, FIRST);
+    ck_assert_uint_eq(lease("a"), FIRST + 1);
+}
+END_TEST
+
+START_TEST(the_port_of_the_rule_is_taken_by_a_front_port) {
+    policy(PORT_POLICY_DERIVED);
+    port_pool_front_opened(pool, options.base + 1);
+    ck_assert_int_eq(refusal("a1"), PORT_DERIVED_TAKEN);
+    ck_assert_uint_eq(lease("a2"), options.base + 2);
+}
+END_TEST
+
+START_TEST(a_front_port_is_no_lease) {
+    range(FIRST, FIRST);
+    port_pool_front_opened(pool, FIRST);
+    ck_assert_int_eq(refusal("a"), PORT_POOL_FULL);
+    ck_assert_uint_eq(port_pool_count(pool), 0);
+    ck_assert(!port_pool_has(pool, FIRST) && !port_pool_unsaved(pool));
+    restart(NOW, NOW);
+    ck_assert_str_eq(all(), "");
+}
+END_TEST
+
+START_TEST(a_node_that_claims_a_front_port_stands_behind_it) {
+    port_pool_front_opened(pool, FIRST);
+    registers("liar", FIRST);
+    ck_assert_str_eq(all(), "front 6369, liar 6369 held");
+    port_pool_front_closed(pool, FIRST);
+    ck_assert_str_eq(all(), "liar 6369 held");
+    port_pool_front_opened(pool, FIRST);
+    leaves("liar");
+    ck_assert_str_eq(all(), "front 6369");
+    range(FIRST + 1, LAST);
+    ck_assert_str_eq(all(), ""); /* no lease could be for it */
+    port_pool_front_closed(pool, FIRST);
+    port_pool_front_closed(pool, FIRST); /* twice is harmless */
+    ck_assert_str_eq(all(), "");
+}
+END_TEST
+
 /* --- which are admitted --- */
 
 START_TEST(nothing_is_refused_unless_it_is_enforced) {
@@ -189,6 +246,11 @@ Suite *port_pool_registrations_suite(void) {
     tcase_add_test(tests, a_node_on_the_port_of_a_lease_has_it_when_the_lease_is_over);
     tcase_add_test(tests, a_node_that_listens_nowhere_has_no_port);
     tcase_add_test(tests, who_leaves_without_having_registered_keeps_the_lease);
+    tcase_add_test(tests, a_front_port_is_promised_to_nobody_while_it_is_open);
+    tcase_add_test(tests, a_name_does_not_get_a_port_back_that_is_a_front_port_now);
+    tcase_add_test(tests, the_port_of_the_rule_is_taken_by_a_front_port);
+    tcase_add_test(tests, a_front_port_is_no_lease);
+    tcase_add_test(tests, a_node_that_claims_a_front_port_stands_behind_it);
     tcase_add_test(tests, nothing_is_refused_unless_it_is_enforced);
     tcase_add_test(tests, the_range_can_be_enforced);
     tcase_add_test(tests, the_rule_can_be_enforced);
