@@ -266,8 +266,9 @@ INSTALLED = $(addprefix $(bindir)/,portoland portolan epmd) \
             $(foreach page,$(wildcard man/*.?),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
             $(PREFIX)/include/portolan.h \
             $(addprefix $(libdir)/libportolan.,a so so.0 so.$(LIB_VERSION)) \
-            $(libdir)/pkgconfig/portolan.pc $(datadir)/doc/portolan/portolan.conf \
-            $(bashdir)/portolan $(zshdir)/_portolan $(addprefix $(unitdir)/epmd.,socket service)
+            $(libdir)/pkgconfig/portolan.pc $(addprefix $(datadir)/doc/portolan/,portolan.conf one-port.md) \
+            $(bashdir)/portolan $(zshdir)/_portolan \
+            $(addprefix $(unitdir)/,epmd.socket epmd.service portoland.service)
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(bindir) $(mandir)/man1 $(mandir)/man3 $(mandir)/man5 \
@@ -285,12 +286,13 @@ install: all
 	ln -sf libportolan.so.$(LIB_VERSION) $(DESTDIR)$(libdir)/libportolan.so.0
 	ln -sf libportolan.so.0 $(DESTDIR)$(libdir)/libportolan.so
 	install -m 644 $(BUILD)/lib/portolan.pc $(DESTDIR)$(libdir)/pkgconfig
-	install -m 644 etc/portolan.conf $(DESTDIR)$(datadir)/doc/portolan
+	install -m 644 etc/portolan.conf docs/one-port.md $(DESTDIR)$(datadir)/doc/portolan
 	install -m 644 scripts/completion/portolan.bash $(DESTDIR)$(bashdir)/portolan
 	install -m 644 scripts/completion/_portolan $(DESTDIR)$(zshdir)/_portolan
 	install -m 644 etc/epmd.socket $(DESTDIR)$(unitdir)/epmd.socket
-	sed 's|@PREFIX@|$(PREFIX)|' etc/epmd.service.in >$(DESTDIR)$(unitdir)/epmd.service
-	chmod 644 $(DESTDIR)$(unitdir)/epmd.service
+	for unit in epmd portoland; do \
+	    sed 's|@PREFIX@|$(PREFIX)|' etc/$$unit.service.in >$(DESTDIR)$(unitdir)/$$unit.service; \
+	    chmod 644 $(DESTDIR)$(unitdir)/$$unit.service; done
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
