@@ -53,7 +53,8 @@ const struct config_key config_keys[] = {
     {"front.enable", CONFIG_SWITCH, AT(front_enable), "on", "off", AT_START, NULL,
      "Whether the front port is opened: node.dist_base_port + the offset of node.name"},
     {"front.address", CONFIG_ADDRESSES, AT(front_address), "", NULL, AT_START, NULL,
-     "The addresses to open it on besides loopback, with commas between them; empty for all"},
+     "The addresses to open it, and the front ports of nodes, on besides loopback, with commas "
+     "between them; empty for all"},
     {"front.proxy", CONFIG_SWITCH, AT(front_proxy), "on", NULL, LIVE, NULL,
      "Whether other hosts reach the nodes of this one through front ports: node.dist_base_port + "
      "the offset of a node's name; off: on the nodes' own ports"},
