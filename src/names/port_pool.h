@@ -110,7 +110,7 @@ int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visi
                          void *context);
 
 /* Who has what, in the order of ports; those of one port in the order in which they came. A front
- * port stands before them, if it could be leased else: if it is in the range, or the rule counts. */
+ * port stands before them, if a lease could be for it: in the range, or where the rule counts. */
 void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context);
 
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
