@@ -1,62 +1,10 @@
-#include "names/port_pool.h"
-
-#include "base/sealed_text.h"
-#include "base/text.h"
 #include "erlang/ekka_port.h"
-#include "erlang/node_name.h"
+#include "names/port_pool_inner.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-#define HEADER "portolan ports 1"
-#define LINE_MAX (32 + 2 * ALIVE_NAME_MAX_BYTES)
 
 const char *const port_policy_names[] = {"range", "derived", "any", NULL};
-
-/* A port that a name has: leased, or held by its registration. */
-struct claim {
-    UT_hash_handle by_name;
-    TAILQ_ENTRY(claim) link;
-    struct place *place;
-    bool held;
-    bool leased; /* by port_pool_lease: such a claim is saved, as long as it is the port's first */
-    int64_t expires_ms;
-    size_t len;
-    uint8_t name[];
-};
-TAILQ_HEAD(claims, claim);
-
-/* A port that somebody has: the names that do, in the order in which they came. There is one only
- * where registrations are enforced, and none on a front port that no node pretends to have. */
-struct place {
-    UT_hash_handle hh;
-    uint16_t port;
-    bool front; /* the daemon listens there */
-    struct claims claims;
-};
-
-/* The port that a name had last. */
-struct memory {
-    UT_hash_handle hh;
-    TAILQ_ENTRY(memory) link;
-    uint16_t port;
-    size_t len;
-    uint8_t name[];
-};
-TAILQ_HEAD(memories, memory);
-
-struct port_pool {
-    struct port_pool_options options;
-    struct claim *claims_by_name;
-    struct place *places;
-    struct memory *memories;
-    struct memories memories_by_age; /* the longest unused first */
-    bool unsaved;
-};
 
 struct port_pool *port_pool_new(const struct port_pool_options *options) {
     struct port_pool *pool = calloc(1, sizeof *pool);
@@ -95,7 +43,7 @@ const char *port_verdict_reason(enum port_verdict verdict) {
 
 /* --- claims --- */
 
-static struct claim *claim_of_name(const struct port_pool *pool, struct bytes name) {
+struct claim *pool_claim_of_name(const struct port_pool *pool, struct bytes name) {
     struct claim *found;
     HASH_FIND(by_name, pool->claims_by_name, name.data, name.len, found);
     return found;
@@ -108,12 +56,12 @@ static struct place *place_of(const struct port_pool *pool, uint16_t port) {
 }
 
 /* The first that came. */
-static struct claim *claim_on_port(const struct port_pool *pool, uint16_t port) {
+struct claim *pool_claim_on_port(const struct port_pool *pool, uint16_t port) {
     const struct place *place = place_of(pool, port);
     return place == NULL ? NULL : TAILQ_FIRST(&place->claims);
 }
 
-static bool is_saved(const struct claim *claim) {
+bool pool_is_saved(const struct claim *claim) {
     return claim->leased && claim == TAILQ_FIRST(&claim->place->claims);
 }
 
@@ -141,19 +89,19 @@ static void drop_place_if_free(struct port_pool *pool, struct place *place) {
 /* Whoever came next has the port now. */
 static void drop_claim(struct port_pool *pool, struct claim *claim) {
     struct place *place = claim->place;
-    bool was_saved = is_saved(claim);
+    bool was_saved = pool_is_saved(claim);
     const struct claim *next = TAILQ_NEXT(claim, link);
     pool->unsaved = pool->unsaved || was_saved;
     HASH_DELETE(by_name, pool->claims_by_name, claim);
     TAILQ_REMOVE(&place->claims, claim, link);
     free(claim);
-    if (next != NULL && is_saved(next))
+    if (next != NULL && pool_is_saved(next))
         pool->unsaved = true;
     drop_place_if_free(pool, place);
 }
 
 /* The name must be without a claim. Behind those that the port has. NULL when out of memory. */
-static struct claim *add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
+struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
     struct place *place = place_of(pool, port);
     struct claim *claim = malloc(sizeof *claim + name.len);
     if (place == NULL)
@@ -226,8 +174,7 @@ static struct memory *new_memory(struct port_pool *pool, struct bytes name) {
     return memory;
 }
 
-/* For want of memory a name may lose its port; it gets another. */
-static void remember(struct port_pool *pool, struct bytes name, uint16_t port) {
+void pool_remember(struct port_pool *pool, struct bytes name, uint16_t port) {
     struct memory *memory = memory_of(pool, name);
     if (memory == NULL) {
         memory = new_memory(pool, name);
@@ -304,7 +251,7 @@ static enum port_verdict fits_policy(const struct port_pool *pool, struct bytes 
 
 enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
                                   const struct port_probe *probe, uint16_t *port) {
-    struct claim *claim = claim_of_name(pool, name);
+    struct claim *claim = pool_claim_of_name(pool, name);
     if (claim != NULL && !claim->held && fits_policy(pool, name, claim->place->port) != PORT_OK) {
         drop_claim(pool, claim); /* promised before the policy changed */
         claim = NULL;
@@ -315,10 +262,10 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int
                                             : choose_from_range(pool, name, probe, port);
         if (verdict != PORT_OK)
             return verdict;
-        claim = add_claim(pool, name, *port);
+        claim = pool_add_claim(pool, name, *port);
         if (claim == NULL)
             return PORT_NO_MEMORY;
-        remember(pool, name, *port);
+        pool_remember(pool, name, *port);
     }
     if (!claim->held)
         claim->expires_ms = now_ms + PORT_LEASE_MS;
@@ -329,7 +276,7 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int
 }
 
 bool port_pool_release(struct port_pool *pool, struct bytes name) {
-    struct claim *claim = claim_of_name(pool, name);
+    struct claim *claim = pool_claim_of_name(pool, name);
     if (claim == NULL || claim->held)
         return false;
     drop_claim(pool, claim);
@@ -364,7 +311,7 @@ int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visi
 /* --- registrations --- */
 
 enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes name, uint16_t port) {
-    const struct claim *claim = claim_on_port(pool, port);
+    const struct claim *claim = pool_claim_on_port(pool, port);
     if (!pool->options.enforce)
         return PORT_OK;
     if (claim != NULL && !bytes_equal(bytes_of(claim->name, claim->len), name))
@@ -373,7 +320,7 @@ enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes na
 }
 
 void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t port) {
-    struct claim *claim = claim_of_name(pool, name);
+    struct claim *claim = pool_claim_of_name(pool, name);
     if (port == 0)
         return; /* a node that listens nowhere */
     if (claim != NULL && claim->place->port != port) {
@@ -381,13 +328,13 @@ void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t po
         claim = NULL;
     }
     if (claim == NULL)
-        claim = add_claim(pool, name, port);
+        claim = pool_add_claim(pool, name, port);
     if (claim != NULL)
         claim->held = true;
 }
 
 void port_pool_unregistered(struct port_pool *pool, struct bytes name) {
-    struct claim *claim = claim_of_name(pool, name);
+    struct claim *claim = pool_claim_of_name(pool, name);
     if (claim != NULL && claim->held)
         drop_claim(pool, claim);
 }
@@ -416,108 +363,16 @@ void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *conte
 }
 
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease) {
-    const struct claim *claim = claim_of_name(pool, name);
+    const struct claim *claim = pool_claim_of_name(pool, name);
     if (claim != NULL)
         *lease = show(claim);
     return claim != NULL;
 }
 
 bool port_pool_has(const struct port_pool *pool, uint16_t port) {
-    return claim_on_port(pool, port) != NULL;
+    return pool_claim_on_port(pool, port) != NULL;
 }
 
 size_t port_pool_count(const struct port_pool *pool) {
     return HASH_CNT(by_name, pool->claims_by_name);
-}
-
-/* --- the saved state --- */
-
-bool port_pool_unsaved(const struct port_pool *pool) {
-    return pool->unsaved;
-}
-
-size_t port_pool_text_max(const struct port_pool *pool) {
-    size_t lines = HASH_CNT(by_name, pool->claims_by_name) + HASH_COUNT(pool->memories);
-    return SEALED_TEXT_OVERHEAD + lines * LINE_MAX;
-}
-
-static void write_line(struct writer *writer, const char *kind, uint16_t port, uint64_t left_ms,
-                       struct bytes name) {
-    write_text(writer, kind);
-    write_u8(writer, ' ');
-    write_decimal(writer, port);
-    write_u8(writer, ' ');
-    write_decimal(writer, left_ms);
-    write_u8(writer, ' ');
-    text_write_hex(writer, name);
-    write_u8(writer, '\n');
-}
-
-bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64_t now_ms) {
-    size_t begin = sealed_text_begin(writer, HEADER);
-    struct claim *claim, *following;
-    HASH_ITER(by_name, pool->claims_by_name, claim, following) {
-        if (!is_saved(claim))
-            continue;
-        int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
-        write_line(writer, "lease", claim->place->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
-                   bytes_of(claim->name, claim->len));
-    }
-    const struct memory *memory;
-    TAILQ_FOREACH(memory, &pool->memories_by_age, link) {
-        write_line(writer, "last", memory->port, 0, bytes_of(memory->name, memory->len));
-    }
-    sealed_text_end(writer, begin);
-    return !writer->failed;
-}
-
-void port_pool_saved(struct port_pool *pool) {
-    pool->unsaved = false;
-}
-
-/* Splits off the next word of a line; NULL when there is none. */
-static char *next_word(char **rest) {
-    char *word = strsep(rest, " ");
-    return word != NULL && word[0] != '\0' ? word : NULL;
-}
-
-static bool restore_line(struct port_pool *pool, char *line, int64_t now_ms) {
-    uint8_t buffer[ALIVE_NAME_MAX_BYTES];
-    struct writer hex = writer_of(buffer, sizeof buffer);
-    const char *kind = next_word(&line), *port_text = next_word(&line);
-    const char *left_text = next_word(&line), *name_text = next_word(&line);
-    uint64_t port, left_ms;
-    if (kind == NULL || port_text == NULL || left_text == NULL || name_text == NULL ||
-        line != NULL || !text_parse_number(port_text, 1, UINT16_MAX, &port) ||
-        !text_parse_number(left_text, 0, PORT_LEASE_MS, &left_ms) ||
-        !text_parse_hex(name_text, &hex))
-        return false;
-    struct bytes name = writer_bytes(&hex);
-    if (alive_name_check(name) != ALIVE_NAME_OK)
-        return false;
-    if (strcmp(kind, "last") == 0) {
-        remember(pool, name, (uint16_t)port);
-        return true;
-    }
-    if (strcmp(kind, "lease") != 0 || claim_of_name(pool, name) != NULL ||
-        claim_on_port(pool, (uint16_t)port) != NULL)
-        return false;
-    struct claim *claim = add_claim(pool, name, (uint16_t)port);
-    if (claim != NULL) {
-        claim->leased = true;
-        claim->expires_ms = now_ms + (int64_t)left_ms;
-    }
-    return true;
-}
-
-bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms) {
-    struct reader lines;
-    char line[LINE_MAX];
-    if (!sealed_text_open(text, HEADER, &lines))
-        return false;
-    while (sealed_text_line(&lines, line, sizeof line)) {
-        if (!restore_line(pool, line, now_ms))
-            return false;
-    }
-    return lines.left == 0;
 }
