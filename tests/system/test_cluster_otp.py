@@ -29,6 +29,9 @@ pytestmark = pytest.mark.skipif(erl.missing() is not None, reason=str(erl.missin
 PAUSE_DOWN_S, PAUSE_CLEANED_S = 30, 120
 CALL_S, COMPARISON_S = 5, 6.25
 
+# What a registry and the directory tell of a node alike.
+FACTS = ("port", "front_port", "type", "creation")
+
 ALL_APART = ((0,), (1,), (2,))
 ONE_FROM_TWO = ((0,), (1, 2))
 
@@ -102,18 +105,18 @@ class Site:
         return json.loads(call.stdout)
 
     def registry(self):
-        """Of the nodes of this host: alive name -> (port, type, creation)."""
-        return {name["name"]: (name["port"], name["type"], name["creation"]) for name in self.says("names")["names"]}
+        """Of the nodes of this host: alive name -> what is known of it."""
+        return {name["name"]: tuple(name[key] for key in FACTS) for name in self.says("names")["names"]}
 
     def registrations(self):
         """The same as a directory should have them."""
         return {self.node_name(name): (*facts, self.name, "alive") for name, facts in self.registry().items()}
 
     def directory(self):
-        """Of all members, as far as this one knows: node -> (port, type, creation, member, the member's state)."""
+        """Of all members, as far as this one knows: node -> what is known of it, the member, and the member's state."""
         return {
             f"{name['name']}@{name['host']}": tuple(
-                name[key] for key in ("port", "type", "creation", "member", "member_state")
+                name[key] for key in (*FACTS, "member", "member_state")
             )
             for name in self.says("names", "--cluster")["names"]
         }
@@ -259,9 +262,10 @@ def check_nothing_is_lost(split, sites, before, cluster_id):
 
 def check_resolving(site, sites, directory):
     """Each node is found from each host, and one that has gone is not."""
-    for node, (port, _, _, member, _) in directory.items():
+    for node, (port, front_port, *_, member, _) in directory.items():
         found = site.says("resolve", node)
-        assert (found["source"], found["port"], found["member"]) == ("registered", port, member), found
+        ports = (found["own_port"], found["front_port"])
+        assert (found["source"], ports, found["member"]) == ("registered", (port, front_port), member), found
         assert found["host"] == node.partition("@")[2]
     for other in sites:
         gone = site.member.portolan("resolve", other.node_name("goes"), "--known")
