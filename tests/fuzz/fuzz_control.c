@@ -25,6 +25,7 @@ static struct config config;
 static struct listeners no_listeners;
 static struct events events;
 static struct epmd_service service;
+static struct front_host no_front;
 static struct control_host host;
 static bool reload_works;
 
@@ -69,6 +70,7 @@ static void start_once(void) {
         .epmd_server = epmd_server_new(base, &service, &options, &hooks, &no_listeners),
         .events = &events,
         .listeners = &no_listeners,
+        .front = &no_front,
         .started_wall_ms = STARTED,
         .own_epmd_port = 4370,
         .leases_changed = on_leases_changed,
