@@ -62,6 +62,11 @@ static json_t *describe_ports(const struct config *config) {
                      config->dist_listen_max, "base", config->dist_base_port);
 }
 
+static json_int_t count_leases(const struct control_host *host) {
+    const struct port_pool *pool = host->service->pool;
+    return pool == NULL ? 0 : (json_int_t)port_pool_count(pool);
+}
+
 static json_t *run_status(struct control_host *host, struct control_peer *peer,
                           const json_t *request) {
     (void)peer;
@@ -73,11 +78,10 @@ static json_t *run_status(struct control_host *host, struct control_peer *peer,
                   "version", PORTOLAN_VERSION, "node", host->config->node_name, "pid",
                   (int)getpid(), "started_at", events_json_time(host->started_wall_ms), "uptime_s",
                   (json_int_t)(uptime_ms / 1000), "listeners", describe_listeners(host), "names",
-                  (json_int_t)registry_count(host->service->registry), "leases",
-                  (json_int_t)port_pool_count(host->service->pool), "connections", "registered",
-                  (json_int_t)status.registered, "waiting", (json_int_t)status.waiting, "ports",
-                  describe_ports(host->config), "counters", describe_counters(&status.counters),
-                  "front", control_front_status(host)));
+                  (json_int_t)registry_count(host->service->registry), "leases", count_leases(host),
+                  "connections", "registered", (json_int_t)status.registered, "waiting",
+                  (json_int_t)status.waiting, "ports", describe_ports(host->config), "counters",
+                  describe_counters(&status.counters), "front", control_front_status(host)));
 }
 
 static json_t *run_names(struct control_host *host, struct control_peer *peer,
@@ -253,7 +257,8 @@ static void add_lease(void *context, const struct port_lease *lease) {
 
 static json_t *list_leases(const struct control_host *host) {
     struct lease_list list = {.host = host, .all = json_array(), .now_ms = clock_monotonic_ms()};
-    port_pool_each(host->service->pool, add_lease, &list);
+    if (host->service->pool != NULL)
+        port_pool_each(host->service->pool, add_lease, &list);
     return list.all;
 }
 
@@ -294,6 +299,11 @@ static json_t *no_lease(const struct control_host *host, struct bytes name,
     return reply;
 }
 
+static json_t *without_leases(void) {
+    return control_failure("failed", "a daemon under the name epmd promises no ports; start it as "
+                                     "portoland");
+}
+
 static json_t *run_lease(struct control_host *host, struct control_peer *peer,
                          const json_t *request) {
     bool starved = false;
@@ -305,6 +315,8 @@ static json_t *run_lease(struct control_host *host, struct control_peer *peer,
     (void)peer;
     if (!node_member(request, &node))
         return bad_node();
+    if (host->service->pool == NULL)
+        return without_leases();
     bool had_one = port_pool_find(host->service->pool, node.alive, &lease);
     enum port_verdict verdict =
         port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
@@ -331,6 +343,8 @@ static json_t *run_release(struct control_host *host, struct control_peer *peer,
     (void)peer;
     if (!node_member(request, &node))
         return bad_node();
+    if (host->service->pool == NULL)
+        return without_leases();
     if (!port_pool_find(host->service->pool, node.alive, &lease))
         return control_failure("not_found", "this name has no lease");
     uint16_t port = lease.port;

@@ -16,7 +16,7 @@
 /* What a command may say of a failure, at most. */
 #define CONTROL_ERROR_SIZE 512
 
-/* All borrowed, and alive as long as the control server. */
+/* All borrowed, and alive as long as the control server. The service may be without a pool. */
 struct control_host {
     const struct config *config;
     const struct epmd_service *service;

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import wire
-from daemon import REPOSITORY, free_port
+from daemon import REPOSITORY, Daemon, free_port, our_epmd
 from deadlines import wait_for
 from portolan_cli import open_to_all, runs_as_nobody
 from portoland import Control, Portoland, portoland  # noqa: F401
@@ -184,6 +184,19 @@ def test_a_client_that_asks_for_much_at_once_and_reads_gets_it_all(portoland):
     with server.dial() as control:
         control.say(b'{"v":1,"command":"leases"}\n' * 20)
         assert [len(control.reply()["leases"]) for _ in range(20)] == [1000] * 20
+
+
+def test_under_the_name_epmd_every_question_is_answered(tmp_path):
+    """Such a daemon has no leases, and a control socket only where it is told to."""
+    path = str(tmp_path / "control")
+    with Daemon(our_epmd(), tmp_path, "--set", f"control.socket={path}") as server, Control(path) as control:
+        with wire.register(server.port, "rabbit", port=5000)[0]:
+            status = control.ask("status")
+            assert (status["names"], status["leases"], status["front"]) == (1, 0, None)
+            assert [entry["name"] for entry in control.ask("names")["names"]] == ["rabbit"]
+        assert control.ask("leases")["leases"] == control.ask("streams")["streams"] == []
+        for command in ("lease", "release"):
+            assert control.ask(command, node="rabbit")["error"]["code"] == "failed"
 
 
 # --- who may ---
