@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,7 +290,7 @@ bool peer_links_accept(struct peer_links *links, int fd, const struct address *p
         links->hooks.turned_away(links->hooks.context, &failure, true);
         return false;
     }
-    int own = dup(fd); /* so that a failure leaves the caller's alone */
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* so that a failure leaves the caller's alone */
     struct peer_link *link = own < 0 ? NULL : peer_link_new(links, own, peer, NULL, NULL);
     if (link == NULL)
         return false;

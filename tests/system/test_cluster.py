@@ -360,3 +360,17 @@ def test_events_are_told_to_a_program(members, tmp_path):
     print("\n".join(lines))
     assert f"member_joined {one.name} member_joined {one.name} " in lines
     assert f"name_registered rabbit@127.0.0.1 name_registered {one.name} 6369" in lines
+
+
+def test_the_program_gets_no_socket_of_the_daemon(members, tmp_path):
+    """Else it would hold links and streams open that the daemon has ended."""
+    told = tmp_path / "told"
+    program = tmp_path / "on-event"
+    program.write_text(f'#!/bin/sh\necho "$1" $(readlink /proc/$$/fd/*) >>{told}\n')
+    program.chmod(0o755)
+    one, two = members.on_loopback(2, cluster__on_event=program)
+    with one.register("rabbit", 6369):
+        two.join(one)
+        two.stop()
+        wait_for(lambda: told.exists() and "member_down" in told.read_text(), 10)
+    assert "/dev/null" in told.read_text() and "socket:" not in told.read_text()
