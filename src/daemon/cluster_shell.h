@@ -41,11 +41,11 @@ struct peer_counters cluster_shell_counters(const struct cluster_shell *shell);
 /* The address of the link to a member; NULL: there is none. */
 const struct address *cluster_shell_address(const struct cluster_shell *shell, const char *name);
 
-/* A caller at the front port: see front_taker. */
+/* A caller at the front port: see peer_links_accept. */
 bool cluster_shell_take(struct cluster_shell *shell, int fd, const struct address *peer,
                         struct bytes first);
 
-/* The registry's doings. */
+/* The registry's doings. Who is registered already is told anew: its front port has changed. */
 void cluster_shell_registered(struct cluster_shell *shell, const struct registration *registration);
 void cluster_shell_unregistered(struct cluster_shell *shell,
                                 const struct registration *registration);

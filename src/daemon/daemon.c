@@ -93,6 +93,13 @@ static bool on_link(void *context, int fd, const struct address *peer, struct by
     return daemon->cluster != NULL && cluster_shell_take(daemon->cluster, fd, peer, first);
 }
 
+/* Its front port is another one: other members are told anew. */
+static void on_moved(void *context, const struct registration *registration) {
+    struct daemon *daemon = context;
+    if (daemon->cluster != NULL)
+        cluster_shell_registered(daemon->cluster, registration);
+}
+
 static void on_refused(void *context, const struct epmd_refusal *refusal) {
     struct daemon *daemon = context;
     events_refused(&daemon->events, refusal);
@@ -226,8 +233,11 @@ static bool build_front(struct daemon *daemon) {
                                       .pool = daemon->pool};
     if (!daemon->config->front_enable)
         return true;
-    daemon->front_host = (struct front_host){
-        .config = daemon->config, .events = &daemon->events, .link = on_link, .context = daemon};
+    daemon->front_host = (struct front_host){.config = daemon->config,
+                                             .events = &daemon->events,
+                                             .link = on_link,
+                                             .moved = on_moved,
+                                             .context = daemon};
     if (!front_host_build(&daemon->front_host, &house, front_port(daemon)))
         return false;
     daemon->service.fronts = front_ports_of(daemon->front_host.front);

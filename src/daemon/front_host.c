@@ -49,6 +49,11 @@ static void on_short_of(void *context, const struct front_shortage *shortage) {
                                  shortage->reason));
 }
 
+static void on_moved(void *context, const struct registration *registration) {
+    const struct front_host *host = context;
+    host->moved(host->context, registration);
+}
+
 static void on_refused(void *context, const char *reason, const struct address *peer) {
     const struct front_host *host = context;
     const struct epmd_refusal refusal = {.what = "connection", .reason = reason, .peer = peer};
@@ -74,6 +79,7 @@ bool front_host_build(struct front_host *host, const struct front_house *house, 
     const struct front_hooks hooks = {.link = on_link,
                                       .shared = on_shared,
                                       .short_of = on_short_of,
+                                      .moved = on_moved,
                                       .refused = on_refused,
                                       .context = host};
     host->front = front_new(house, &options, &hooks);

@@ -9,12 +9,13 @@
 #include "daemon/events.h"
 #include "net/front.h"
 
-/* Who the front belongs to. All borrowed; `link` as in front_hooks, with `context`. */
+/* Who the front belongs to. All borrowed; the hooks as in front_hooks, with `context`. */
 struct front_host {
     const struct config *config;
     struct events *events;
     struct front *front; /* set by front_host_build */
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
+    void (*moved)(void *context, const struct registration *registration);
     void *context;
 };
 

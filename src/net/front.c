@@ -253,20 +253,29 @@ static bool put_behind(struct front *front, struct registration *registration, u
     return false;
 }
 
-void front_registered(struct front *front, struct registration *registration) {
+static void give_port(struct front *front, struct registration *registration) {
     uint16_t port = front_ports_derive(registration, front->options.base);
     char reason[128];
     if (!front->options.proxy || port == 0 || port == registration->node.port)
         return;
-    if (!put_behind(front, registration, port, reason, sizeof reason)) {
-        const struct front_shortage shortage = {
-            .registration = registration, .port = port, .reason = reason};
-        front->hooks.short_of(front->hooks.context, &shortage);
+    if (put_behind(front, registration, port, reason, sizeof reason)) {
+        registration->loopback_only = port_probe_is_loopback_only(registration->node.port);
         return;
     }
-    registration->loopback_only = port_probe_is_loopback_only(registration->node.port);
-    if (front_ports_count(front->ports, port) > 1)
+    const struct front_shortage shortage = {
+        .registration = registration, .port = port, .reason = reason};
+    front->hooks.short_of(front->hooks.context, &shortage);
+}
+
+static void tell_if_shared(struct front *front, struct registration *registration) {
+    uint16_t port = registration->front_port;
+    if (port != 0 && front_ports_at(front->ports, port, 0) != registration)
         front->hooks.shared(front->hooks.context, port, registration);
+}
+
+void front_registered(struct front *front, struct registration *registration) {
+    give_port(front, registration);
+    tell_if_shared(front, registration);
 }
 
 static void take_from_behind(struct front *front, struct registration *registration) {
@@ -284,24 +293,37 @@ void front_unregistered(struct front *front, struct registration *registration) 
     proxy_node_left(front->proxy, registration);
 }
 
-void front_configure(struct front *front, bool proxy, const struct proxy_options *streams) {
+static void for_all(struct front *front,
+                    void (*visit)(struct front *front, struct registration *registration)) {
+    struct registry *registry = front->house.registry;
     struct registry_cursor cursor;
-    struct registration *registration;
+    const struct registration *next;
+    registry_cursor_begin(&cursor, registry, REGISTRY_LIVE);
+    for (; (next = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
+        visit(front, registry_find(registry, next->node.name));
+    registry_cursor_end(&cursor);
+}
+
+static void bring_in(struct front *front, struct registration *registration) {
+    give_port(front, registration);
+    if (registration->front_port != 0)
+        front->hooks.moved(front->hooks.context, registration);
+}
+
+static void take_out(struct front *front, struct registration *registration) {
+    if (registration->front_port == 0)
+        return;
+    take_from_behind(front, registration);
+    front->hooks.moved(front->hooks.context, registration);
+}
+
+void front_configure(struct front *front, bool proxy, const struct proxy_options *streams) {
     proxy_configure(front->proxy, streams);
     if (front->options.proxy == proxy)
         return;
     front->options.proxy = proxy;
-    registry_cursor_begin(&cursor, front->house.registry, REGISTRY_LIVE);
-    while (registry_cursor_peek(&cursor) != NULL) {
-        registration =
-            registry_find(front->house.registry, registry_cursor_peek(&cursor)->node.name);
-        if (proxy)
-            front_registered(front, registration);
-        else
-            take_from_behind(front, registration);
-        registry_cursor_advance(&cursor);
-    }
-    registry_cursor_end(&cursor);
+    for_all(front, proxy ? bring_in : take_out);
+    for_all(front, tell_if_shared); /* once the first of each port is known */
 }
 
 /* --- beginning and end --- */

@@ -48,10 +48,13 @@ struct front_hooks {
     /* A peer daemon, whose descriptor goes to who takes it. False: nobody does. */
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
 
-    /* One more node is behind this port, where another was already. */
+    /* This node is behind a port of which another one is the first. */
     void (*shared)(void *context, uint16_t port, const struct registration *registration);
 
     void (*short_of)(void *context, const struct front_shortage *shortage);
+
+    /* The proxy was turned on or off, and a registered node has got its front port or lost it. */
+    void (*moved)(void *context, const struct registration *registration);
 
     /* A caller whose hello had to be waited for was not taken. */
     void (*refused)(void *context, const char *reason, const struct address *peer);

@@ -342,6 +342,21 @@ def taken_for_down(member):
     return set(re.findall(r" member_down .*?member=(\S+)", member.log))
 
 
+def test_all_members_know_of_a_front_port_that_comes_and_goes(members):
+    one, two = members.on_loopback(2)
+    two.join(one)
+    members.enter_context(two.register("rabbit", 6369))
+
+    def told(member):
+        return [name["front_port"] for name in member.ask("names", cluster=True)["names"]]
+
+    for proxy, front_port in (("on", two.base), ("off", None), ("on", two.base)):
+        two.keys["front.proxy"] = proxy
+        (two.directory / "conf").write_text(two.configuration())
+        assert two.ask("reload")["ok"]
+        wait_for(lambda: told(one) == told(two) == [front_port], 10, lambda: f"{proxy}: {told(one)}, {told(two)}")
+
+
 # --- events ---
 
 

@@ -38,7 +38,7 @@ static int linked_fd;
 static uint8_t linked_first[SOME_HELLO_MAX];
 static size_t linked_len;
 static bool takes_links;
-static unsigned shared, short_of, refused, server_refused;
+static unsigned shared, short_of, moved, refused, server_refused;
 static char reason[128];
 
 static inline bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
@@ -56,7 +56,14 @@ static inline void on_shared(void *context, uint16_t port,
                              const struct registration *registration) {
     (void)context;
     ck_assert_uint_eq(port, registration->front_port);
+    ck_assert_ptr_ne(front_ports_at(front_ports_of(front), port, 0), registration);
     shared++;
+}
+
+static inline void on_moved(void *context, const struct registration *registration) {
+    (void)context;
+    ck_assert_int_eq(registration->front_port != 0, options.proxy);
+    moved++;
 }
 
 static inline void keep_reason(const char *text) {
@@ -133,6 +140,7 @@ static inline void make_front(void) {
     const struct front_hooks hooks = {.link = on_link,
                                       .shared = on_shared,
                                       .short_of = on_short_of,
+                                      .moved = on_moved,
                                       .refused = on_refused,
                                       .context = &front};
     front = front_new(&house, &options, &hooks);
@@ -169,7 +177,7 @@ static inline void begin(void) {
     server = epmd_server_new(base, &service, &server_options, &hooks, &listeners);
     ck_assert_ptr_nonnull(server);
     make_front();
-    shared = short_of = refused = server_refused = 0;
+    shared = short_of = moved = refused = server_refused = 0;
     linked_fd = -1;
     takes_links = true;
     reason[0] = '\0';
@@ -238,6 +246,11 @@ static inline struct bytes make_hello(struct some_hello *hello, const char *prot
     const char *const names[] = {protocol, NULL};
     some_hello_make(hello, names, 0);
     return some_hello_bytes(hello);
+}
+
+static inline void turn_proxy(bool on) {
+    options.proxy = on;
+    front_configure(front, on, &streams);
 }
 
 static inline bool listens(uint16_t port) {

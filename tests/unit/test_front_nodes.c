@@ -126,7 +126,7 @@ END_TEST
 
 START_TEST(without_the_proxy_nobody_is_behind_a_port) {
     const struct some_listening_node node = make_node("rabbit1");
-    front_configure(front, false, &streams);
+    turn_proxy(false);
     ck_assert_uint_eq(node.registration->front_port, 0);
     ck_assert(!node.registration->loopback_only);
     ck_assert(!listens((uint16_t)(own_port + 1)));
@@ -136,7 +136,7 @@ START_TEST(without_the_proxy_nobody_is_behind_a_port) {
     turn_until(base, is_over(fd));
     ck_assert_str_eq(reason, "the proxy is off");
     close(fd);
-    front_configure(front, true, &streams);
+    turn_proxy(true);
     ck_assert_uint_eq(node.registration->front_port, own_port + 1);
     end_node(&node);
 }
@@ -146,11 +146,13 @@ START_TEST(the_first_registered_stays_the_owner_when_the_proxy_comes_back) {
     const struct some_listening_node first = make_node("rabbit1"), second = make_node("emqx1");
     first.registration->since_ms = 100;
     second.registration->since_ms = 200;
-    front_configure(front, false, &streams);
-    front_configure(front, true, &streams);
+    turn_proxy(false);
+    turn_proxy(true);
     const struct front_ports *ports = front_ports_of(front);
     ck_assert_ptr_eq(front_ports_at(ports, (uint16_t)(own_port + 1), 0), first.registration);
     ck_assert_ptr_eq(front_ports_at(ports, (uint16_t)(own_port + 1), 1), second.registration);
+    ck_assert_uint_eq(shared, 2);
+    ck_assert_uint_eq(moved, 4);
     end_node(&first);
     end_node(&second);
 }
@@ -162,7 +164,7 @@ START_TEST(streams_stay_when_the_proxy_is_turned_off) {
     say(fd, SEND_NAME);
     int far = answered_by(&node);
     hear(far, SEND_NAME);
-    front_configure(front, false, &streams);
+    turn_proxy(false);
     say(fd, LITERAL("still"));
     hear(far, LITERAL("still"));
     close(fd);
