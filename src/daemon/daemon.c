@@ -238,7 +238,7 @@ static bool build_front(struct daemon *daemon) {
                                              .link = on_link,
                                              .moved = on_moved,
                                              .context = daemon};
-    if (!front_host_build(&daemon->front_host, &house, front_port(daemon)))
+    if (!front_host_build(&daemon->front_host, &house))
         return false;
     daemon->service.fronts = front_ports_of(daemon->front_host.front);
     return true;

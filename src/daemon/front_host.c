@@ -67,11 +67,10 @@ static struct proxy_options stream_options(const struct config *config) {
     };
 }
 
-bool front_host_build(struct front_host *host, const struct front_house *house, uint16_t own_port) {
+bool front_host_build(struct front_host *host, const struct front_house *house) {
     const struct front_options options = {
         .proxy = host->config->front_proxy,
         .base = host->config->dist_base_port,
-        .own_port = own_port,
         .addresses = host->config->front_address,
         .ports_max = process_descriptor_limit() / PORTS_SHARE,
         .streams = stream_options(host->config),

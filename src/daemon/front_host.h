@@ -19,8 +19,8 @@ struct front_host {
     void *context;
 };
 
-/* Builds host->front. `own_port`: the daemon's front port, 0 for none. False when out of memory. */
-bool front_host_build(struct front_host *host, const struct front_house *house, uint16_t own_port);
+/* Builds host->front. False when out of memory. */
+bool front_host_build(struct front_host *host, const struct front_house *house);
 
 /* The names of the nodes behind a front port, the first registered first. */
 json_t *front_host_names(const struct front_host *host, uint16_t port);

@@ -36,6 +36,7 @@ struct outbox;
 struct epmd_door {
     struct epmd_server *server; /* borrowed */
     struct listener listener;   /* owned */
+    bool lasting;               /* until the end of the server */
     struct event event;
     TAILQ_ENTRY(epmd_door) link;
 };

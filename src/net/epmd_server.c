@@ -160,12 +160,13 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
 
 /* --- beginning and end --- */
 
-static bool open_door(struct epmd_server *server, const struct listener *listener) {
+static bool open_door(struct epmd_server *server, const struct listener *listener, bool lasting) {
     struct epmd_door *door = calloc(1, sizeof *door);
     if (door == NULL)
         return false;
     door->server = server;
     door->listener = *listener;
+    door->lasting = lasting;
     event_assign(&door->event, server->base, listener->fd, EV_READ | EV_PERSIST, on_acceptable,
                  door);
     if (event_add(&door->event, NULL) < 0) {
@@ -183,15 +184,19 @@ static void close_door(struct epmd_server *server, struct epmd_door *door) {
     free(door);
 }
 
-bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners) {
+static bool open_doors(struct epmd_server *server, struct listeners *listeners, bool lasting) {
     while (listeners->count > 0) {
-        if (!open_door(server, &listeners->all[listeners->count - 1])) {
+        if (!open_door(server, &listeners->all[listeners->count - 1], lasting)) {
             listeners_close(listeners);
             return false;
         }
         listeners->count--;
     }
     return true;
+}
+
+bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners) {
+    return open_doors(server, listeners, false);
 }
 
 bool epmd_server_listens(const struct epmd_server *server, uint16_t port) {
@@ -212,13 +217,17 @@ bool epmd_server_has_front(const struct epmd_server *server, uint16_t port) {
     return false;
 }
 
-void epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
+bool epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
     struct epmd_door *door, *following;
+    bool any = false;
     for (door = TAILQ_FIRST(&server->doors); door != NULL; door = following) {
         following = TAILQ_NEXT(door, link);
-        if (door->listener.role == LISTENER_FRONT && address_port(&door->listener.address) == port)
-            close_door(server, door);
+        if (door->lasting || address_port(&door->listener.address) != port)
+            continue;
+        close_door(server, door);
+        any = true;
     }
+    return any;
 }
 
 static bool start_events(struct epmd_server *server) {
@@ -244,7 +253,7 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
     TAILQ_INIT(&server->waiting);
     TAILQ_INIT(&server->registered);
     struct listeners mine = *listeners;
-    if (server->peer_limit != NULL && start_events(server) && epmd_server_listen(server, &mine))
+    if (server->peer_limit != NULL && start_events(server) && open_doors(server, &mine, true))
         return server;
     listeners_close(&mine);
     epmd_server_free(server);

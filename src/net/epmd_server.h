@@ -76,16 +76,17 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
                                     const struct epmd_server_hooks *hooks,
                                     const struct listeners *listeners);
 
-/* Listens there too; the listeners become the server's. False: out of memory, and all of them are
- * closed. */
+/* Listens there too, until epmd_server_unlisten; the listeners become the server's. False: out of
+ * memory; what is left to do is epmd_server_unlisten. */
 bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners);
 
 /* Whether one of its listeners has this port; whether that is a front port. */
 bool epmd_server_listens(const struct epmd_server *server, uint16_t port);
 bool epmd_server_has_front(const struct epmd_server *server, uint16_t port);
 
-/* Listens no longer on front ports of that number; who came in already stays. */
-void epmd_server_unlisten(struct epmd_server *server, uint16_t port);
+/* Listens no longer there, by epmd_server_listen; what the server began with stays, and so does who
+ * came in already. False: there was nothing to close. */
+bool epmd_server_unlisten(struct epmd_server *server, uint16_t port);
 
 /* Closes all connections, which ends their registrations. */
 void epmd_server_free(struct epmd_server *server);

@@ -227,9 +227,9 @@ static bool open_port(struct front *front, uint16_t port, char *reason, size_t s
 }
 
 static void close_port(struct front *front, uint16_t port) {
-    if (port == front->options.own_port || front_ports_count(front->ports, port) > 0)
+    if (front_ports_count(front->ports, port) > 0 ||
+        !epmd_server_unlisten(front->house.server, port))
         return;
-    epmd_server_unlisten(front->house.server, port);
     front->opened--;
     if (front->house.pool != NULL)
         port_pool_front_closed(front->house.pool, port);

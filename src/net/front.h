@@ -8,10 +8,10 @@
  *   an Erlang node          the proxy, to the node that it is for (names/front_ports)
  *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, FRONT_HELLOS_MAX of them
  *
- * The daemon's own front port is open as long as it runs. For a node whose name derives another,
- * that one is opened when the node registers and closed when the last node behind it has left;
- * unless the node listens there itself, or somebody else does. This module sets a registration's
- * front_port and loopback_only.
+ * The front ports that the server began with, as the daemon's own, are open as long as it runs.
+ * For a node whose name derives another, that one is opened when the node registers and closed when
+ * the last node behind it has left; unless the node listens there itself, or somebody else does.
+ * This module sets a registration's front_port and loopback_only.
  */
 #ifndef PORTOLAN_NET_FRONT_H
 #define PORTOLAN_NET_FRONT_H
@@ -30,7 +30,6 @@ struct front;
 struct front_options {
     bool proxy;            /* else nodes are reached on their own ports only */
     uint16_t base;         /* of the rule */
-    uint16_t own_port;     /* the daemon's; 0: it has none */
     const char *addresses; /* to open front ports on, a comma list; borrowed */
     size_t ports_max;      /* that are opened besides the daemon's own */
     struct proxy_options streams;

@@ -30,7 +30,7 @@ static struct epmd_server *server;
 static struct front *front;
 static struct front_options options;
 static struct proxy_options streams;
-static uint16_t own_port, epmd_port;
+static uint16_t own_port, epmd_port, other_port; /* the last as systemd may bring one */
 static int descriptors_before;
 
 /* What was heard from the front and from the server. */
@@ -117,17 +117,19 @@ static inline const char *on_taken(void *context, const struct first_caller *cal
     return front_take(front, caller, fd, peer, received);
 }
 
-/* Four ports in a row that nobody has, so that names can derive them. */
+#define PORTS 5
+
+/* Ports in a row that nobody has, so that names can derive them. */
 static inline uint16_t find_ports(void) {
     for (uint16_t first = (uint16_t)(20000 + getpid() % 1000 * 8);; first++) {
-        int fds[4], count = 0;
-        for (uint16_t port = first; count < 4; port++) {
+        int fds[PORTS], count = 0;
+        for (uint16_t port = first; count < PORTS; port++) {
             fds[count] = sockets_listen("0.0.0.0", &port);
             if (fds[count] < 0)
                 break;
             count++;
         }
-        bool found = count == 4;
+        bool found = count == PORTS;
         while (count > 0)
             close(fds[--count]);
         if (found)
@@ -164,16 +166,17 @@ static inline void begin(void) {
     some = some_registry_new();
     own_port = find_ports();
     epmd_port = (uint16_t)(own_port + 3);
+    other_port = (uint16_t)(own_port + 4);
     streams = (struct proxy_options){.streams_max = 100};
     options = (struct front_options){.proxy = true,
                                      .base = own_port,
-                                     .own_port = own_port,
                                      .addresses = "127.0.0.1",
                                      .ports_max = 10,
                                      .streams = streams};
     service = (struct epmd_service){.registry = some.registry};
     ck_assert(listeners_open(&listeners, LISTENER_FRONT, "127.0.0.1", own_port, &failure));
     ck_assert(listeners_open(&listeners, LISTENER_EPMD, "127.0.0.1", epmd_port, &failure));
+    ck_assert(listeners_open(&listeners, LISTENER_FRONT, "127.0.0.1", other_port, &failure));
     server = epmd_server_new(base, &service, &server_options, &hooks, &listeners);
     ck_assert_ptr_nonnull(server);
     make_front();

@@ -18,11 +18,19 @@ START_TEST(a_port_is_open_as_long_as_a_node_is_behind_it) {
 }
 END_TEST
 
-START_TEST(the_daemons_own_port_stays_open) {
-    const struct some_listening_node node = make_node("rabbit");
-    ck_assert_uint_eq(node.registration->front_port, own_port);
-    end_node(&node);
-    ck_assert(listens(own_port));
+START_TEST(the_daemons_own_ports_stay_open) {
+    const char *const names[] = {"rabbit", "rabbit4"};
+    const uint16_t ports[] = {own_port, other_port};
+    for (int i = 0; i < 2; i++) {
+        const struct some_listening_node node = make_node(names[i]);
+        ck_assert_uint_eq(node.registration->front_port, ports[i]);
+        end_node(&node);
+        ck_assert(listens(ports[i]));
+    }
+    /* and there is room for others still */
+    const struct some_listening_node another = make_node("rabbit1");
+    ck_assert_uint_eq(another.registration->front_port, own_port + 1);
+    end_node(&another);
 }
 END_TEST
 
@@ -178,7 +186,7 @@ Suite *front_nodes_suite(void) {
     Suite *suite = suite_begin("front_nodes", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, a_port_is_open_as_long_as_a_node_is_behind_it);
-    tcase_add_test(tests, the_daemons_own_port_stays_open);
+    tcase_add_test(tests, the_daemons_own_ports_stay_open);
     tcase_add_test(tests, a_node_that_needs_no_front_port_has_none);
     tcase_add_test(tests, where_a_node_listens_is_known);
     tcase_add_test(tests, a_port_that_somebody_has_is_not_opened);
