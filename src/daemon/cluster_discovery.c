@@ -1,6 +1,7 @@
 #include "daemon/cluster_discovery.h"
 
 #include "base/log.h"
+#include "net/loop.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -11,11 +12,6 @@ struct cluster_discovery {
     void *state; /* the strategy's */
     struct event *timer;
 };
-
-static void set_timer(struct cluster_discovery *discovery, int64_t ms) {
-    const struct timeval time = {.tv_sec = (time_t)(ms / 1000)};
-    event_add(discovery->timer, &time);
-}
 
 static void on_done(void *context, const struct discovery_result *result) {
     struct cluster_discovery *discovery = context;
@@ -33,7 +29,7 @@ static void on_time(evutil_socket_t fd, short what, void *context) {
     (void)what;
     if (discovery->hooks.wanted(discovery->hooks.context))
         discovery->strategy->discover(discovery->state);
-    set_timer(discovery, DISCOVERY_INTERVAL_MS);
+    loop_set_timer(discovery->timer, DISCOVERY_INTERVAL_MS);
 }
 
 struct cluster_discovery *cluster_discovery_new(const struct config *config,
@@ -59,7 +55,7 @@ struct cluster_discovery *cluster_discovery_new(const struct config *config,
         return NULL;
     }
     if (discovery->strategy->finds_others)
-        set_timer(discovery, 0);
+        loop_set_timer(discovery->timer, 0);
     return discovery;
 }
 
@@ -68,7 +64,6 @@ void cluster_discovery_free(struct cluster_discovery *discovery) {
         return;
     if (discovery->state != NULL)
         discovery->strategy->close(discovery->state);
-    if (discovery->timer != NULL)
-        event_free(discovery->timer);
+    loop_free_event(discovery->timer);
     free(discovery);
 }

@@ -47,11 +47,6 @@ static int64_t now(void) {
     return clock_monotonic_ms();
 }
 
-static void set_timer(struct event *event, int64_t ms) {
-    const struct timeval time = loop_timeval(ms);
-    event_add(event, &time);
-}
-
 /* --- after a call --- */
 
 static void save(struct cluster_shell *shell) {
@@ -60,7 +55,7 @@ static void save(struct cluster_shell *shell) {
     if (cluster_store_file_save(shell->store, shell->cluster, now()))
         return;
     shell->save_wanted = true;
-    set_timer(shell->save_event, SAVE_AGAIN_MS);
+    loop_set_timer(shell->save_event, SAVE_AGAIN_MS);
 }
 
 static void pass_news_on(struct cluster_shell *shell) {
@@ -82,14 +77,12 @@ static void settle(struct cluster_shell *shell) {
     if (shell->save_urgent)
         save(shell);
     else if (shell->save_wanted && !event_pending(shell->save_event, EV_TIMEOUT, NULL))
-        set_timer(shell->save_event, SAVE_SOON_MS);
+        loop_set_timer(shell->save_event, SAVE_SOON_MS);
     int64_t due_ms = cluster_due_ms(shell->cluster);
-    if (due_ms == INT64_MAX) {
+    if (due_ms == INT64_MAX)
         event_del(shell->tick_event);
-    } else {
-        int64_t wait_ms = due_ms - now();
-        set_timer(shell->tick_event, wait_ms < 0 ? 0 : wait_ms);
-    }
+    else
+        loop_set_timer(shell->tick_event, due_ms - now());
     pass_news_on(shell);
 }
 

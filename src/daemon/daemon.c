@@ -42,10 +42,8 @@ static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     lease_store_sync(daemon->lease_store);
-    if (next_ms == INT64_MAX)
-        return;
-    const struct timeval wait = loop_timeval(next_ms - now_ms);
-    event_add(daemon->lease_event, &wait);
+    if (next_ms != INT64_MAX)
+        loop_set_timer(daemon->lease_event, next_ms - now_ms);
 }
 
 /*

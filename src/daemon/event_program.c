@@ -1,6 +1,7 @@
 #include "daemon/event_program.h"
 
 #include "base/log.h"
+#include "net/loop.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -226,10 +227,8 @@ void event_program_free(struct event_program *program) {
     while (!TAILQ_EMPTY(&program->waiting))
         drop_first(program);
     struct event *events[] = {program->child_event, program->time_event, program->start_event};
-    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
-        if (events[i] != NULL)
-            event_free(events[i]);
-    }
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        loop_free_event(events[i]);
     free(program->path);
     free(program);
 }

@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/loop.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -315,10 +315,6 @@ static struct control_peer *new_peer(struct control_server *server, int fd) {
     return peer;
 }
 
-static int open_reserve(void) {
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 /* Without a descriptor left, a caller is taken on the reserve and turned away: else it would call
  * for ever. */
 static int accept_with_reserve(struct control_server *server) {
@@ -364,14 +360,8 @@ static bool make_room(struct control_server *server, int caller_fd) {
     return true;
 }
 
-static void on_acceptable(evutil_socket_t listener, short what, void *context) {
-    struct control_server *server = context;
-    (void)what;
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-        fd = accept_with_reserve(server);
-    if (fd < 0)
-        return;
+/* Serves a caller; one on the reserve, or too many, is turned away. */
+static void take(struct control_server *server, int fd) {
     if (server->reserve_fd < 0 || !make_room(server, fd)) {
         if (log_limit_pass(&server->limits, clock_monotonic_ms()))
             log_event(LOG_LEVEL_WARN, "limit",
@@ -381,8 +371,18 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     } else if (new_peer(server, fd) == NULL) {
         close(fd);
     }
+}
+
+static void on_acceptable(evutil_socket_t listener, short what, void *context) {
+    struct control_server *server = context;
+    (void)what;
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && loop_is_out_of_descriptors(errno))
+        fd = accept_with_reserve(server);
+    if (fd >= 0)
+        take(server, fd);
     if (server->reserve_fd < 0)
-        server->reserve_fd = open_reserve();
+        server->reserve_fd = loop_open_reserve();
 }
 
 /* A peer that does not read is let go, but not here: its own request may be what is under way. */
@@ -452,7 +452,7 @@ struct control_server *control_server_new(struct event_base *base, int listener,
     *server = (struct control_server){
         .base = base, .listener = listener, .handler = handler, .context = context};
     TAILQ_INIT(&server->peers);
-    server->reserve_fd = open_reserve();
+    server->reserve_fd = loop_open_reserve();
     server->path = strdup(path);
     server->accept_event = event_new(base, listener, EV_READ | EV_PERSIST, on_acceptable, server);
     if (server->path != NULL && server->accept_event != NULL &&

@@ -17,9 +17,8 @@ static void arm_expiry(struct epmd_server *server) {
         return;
     int64_t idle_ms = clock_monotonic_ms() - first->active_ms;
     int64_t left_ms = server->options.packet_timeout_ms - idle_ms;
-    struct timeval left = loop_timeval(left_ms < 1 ? 1 : left_ms);
     /* should this fail for want of memory, the next connection that waits arms it */
-    event_add(server->expiry_event, &left);
+    loop_set_timer(server->expiry_event, left_ms < 1 ? 1 : left_ms);
 }
 
 void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn) {
@@ -79,8 +78,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *context) {
 /* --- accepting --- */
 
 static void pause_accepting(struct epmd_server *server) {
-    struct timeval pause = loop_timeval(ACCEPT_PAUSE_MS);
-    if (event_add(server->resume_event, &pause) < 0)
+    if (!loop_set_timer(server->resume_event, ACCEPT_PAUSE_MS))
         return; /* then the loop goes on trying, which is dear but not wrong */
     struct epmd_door *door;
     TAILQ_FOREACH(door, &server->doors, link) {

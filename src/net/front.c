@@ -105,8 +105,7 @@ static void turn_away(struct hello *hello, const char *reason) {
 
 /* There is one time for the whole hello: a read does not prolong it. */
 static bool wait_for_more(struct hello *hello) {
-    const struct timeval time = loop_timeval(hello->until_ms - clock_monotonic_ms());
-    return event_add(&hello->event, &time) == 0;
+    return loop_set_timer(&hello->event, hello->until_ms - clock_monotonic_ms());
 }
 
 static void judge_again(struct hello *hello) {

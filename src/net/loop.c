@@ -10,6 +10,11 @@ struct timeval loop_timeval(int64_t ms) {
                             .tv_usec = (suseconds_t)(rest_ms % 1000 * 1000)};
 }
 
+bool loop_set_timer(struct event *event, int64_t ms) {
+    const struct timeval time = loop_timeval(ms);
+    return event_add(event, &time) == 0;
+}
+
 void loop_free_event(struct event *event) {
     if (event != NULL)
         event_free(event);

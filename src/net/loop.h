@@ -11,6 +11,10 @@ struct event;
 /* As libevent takes it; negative times count as 0. */
 struct timeval loop_timeval(int64_t ms);
 
+/* Lets the event come in so many milliseconds, whenever it was to come before. False when out of
+ * memory. */
+bool loop_set_timer(struct event *event, int64_t ms);
+
 /* NULL is fine. */
 void loop_free_event(struct event *event);
 

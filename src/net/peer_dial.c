@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/host_lookup.h"
+#include "net/loop.h"
 #include "net/peer_inner.h"
 
 #include <errno.h>
@@ -142,7 +143,7 @@ static int64_t share_of_time(int64_t deadline_ms, size_t count) {
 
 static struct timeval time_until(int64_t deadline_ms) {
     int64_t left_ms = deadline_ms - clock_monotonic_ms();
-    return peer_timeval(left_ms < 1 ? 1 : left_ms);
+    return loop_timeval(left_ms < 1 ? 1 : left_ms);
 }
 
 static void try_next(struct peer_dial *dial);
@@ -311,7 +312,7 @@ static void on_looked_up(evutil_socket_t fd, short what, void *context) {
 
 static void on_begin(evutil_socket_t fd, short what, void *context) {
     struct peer_dial *dial = context;
-    struct timeval time = peer_timeval(CLUSTER_CONNECT_MS);
+    struct timeval time = loop_timeval(CLUSTER_CONNECT_MS);
     (void)fd;
     (void)what;
     if (host_numeric(host_of(dial), &dial->addresses)) {

@@ -59,6 +59,4 @@ void peer_dial_lost(struct peer_dial *dial, const struct peer_failure *failure);
 
 void peer_dial_free(struct peer_dial *dial);
 
-struct timeval peer_timeval(int64_t ms);
-
 #endif

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "net/loop.h"
 #include "net/peer_inner.h"
 
 #include <errno.h>
@@ -12,11 +13,6 @@
 #include <unistd.h>
 
 #define WIRE_READ_MAX 65536 /* bytes that wait undeciphered */
-
-struct timeval peer_timeval(int64_t ms) {
-    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
-                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-}
 
 /* --- ends --- */
 
@@ -63,11 +59,6 @@ static void lose(struct peer_link *link, enum cluster_cause cause, int error) {
     links->hooks.turned_away(links->hooks.context, &failure, false);
 }
 
-static void set_timer(struct peer_link *link, int64_t ms) {
-    const struct timeval time = peer_timeval(ms);
-    event_add(&link->timer, &time);
-}
-
 static void on_time(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
@@ -99,7 +90,7 @@ void peer_link_end(struct peer_link *link) {
     tls_stream_close(link->stream);
     flush(link);
     link->state = PEER_LINK_ENDING;
-    set_timer(link, PEER_LINGER_MS);
+    loop_set_timer(&link->timer, PEER_LINGER_MS);
 }
 
 /* --- in --- */
@@ -297,7 +288,7 @@ bool peer_links_accept(struct peer_links *links, int fd, const struct address *p
     close(fd);
     links->counters.accepted++;
     link->heard = true;
-    set_timer(link, CLUSTER_CONNECT_MS);
+    loop_set_timer(&link->timer, CLUSTER_CONNECT_MS);
     if (tls_stream_feed(link->stream, first))
         advance(link);
     else

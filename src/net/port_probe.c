@@ -1,6 +1,7 @@
 #include "net/port_probe.h"
 
 #include "net/address.h"
+#include "net/loop.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@ static bool can_bind(const struct address *address, bool *starved) {
     const int on = 1;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        *starved = *starved || errno == EMFILE || errno == ENFILE;
+        *starved = *starved || loop_is_out_of_descriptors(errno);
         return errno == EAFNOSUPPORT;
     }
     /* as Erlang does: a port whose old connections are in TIME_WAIT is free */
