@@ -5,11 +5,15 @@
  *   first bytes                                          caller
  *   ---------------------------------------------------  ----------------------------------------
  *   2-byte length of a request, then x z n d k s         FIRST_BYTES_EPMD
- *   2-byte length, then N, or n with more than itself    FIRST_BYTES_DIST, once the packet is whole
+ *   2-byte length, then N, or n and version 5, and a     FIRST_BYTES_DIST, once the packet is whole
+ *   name that a node can have
  *   0x16 0x03, a hello that offers our protocol          FIRST_BYTES_LINK, once the hello is whole
  *   0x16 0x03, any other hello                           FIRST_BYTES_DIST_TLS, likewise
- *   anything else                                        FIRST_BYTES_NOBODY, or FIRST_BYTES_EPMD,
- *                                                        whose framing refuses it
+ *   0x16 0x03, no hello                                  FIRST_BYTES_NOBODY
+ *   anything else                                        FIRST_BYTES_EPMD
+ *
+ * What is no request is refused there, as on epmd's port. An n with bytes behind it that are no
+ * handshake is a request for names, as epmd takes it.
  *
  * As a length of the epmd protocol 0x1603 is over EPMD_REQUEST_MAX, so TLS is taken for nothing
  * else.

@@ -12,9 +12,11 @@
  *
  *   state of a port    becomes          when
  *   free               leased           port_pool_lease
- *   leased             held             its name registers (on this port, or on another: then this
- * one is free) free             PORT_LEASE_MS pass, or port_pool_release held               free
- * its name unregisters free               held             a name registers on it without a lease
+ *   free               held             a name registers on it without a lease
+ *   leased             held             its name registers on it
+ *   leased             free             its name registers on another port; PORT_LEASE_MS pass;
+ *                                       port_pool_release
+ *   held               free             its name unregisters
  *
  * The daemon's own listeners on ports of nodes, the front ports (net/front), take part: such a port
  * is promised to nobody. Whose front port it is, the pool does not know.

@@ -8,8 +8,9 @@
  *   ENDING    its last bytes to be taken       the peer's close, LINGER_MS
  *
  * The set owns its links. A link is handed out with the hook `up` and is good until peer_link_end
- * is called for it, or until the hook `down` has returned. Hooks are called from the event loop
- * only, never from a function of this module.
+ * is called for it, or until the hook `down` has returned. Hooks are called from the event loop,
+ * and from peer_links_accept, where `turned_away`, `up`, `received` and `down` may come before it
+ * returns; from no other function of this module.
  *
  * What a stranger costs: PEER_HANDSHAKES_MAX handshakes at a time in all, PEER_HANDSHAKES_A_SECOND
  * of one address (an IPv6 /64), each CLUSTER_CONNECT_MS long at most. He learns nothing but that
@@ -82,7 +83,7 @@ void peer_links_free(struct peer_links *links);
 struct peer_counters peer_links_counters(const struct peer_links *links);
 
 /* Takes over a connection that was accepted, with what was read from it. False: there are too many,
- * and the descriptor stays the caller's. */
+ * or no descriptor or memory is left, and the descriptor stays the caller's. */
 bool peer_links_accept(struct peer_links *links, int fd, const struct address *peer,
                        struct bytes first);
 
