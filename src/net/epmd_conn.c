@@ -276,12 +276,11 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         sleep(server->options.delay_write_s);
     /* a short reply fits the send buffer of a new connection: less than all means that it broke */
     bool stays = answer.action == EPMD_ACTION_HOLD || answer.action == EPMD_ACTION_REFUSE;
-    if (reply.len > 0 &&
-        send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) != (ssize_t)reply.len &&
-        stays)
+    bool broke = reply.len > 0 && send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) !=
+                                      (ssize_t)reply.len;
+    act(conn, &answer); /* also for a node that is gone: its end is told, so its beginning is */
+    if (broke && stays)
         epmd_conn_close(conn, "peer gone");
-    else
-        act(conn, &answer);
 }
 
 static void await_more(struct epmd_conn *conn, struct bytes received) {

@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
+import struct
 import time
 from pathlib import Path
 
@@ -88,6 +90,22 @@ def test_the_events_have_the_members_that_are_documented(portoland):
             event = control.reply()
             seen[event["event"]] = shape(event)
     assert seen == documented
+
+
+def test_a_node_that_is_gone_before_its_answer_came_and_left(portoland):
+    """No event tells the end of what no event told the beginning of."""
+    server = portoland()
+    with server.dial() as watch:
+        assert watch.ask("watch")["ok"]
+        os.kill(server.pid, signal.SIGSTOP)
+        node = wire.connect(server.port)
+        node.sendall(wire.alive("rabbit"))
+        node.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+        node.close()
+        os.kill(server.pid, signal.SIGCONT)
+        server.lease("emqx@h")  # later than the node
+        assert list(iter(lambda: watch.reply()["event"], "leased")) == ["registered", "unregistered"]
+    assert server.says("names")["names"] == []
 
 
 def test_what_is_said_of_a_node_follows_what_happens(portoland):
