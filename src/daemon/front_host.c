@@ -2,9 +2,10 @@
 
 #include "daemon/process.h"
 
-/* Each stream has two descriptors, and each front port of a node two listeners. */
+/* Each stream has two descriptors, each front port of a node two listeners, each hello one. */
 #define STREAMS_SHARE 4
 #define PORTS_SHARE 16
+#define HELLOS_SHARE 16
 
 static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
     const struct front_host *host = context;
@@ -67,12 +68,18 @@ static struct proxy_options stream_options(const struct config *config) {
     };
 }
 
+static size_t hellos_max(void) {
+    size_t share = process_descriptor_limit() / HELLOS_SHARE;
+    return share < FRONT_HELLOS_MAX ? share : FRONT_HELLOS_MAX;
+}
+
 bool front_host_build(struct front_host *host, const struct front_house *house) {
     const struct front_options options = {
         .proxy = host->config->front_proxy,
         .base = host->config->dist_base_port,
         .addresses = host->config->front_address,
         .ports_max = process_descriptor_limit() / PORTS_SHARE,
+        .hellos_max = hellos_max(),
         .streams = stream_options(host->config),
     };
     const struct front_hooks hooks = {.link = on_link,

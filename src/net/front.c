@@ -145,7 +145,7 @@ static void on_hello(evutil_socket_t fd, short what, void *context) {
 static const char *await_hello(struct front *front, int fd, const struct address *peer,
                                struct bytes received) {
     bool limited = !address_peer_is_local(fd, peer);
-    if (front->hello_count >= FRONT_HELLOS_MAX)
+    if (front->hello_count >= front->options.hellos_max)
         return "too many unfinished TLS hellos";
     if (limited && !peer_limit_enter(front->peers, peer))
         return "too many unfinished TLS hellos of this address";

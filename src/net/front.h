@@ -6,7 +6,7 @@
  *   an epmd client          nobody: net/epmd_conn answers it, and never comes here
  *   a peer daemon           the hook `link`
  *   an Erlang node          the proxy, to the node that it is for (names/front_ports)
- *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, FRONT_HELLOS_MAX of them
+ *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them
  *
  * The front ports that the server began with, as the daemon's own, are open as long as it runs.
  * For a node whose name derives another, that one is opened when the node registers and closed when
@@ -32,6 +32,7 @@ struct front_options {
     uint16_t base;         /* of the rule */
     const char *addresses; /* to open front ports on, a comma list; borrowed */
     size_t ports_max;      /* that are opened besides the daemon's own */
+    size_t hellos_max;     /* that are waited for, FRONT_HELLOS_MAX at most */
     struct proxy_options streams;
 };
 

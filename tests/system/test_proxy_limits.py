@@ -37,6 +37,18 @@ def test_more_streams_than_a_quarter_of_the_descriptors_are_refused(portoland):
         echo(*map(held.enter_context, stream(node, daemon.port)))
 
 
+def test_hellos_that_wait_leave_descriptors_for_nodes(portoland):
+    daemon = portoland(descriptors=DESCRIPTORS)
+    with contextlib.ExitStack() as held:
+        for _ in range(DESCRIPTORS):
+            held.enter_context(call(daemon.port, b"\x16\x03\x01"))
+        most = DESCRIPTORS // 16
+        wait_for(lambda: refused(daemon) == DESCRIPTORS - most, 5, lambda: f"{refused(daemon)} refused")
+        daemon.logged("refused", 'reason="too many unfinished TLS hellos"')
+        node = held.enter_context(Node(daemon.port))
+        assert wire.look_up(daemon.port, "rabbit").port == node.port
+
+
 def fill_descriptors(held, daemon, left):
     """Registers nodes, which have no front ports, until so many descriptors are left."""
     made = []

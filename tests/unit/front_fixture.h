@@ -172,6 +172,7 @@ static inline void begin(void) {
                                      .base = own_port,
                                      .addresses = "127.0.0.1",
                                      .ports_max = 10,
+                                     .hellos_max = FRONT_HELLOS_MAX,
                                      .streams = streams};
     service = (struct epmd_service){.registry = some.registry};
     ck_assert(listeners_open(&listeners, LISTENER_FRONT, "127.0.0.1", own_port, &failure));
