@@ -148,7 +148,7 @@ enum cluster_event_type {
     CLUSTER_EVENT_CLEANED,
     CLUSTER_EVENT_PATH_BROKEN, /* a partial partition: we do not hear the member, others do */
     CLUSTER_EVENT_PATH_HEALED,
-    CLUSTER_EVENT_SPLIT_SEEN,        /* the first member is down by silence */
+    CLUSTER_EVENT_SPLIT_SEEN,        /* the first member is down by silence; name is "" */
     CLUSTER_EVENT_SPLIT_HEALED,      /* the last of those is back, or given up */
     CLUSTER_EVENT_NAME_REGISTERED,   /* `name` the member's, `node` what it registered */
     CLUSTER_EVENT_NAME_UNREGISTERED, /* the same */

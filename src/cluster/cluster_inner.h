@@ -214,6 +214,7 @@ void facts_end_membership(struct cluster *cluster, struct member *member, enum c
                           uint64_t incarnation, struct cluster_link *from);
 void facts_raise_self(struct cluster *cluster, uint64_t above); /* a new incarnation */
 void facts_new_life(struct cluster *cluster, uint64_t above); /* and life; joined is the caller's */
+void facts_note_split(struct cluster *cluster); /* whether there is one has changed, perhaps */
 void facts_clean(struct cluster *cluster);
 int64_t facts_clean_due_ms(const struct cluster *cluster);
 

@@ -36,7 +36,7 @@ static void forget_cluster(struct cluster *cluster, const struct cluster_link *b
             directory_owner_remove(member->owner);
         membership_remove(&cluster->membership, member);
     }
-    cluster->split = false;
+    facts_note_split(cluster);
     cluster->ring_changed = true;
 }
 

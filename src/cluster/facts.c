@@ -189,7 +189,7 @@ static enum facts_verdict apply_to_self(struct cluster *cluster, const struct pe
 /* --- others --- */
 
 /* A member that fell silent and was cleaned is still cut off. */
-static void note_split(struct cluster *cluster) {
+void facts_note_split(struct cluster *cluster) {
     bool split = false;
     for (size_t i = 0; i < cluster->membership.count && !split; i++) {
         const struct member *member = cluster->membership.ring[i];
@@ -211,7 +211,7 @@ static void forget(struct cluster *cluster, struct member *member) {
         directory_owner_remove(member->owner);
     membership_remove(&cluster->membership, member);
     if (was_split)
-        note_split(cluster);
+        facts_note_split(cluster);
 }
 
 static void drop_names(struct cluster *cluster, struct member *member) {
@@ -239,6 +239,22 @@ static void heal_soon(struct cluster *cluster) {
     cluster_wake_at(cluster, cluster->next_heal_ms);
 }
 
+static void tell_of_state(struct cluster *cluster, const struct member *member,
+                          enum cluster_state before, bool same_life) {
+    bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
+    struct cluster_event event = {.name = member->name, .cause = (enum cluster_cause)member->cause};
+    if (member_is_running(member) && (before == CLUSTER_DOWN || before == CLUSTER_CLEANED)) {
+        event.type = CLUSTER_EVENT_UP;
+        event.cause = CLUSTER_CAUSE_NONE;
+        event.same_life = same_life;
+    } else if (member->state == CLUSTER_DOWN && was_running) {
+        event.type = CLUSTER_EVENT_DOWN;
+    } else {
+        return;
+    }
+    cluster->io.notify(cluster->io_context, &event);
+}
+
 /* The consequences of a member's new state, all but the news. */
 static void follow_state(struct cluster *cluster, struct member *member, enum cluster_state before,
                          bool same_life) {
@@ -255,18 +271,9 @@ static void follow_state(struct cluster *cluster, struct member *member, enum cl
         cluster->next_clean_ms = facts_clean_due_ms(cluster);
         cluster_wake_at(cluster, cluster->next_clean_ms);
     }
-    struct cluster_event event = {.name = member->name, .cause = (enum cluster_cause)member->cause};
-    if (member_is_running(member) && (before == CLUSTER_DOWN || before == CLUSTER_CLEANED)) {
-        event.type = CLUSTER_EVENT_UP;
-        event.cause = CLUSTER_CAUSE_NONE;
-        event.same_life = same_life;
-    } else if (now == CLUSTER_DOWN && was_running) {
-        event.type = CLUSTER_EVENT_DOWN;
-    } else {
-        return;
-    }
-    cluster->io.notify(cluster->io_context, &event);
-    note_split(cluster);
+    tell_of_state(cluster, member, before, same_life);
+    if (member->silent || cluster->split)
+        facts_note_split(cluster);
 }
 
 void facts_end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
@@ -291,7 +298,7 @@ void facts_end_membership(struct cluster *cluster, struct member *member, enum c
         cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
                      member->name, CLUSTER_CAUSE_NONE);
     if (was_split)
-        note_split(cluster);
+        facts_note_split(cluster);
     facts_queue(cluster, member, from);
     cluster->io.persist(cluster->io_context, false);
     keep_bounds(cluster, kind);

@@ -224,6 +224,32 @@ static void a_split_ends_with_the_last_that_is_awaited(void) {
     EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_HEALED] == 1);
 }
 
+static void a_split_ends_for_who_leaves_it(void) {
+    a_cluster_of(3);
+    isolate(2, true);
+    world_run(world, 20000);
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_SEEN] == 1);
+    EXPECT(host_leave(host(0)));
+    EXPECT(host(0)->events[CLUSTER_EVENT_SPLIT_HEALED] == 1);
+}
+
+static void who_joins_in_a_split_is_told_of_it(void) {
+    some_hosts(4);
+    for (int i = 1; i < 3; i++) {
+        host_join(host(i), host(0));
+        world_run(world, 1000);
+    }
+    isolate(2, true);
+    world_run(world, 20000);
+    host_join(host(3), host(0));
+    world_run(world, 1000);
+    EXPECT(state_at(3, 2) == CLUSTER_DOWN);
+    EXPECT(host(3)->events[CLUSTER_EVENT_SPLIT_SEEN] == 1);
+    isolate(2, false);
+    world_run(world, 60000);
+    EXPECT(host(3)->events[CLUSTER_EVENT_SPLIT_HEALED] == 1);
+}
+
 static void a_fault_shorter_than_autoclean_costs_nobody_its_place(void) {
     for (uint64_t seed = 1; seed <= 40 && broken == NULL; seed++) {
         a_cluster_of(2);
@@ -362,6 +388,8 @@ const struct story failure_stories[] = {
     STORY(a_split_and_a_heal_lose_nothing),
     STORY(a_split_longer_than_autoclean_heals_too),
     STORY(a_split_ends_with_the_last_that_is_awaited),
+    STORY(a_split_ends_for_who_leaves_it),
+    STORY(who_joins_in_a_split_is_told_of_it),
     STORY(without_autoheal_a_split_stays),
     STORY(a_dead_member_is_cleaned_after_five_minutes),
     STORY(forty_stand_on_a_ring_and_agree),
