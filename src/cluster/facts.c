@@ -262,8 +262,8 @@ static void follow_state(struct cluster *cluster, struct member *member, enum cl
     bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
     if (now != CLUSTER_SUSPECT)
         failure_absolve(cluster, member);
-    if (now != CLUSTER_DOWN)
-        member->parting = false;
+    if (before != now)
+        member->called_last = false;
     if (was_running != member_is_running(member))
         cluster->ring_changed = true;
     if ((now == CLUSTER_DOWN || now == CLUSTER_CLEANED) && before != now) {
@@ -447,8 +447,10 @@ void facts_declare_down(struct cluster *cluster, struct member *member, enum clu
 /* --- autoclean --- */
 
 static int64_t clean_at_ms(const struct cluster *cluster, const struct member *member) {
-    if (member->state == CLUSTER_DOWN && cluster->autoclean_ms > 0)
-        return member->since_ms + cluster->autoclean_ms;
+    if (member->state == CLUSTER_DOWN && cluster->autoclean_ms > 0) {
+        int64_t at_ms = member->since_ms + cluster->autoclean_ms;
+        return member->spared_ms > at_ms ? member->spared_ms : at_ms;
+    }
     if (member->state == CLUSTER_CLEANED)
         return member->since_ms + CLEANED_MEMORY_MS;
     return INT64_MAX;
@@ -469,7 +471,7 @@ int64_t facts_clean_due_ms(const struct cluster *cluster) {
 /* Before a member is cleaned it is called once more: a fault that is over must not cost it its
  * place. */
 static bool is_tried_once_more(struct cluster *cluster, struct member *member) {
-    if (member->parting || !cluster->autoheal)
+    if (member->called_last || !cluster->autoheal)
         return false;
     struct contact *contact = contact_get(cluster, member_name(member));
     if (contact == NULL)
@@ -478,10 +480,10 @@ static bool is_tried_once_more(struct cluster *cluster, struct member *member) {
     if (!contact->connecting) {
         contact->reasons |= CONTACT_HEAL;
         contact_try_at(cluster, contact, cluster->now_ms);
-        member->parting = true;
+        member->called_last = true;
         longer_ms = LAST_TRY_MS;
     }
-    member->since_ms = cluster->now_ms - cluster->autoclean_ms + longer_ms;
+    member->spared_ms = cluster->now_ms + longer_ms;
     return true;
 }
 

@@ -39,15 +39,16 @@ struct member {
     uint64_t names_stated; /* the highest sequence of this life that anyone claims to hold */
     uint64_t digest;       /* what its bucket holds of it */
     int64_t since_ms;      /* in its state */
+    int64_t spared_ms;     /* DOWN: not cleaned before then, for it is called once more */
     struct directory_owner *owner; /* borrowed from the directory; NULL until it has names */
     struct suspicion *suspicion;   /* borrowed from failure; NULL unless SUSPECT */
     struct cluster_link *pulling;  /* borrowed: who was asked for its names */
     uint16_t port;
-    uint8_t state; /* enum cluster_state */
-    uint8_t cause; /* enum cluster_cause; of DOWN */
-    bool queued;   /* in the list of news */
-    bool parting;  /* DOWN and about to be cleaned: called once more */
-    bool silent;   /* DOWN by silence, or cleaned after that: a split, perhaps */
+    uint8_t state;    /* enum cluster_state */
+    uint8_t cause;    /* enum cluster_cause; of DOWN */
+    bool queued;      /* in the list of news */
+    bool called_last; /* DOWN: that call is under way */
+    bool silent;      /* DOWN by silence, or cleaned after that: a split, perhaps */
     uint8_t name_len;
     char name[]; /* with a NUL */
 };

@@ -71,7 +71,8 @@ const struct config_key config_keys[] = {
     {"cluster.autoheal", CONFIG_SWITCH, AT(cluster_autoheal), "on", NULL, AT_START, NULL,
      "Whether the sides of a split look for each other, and become one again, whole"},
     {"cluster.autoclean", CONFIG_INTERVAL, AT(cluster_autoclean_ms), "5m", NULL, AT_START, NULL,
-     "How long a member may be down before it leaves the list; off for any time"},
+     "How long a member may be down before it leaves the list; off for any time; with "
+     "cluster.autoheal on it is called once more then, which takes up to 12 seconds"},
     {"cluster.tls.cacertfile", CONFIG_PATH, AT(cluster_cacertfile), "", NULL, AT_START, NULL,
      "The certificates of the authorities that vouch for members; with this and the next two set, "
      "certificates take the place of the cookie between daemons"},

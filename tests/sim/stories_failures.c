@@ -301,6 +301,25 @@ static void a_dead_member_is_cleaned_after_five_minutes(void) {
     EXPECT(all_are_one());
 }
 
+static void the_last_call_does_not_make_an_absence_shorter(void) {
+    some_hosts(2);
+    host_join(host(1), host(0));
+    world_run(world, 500);
+    host_crash(host(0), false);
+    world->autoclean_ms = 2000;
+    host_start(host(0));
+    world_run(world, 5000);
+    host_die(host(1));
+    EXPECT(time_until(has_down, 1, 8000) >= 0);
+    world_run(world, 3000);
+    struct cluster_member_view view;
+    EXPECT(lists(0, 1)); /* it is called for the last time */
+    EXPECT(cluster_member_find(host(0)->cluster, host(1)->name, &view));
+    EXPECT(host_now(host(0)) - view.since_ms >= 3000);
+    world_run(world, 12000);
+    EXPECT(!lists(0, 1));
+}
+
 /* --- large and small --- */
 
 static void forty_stand_on_a_ring_and_agree(void) {
@@ -392,6 +411,7 @@ const struct story failure_stories[] = {
     STORY(who_joins_in_a_split_is_told_of_it),
     STORY(without_autoheal_a_split_stays),
     STORY(a_dead_member_is_cleaned_after_five_minutes),
+    STORY(the_last_call_does_not_make_an_absence_shorter),
     STORY(forty_stand_on_a_ring_and_agree),
     STORY(on_a_ring_too_one_broken_path_accuses_nobody),
     STORY(a_change_costs_no_more_than_members_times_links),
