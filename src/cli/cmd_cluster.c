@@ -90,6 +90,15 @@ static void print_status(const json_t *reply) {
 }
 
 /* What the line does not tell. */
+static void complain_of_rest(const json_t *reply) {
+    bool discovers = strcmp(text_of(reply, "discovery"), "manual") != 0;
+    if (json_is_true(json_object_get(reply, "forced_out")))
+        complain("this daemon was forced out of its cluster; 'portolan cluster join' with a "
+                 "member's name brings it back");
+    else if (json_is_true(json_object_get(reply, "resting")) && discovers)
+        complain("discovery rests since a leave; 'portolan cluster join' or a restart ends that");
+}
+
 static void complain_of_paths(const json_t *reply) {
     size_t i;
     const json_t *member;
@@ -285,6 +294,7 @@ static enum exit_code run_status(struct call *call, const char *node) {
         output_json(stdout, reply);
     } else {
         print_status(reply);
+        complain_of_rest(reply);
         complain_of_paths(reply);
     }
     json_decref(reply);

@@ -128,7 +128,7 @@ static int64_t next_due_ms(const struct cluster *cluster) {
 void cluster_tick(struct cluster *cluster, int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     if (cluster->join != NULL && now_ms >= cluster->join_deadline_ms)
-        commands_join_failed(cluster, CLUSTER_CAUSE_TIMED_OUT);
+        commands_join_failed(cluster, CLUSTER_CAUSE_TIMED_OUT, false);
     links_expire_greetings(cluster);
     failure_tick(cluster);
     heartbeat(cluster);

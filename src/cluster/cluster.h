@@ -154,13 +154,12 @@ enum cluster_event_type {
     CLUSTER_EVENT_NAME_UNREGISTERED, /* the same */
     CLUSTER_EVENT_JOIN_PROGRESS, /* count: members known so far, names: names taken over so far */
     CLUSTER_EVENT_JOIN_DONE,     /* name: the target; count members and names were taken over */
-    CLUSTER_EVENT_JOIN_FAILED,   /* name: the target; cause */
+    CLUSTER_EVENT_JOIN_FAILED,   /* name: the target; cause, by_us */
     CLUSTER_EVENT_LINK_UP,
-    CLUSTER_EVENT_LINK_DOWN,    /* cause; told of links that had been established */
-    CLUSTER_EVENT_LINK_REFUSED, /* cause; a link or an attempt that came to nothing; name may be ""
-                                 */
-    CLUSTER_EVENT_MERGED,       /* the cluster was found to be one with another, and is now */
-    CLUSTER_EVENT_NAME_CLASH,   /* someone else runs under our name */
+    CLUSTER_EVENT_LINK_DOWN,      /* cause; told of links that had been established */
+    CLUSTER_EVENT_LINK_REFUSED,   /* cause, by_us; a link or an attempt that came to nothing */
+    CLUSTER_EVENT_MERGED,         /* the cluster was found to be one with another, and is now */
+    CLUSTER_EVENT_NAME_CLASH,     /* someone else runs under our name */
     CLUSTER_EVENT_DIRECTORY_FULL, /* an own name was not published: too many */
 };
 const char *cluster_event_name(enum cluster_event_type type);
@@ -169,6 +168,7 @@ struct cluster_event {
     enum cluster_event_type type;
     const char *name; /* borrowed until notify returns */
     enum cluster_cause cause;
+    bool by_us; /* the cause is our objection to the peer, not the peer's to us */
     bool same_life;
     const struct directory_name *node; /* borrowed until notify returns, else NULL */
     size_t count, names;
@@ -322,6 +322,7 @@ uint64_t cluster_incarnation(const struct cluster *cluster);
 bool cluster_is_in(const struct cluster *cluster);
 bool cluster_is_joining(const struct cluster *cluster);
 bool cluster_is_resting(const struct cluster *cluster);
+bool cluster_was_forced_out(const struct cluster *cluster); /* therefore it rests, alone */
 size_t cluster_link_count(const struct cluster *cluster);
 
 /* The names of all members; owners that are DOWN keep theirs (directory_owner_context of an entry's

@@ -47,6 +47,7 @@ struct cluster_link {
     bool gone;      /* disconnected: to be freed when the call settles */
     bool closing;   /* to be dropped when the news have gone out */
     bool greeted;   /* our HELLO was sent */
+    bool objected;  /* we refuse the peer, it is not the peer that ends it */
     bool join_sync; /* its sync takes over the state for cluster_join */
     int64_t up_ms;
     struct {
@@ -124,6 +125,7 @@ struct cluster {
     struct membership membership;
     struct directory *directory;
     bool resting;
+    bool forced_out;          /* resting for that reason */
     unsigned claims_followed; /* in this life (greeting.c) */
     bool stopping;
     bool seeds_missing;
@@ -234,7 +236,7 @@ void catalogue_watch(void *cluster, const struct directory_entry *entry, bool re
 /* --- sync.c, failure.c, commands.c, topology.c: their headers, and --- */
 
 void commands_join_progress(struct cluster *cluster, struct cluster_link *link);
-void commands_join_failed(struct cluster *cluster, enum cluster_cause cause);
+void commands_join_failed(struct cluster *cluster, enum cluster_cause cause, bool by_us);
 void commands_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
                             uint64_t claim);
 void commands_go_out(struct cluster *cluster, enum cluster_state kind, uint64_t incarnation);

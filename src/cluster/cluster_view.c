@@ -139,6 +139,10 @@ bool cluster_is_resting(const struct cluster *cluster) {
     return cluster->resting;
 }
 
+bool cluster_was_forced_out(const struct cluster *cluster) {
+    return cluster->forced_out;
+}
+
 size_t cluster_link_count(const struct cluster *cluster) {
     size_t count = 0;
     const struct cluster_link *link;

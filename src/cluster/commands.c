@@ -66,6 +66,7 @@ static void start_alone(struct cluster *cluster, uint64_t above) {
     cluster->self->joined = cluster->self->life;
     membership_refresh(&cluster->membership, cluster->self);
     cluster->resting = true;
+    cluster->forced_out = false;
     cluster->io.persist(cluster->io_context, true);
 }
 
@@ -75,7 +76,7 @@ enum cluster_verdict cluster_leave(struct cluster *cluster, int64_t now_ms) {
     if (cluster_is_in(cluster)) {
         say_farewell(cluster, NULL);
         if (cluster->join != NULL)
-            commands_join_failed(cluster, CLUSTER_CAUSE_OUT);
+            commands_join_failed(cluster, CLUSTER_CAUSE_OUT, false);
         forget_cluster(cluster, NULL);
         start_alone(cluster, 0);
         cluster_tell(cluster, CLUSTER_EVENT_LEFT, cluster->self->name, CLUSTER_CAUSE_NONE);
@@ -87,12 +88,13 @@ enum cluster_verdict cluster_leave(struct cluster *cluster, int64_t now_ms) {
 
 void commands_go_out(struct cluster *cluster, enum cluster_state kind, uint64_t incarnation) {
     if (cluster->join != NULL)
-        commands_join_failed(cluster, CLUSTER_CAUSE_OUT);
+        commands_join_failed(cluster, CLUSTER_CAUSE_OUT, false);
     forget_cluster(cluster, NULL);
     start_alone(cluster, incarnation);
     /* a join that we made after this end, and forgot in a crash, is newer: it is to win */
     if (incarnation < cluster->self->life) /* else no number is above it */
         cluster->self->joined = incarnation + 1;
+    cluster->forced_out = kind == CLUSTER_FORCED_OUT;
     membership_refresh(&cluster->membership, cluster->self);
     cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
                  cluster->self->name, CLUSTER_CAUSE_NONE);
@@ -131,14 +133,16 @@ static void end_join(struct cluster *cluster) {
     cluster->join_adopted = false;
 }
 
-void commands_join_failed(struct cluster *cluster, enum cluster_cause cause) {
+void commands_join_failed(struct cluster *cluster, enum cluster_cause cause, bool by_us) {
     struct contact *target = cluster->join;
     if (cluster->join_adopted && cluster_is_alone(cluster)) {
         cluster->id = cluster_new_id(cluster); /* the target left while we joined it */
         cluster->io.persist(cluster->io_context, true);
     }
     end_join(cluster);
-    cluster_tell(cluster, CLUSTER_EVENT_JOIN_FAILED, target->name, cause);
+    struct cluster_event event = {
+        .type = CLUSTER_EVENT_JOIN_FAILED, .name = target->name, .cause = cause, .by_us = by_us};
+    cluster->io.notify(cluster->io_context, &event);
 }
 
 /* Our record in the new cluster: above all that it knows of us. A claim is a join that happened. */
@@ -153,6 +157,7 @@ void commands_become_member(struct cluster *cluster, struct cluster_link *link, 
     cluster->id = link->hello.id;
     /* who joins one that rests, rests with it: discovery would bring both back to where it left */
     cluster->resting = claim == 0 && (link->hello.flags & PEER_FLAG_RESTING) != 0;
+    cluster->forced_out = false;
     cluster->seeds_missing = true;
     cluster->io.persist(cluster->io_context, true);
 }

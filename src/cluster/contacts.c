@@ -86,14 +86,14 @@ static bool is_joining_it(const struct cluster *cluster, const struct contact *c
 
 /* An attempt, or a link that never stood, came to nothing. */
 static void attempt_failed(struct cluster *cluster, struct contact *contact,
-                           enum cluster_cause cause) {
+                           enum cluster_cause cause, bool by_us) {
     contact->reasons &= ~(unsigned)(CONTACT_SEED | CONTACT_HEAL);
     cluster->litter = true;
     struct cluster_event event = {
-        .type = CLUSTER_EVENT_LINK_REFUSED, .name = contact->name, .cause = cause};
+        .type = CLUSTER_EVENT_LINK_REFUSED, .name = contact->name, .cause = cause, .by_us = by_us};
     cluster->io.notify(cluster->io_context, &event);
     if (is_joining_it(cluster, contact) && contact->link_count == 0 && !contact->connecting)
-        commands_join_failed(cluster, cause);
+        commands_join_failed(cluster, cause, by_us);
     contact_try_later(cluster, contact);
     if (cause == CLUSTER_CAUSE_REFUSED)
         failure_refused(cluster, contact);
@@ -120,7 +120,7 @@ void contacts_connect(struct cluster *cluster) {
         if (cluster->io.connect(cluster->io_context, contact->name))
             continue;
         contact->connecting = false;
-        attempt_failed(cluster, contact, CLUSTER_CAUSE_UNREACHABLE);
+        attempt_failed(cluster, contact, CLUSTER_CAUSE_UNREACHABLE, true);
     }
 }
 
@@ -253,7 +253,7 @@ static void detach(struct cluster *cluster, struct cluster_link *link, enum clus
     } else if (!was_established && cause != CLUSTER_CAUSE_DUPLICATE) {
         if (link->outgoing)
             contact->connecting = false;
-        attempt_failed(cluster, contact, cause);
+        attempt_failed(cluster, contact, cause, link->objected);
     } else if (link->outgoing && !was_established) {
         contact->connecting = false;
     }
@@ -285,6 +285,7 @@ void link_refuse(struct cluster *cluster, struct cluster_link *link, enum cluste
     write_u8(&writer, (uint8_t)cause);
     peer_end(&writer, begun);
     link_send(cluster, link, &writer);
+    link->objected = true;
     link_drop(cluster, link, cause);
 }
 
@@ -318,7 +319,7 @@ struct cluster_link *cluster_link_up(struct cluster *cluster, void *handle, cons
         }
     } else if (contact != NULL) {
         contact->connecting = false;
-        attempt_failed(cluster, contact, CLUSTER_CAUSE_NO_MEMORY);
+        attempt_failed(cluster, contact, CLUSTER_CAUSE_NO_MEMORY, true);
     }
     bool refused = link == NULL || link->gone;
     cluster_settle(cluster);
@@ -345,7 +346,7 @@ void cluster_connect_failed(struct cluster *cluster, const char *name, enum clus
     struct contact *contact = contact_find(cluster, bytes_of_text(name));
     if (contact != NULL && contact->connecting) {
         contact->connecting = false;
-        attempt_failed(cluster, contact, cause);
+        attempt_failed(cluster, contact, cause, false);
     }
     cluster_settle(cluster);
 }

@@ -366,10 +366,24 @@ static bool may_be_called(struct cluster *cluster, struct cluster_link *link) {
            cluster->io.may_be_called(cluster->io_context, link->handle, link->contact->name);
 }
 
+/* Who called is known by its HELLO alone, so dropping the link tells nobody. */
+static void tell_of_objection(struct cluster *cluster, const struct cluster_link *link,
+                              struct bytes name, enum cluster_cause cause) {
+    char text[CLUSTER_NAME_MAX + 1];
+    if (link->contact != NULL || bytes_equal(name, member_name(cluster->self)))
+        return;
+    memcpy(text, name.data, name.len);
+    text[name.len] = '\0';
+    struct cluster_event event = {
+        .type = CLUSTER_EVENT_LINK_REFUSED, .name = text, .cause = cause, .by_us = true};
+    cluster->io.notify(cluster->io_context, &event);
+}
+
 void greeting_receive_hello(struct cluster *cluster, struct cluster_link *link,
                             const struct peer_hello *hello) {
     enum cluster_cause cause = objection(cluster, link, hello);
     if (cause != CLUSTER_CAUSE_NONE) {
+        tell_of_objection(cluster, link, hello->name, cause);
         link_refuse(cluster, link, cause);
         return;
     }

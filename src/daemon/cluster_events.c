@@ -68,7 +68,10 @@ static void log_it(const struct telling *telling, const struct cluster_event *ev
         log_event(telling->level, telling->word, log_text("member", name),
                   log_number("members", (int64_t)event->count),
                   log_number("names", (int64_t)event->names));
-    else if (text != NULL && text[0] != '\0')
+    else if (text[0] != '\0' && event->cause == CLUSTER_CAUSE_NONE)
+        log_event(telling->level, telling->word, log_text("member", name),
+                  log_text("reason", text));
+    else if (text[0] != '\0')
         log_event(telling->level, telling->word, log_text("member", name),
                   log_text("cause", cause_of(event)), log_text("reason", text));
     else if (event->cause != CLUSTER_CAUSE_NONE)
@@ -91,7 +94,7 @@ static void publish(struct cluster_events *events, const struct telling *telling
     }
     if (event->cause != CLUSTER_CAUSE_NONE)
         json_object_set_new(object, "cause", json_string(cause_of(event)));
-    if (text != NULL && text[0] != '\0')
+    if (text[0] != '\0')
         json_object_set_new(object, "reason", json_string(text));
     if (event->type == CLUSTER_EVENT_JOIN_DONE) {
         json_object_set_new(object, "members", json_integer((json_int_t)event->count));

@@ -23,7 +23,7 @@ struct cluster_events {
     } attempts[CLUSTER_EVENTS_ATTEMPTS];
 };
 
-/* `text`: the cause and cure of a link or a join that came to nothing, or NULL. */
+/* `text`: the cause and the cure, or "" (daemon/cluster_text.h). */
 void cluster_events_tell(struct cluster_events *events, const struct cluster_event *event,
                          const char *text);
 

@@ -35,8 +35,8 @@ struct cluster_shell {
     struct cluster_discovery *discovery;
     struct event *tick_event, *save_event;
     bool save_urgent, save_wanted;
-    struct peer_failure failure; /* the last attempt that failed, and whom it was for */
-    char failure_name[CLUSTER_NAME_MAX + 1];
+    const struct peer_failure *failure; /* of the attempt that is being told of; NULL: none is */
+    const char *failure_name;           /* whom it was for */
     struct join_news news[JOIN_NEWS_MAX];
     size_t news_count;
     cluster_join_told *told; /* NULL: nobody listens */
@@ -115,7 +115,8 @@ static bool io_connect(void *context, const char *name) {
     struct cluster_shell *shell = context;
     const struct config *config = shell->config;
     struct cluster_member_view member;
-    if (cluster_member_find(shell->cluster, name, &member) && member.port != 0)
+    if (cluster_member_find(shell->cluster, name, &member) && member.port != 0 &&
+        member.state != CLUSTER_LEFT && member.state != CLUSTER_FORCED_OUT)
         return peer_dial_begin(shell->links, name, member.port, 0);
     uint16_t port = port_of_rule(config, name);
     uint16_t epmd_port = config->epmd_enable ? config->epmd_port : 0;
@@ -155,12 +156,11 @@ static void keep_news(struct cluster_shell *shell, const struct cluster_event *e
 
 static void io_notify(void *context, const struct cluster_event *event) {
     struct cluster_shell *shell = context;
-    char text[CLUSTER_TEXT_SIZE] = "";
-    bool is_of_failure =
-        shell->failure.cause == event->cause && strcmp(shell->failure_name, event->name) == 0;
-    if (event->type == CLUSTER_EVENT_JOIN_FAILED || event->type == CLUSTER_EVENT_LINK_REFUSED)
-        cluster_text_of_call(event->name, event->cause, is_of_failure ? &shell->failure : NULL,
-                             text);
+    char text[CLUSTER_TEXT_SIZE];
+    bool is_of_failure = shell->failure != NULL && shell->failure->cause == event->cause &&
+                         strcmp(shell->failure_name, event->name) == 0;
+    cluster_text_of_event(event, shell->config->node_name, is_of_failure ? shell->failure : NULL,
+                          text);
     cluster_events_tell(shell->events, event, text);
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS || event->type == CLUSTER_EVENT_JOIN_DONE ||
         event->type == CLUSTER_EVENT_JOIN_FAILED)
@@ -204,9 +204,10 @@ static void on_down(void *context, struct peer_link *link, enum cluster_cause ca
 
 static void on_failed(void *context, const char *name, const struct peer_failure *failure) {
     struct cluster_shell *shell = context;
-    shell->failure = *failure;
-    snprintf(shell->failure_name, sizeof shell->failure_name, "%s", name);
+    shell->failure = failure;
+    shell->failure_name = name;
     cluster_connect_failed(shell->cluster, name, failure->cause, now());
+    shell->failure = NULL;
     settle(shell);
 }
 

@@ -24,10 +24,10 @@ static void format_place(const char *name, const struct peer_failure *failure, c
         snprintf(out, size, "%s:%u (%s)", host, failure->port, address);
 }
 
-/* Causes that are told of the place that was called; %s is the place, %u its port. */
-static void say_of_place(const char *place, unsigned port, enum cluster_cause cause,
+/* Causes that are told of the place that was called. */
+static void say_of_place(const char *place, enum cluster_cause cause,
                          const struct peer_failure *failure, char *out) {
-    const char *why = failure != NULL && failure->reason[0] != '\0' ? failure->reason : NULL;
+    const char *why = failure->reason[0] != '\0' ? failure->reason : NULL;
     size_t size = CLUSTER_TEXT_SIZE;
     switch (cause) {
     case CLUSTER_CAUSE_REFUSED:
@@ -40,13 +40,11 @@ static void say_of_place(const char *place, unsigned port, enum cluster_cause ca
     case CLUSTER_CAUSE_TIMED_OUT:
         snprintf(out, size,
                  "connection to %s timed out after %d s; is TCP %u open in its firewall?", place,
-                 CLUSTER_CONNECT_MS / 1000, port);
+                 CLUSTER_CONNECT_MS / 1000, (unsigned)failure->port);
         break;
     case CLUSTER_CAUSE_UNREACHABLE:
         snprintf(out, size, "%s cannot be reached: %s; is the address right, and the network up?",
-                 place,
-                 failure != NULL && failure->error != 0 ? strerror(failure->error)
-                                                        : "there is no way to it");
+                 place, failure->error != 0 ? strerror(failure->error) : "there is no way to it");
         break;
     case CLUSTER_CAUSE_WRONG_COOKIE:
         snprintf(out, size,
@@ -74,42 +72,79 @@ static void say_of_place(const char *place, unsigned port, enum cluster_cause ca
         break;
     default:
         snprintf(out, size, "the connection to %s broke: %s; try again, and see its log", place,
-                 failure != NULL && failure->error != 0 ? strerror(failure->error)
-                                                        : cluster_cause_name(cause));
+                 failure->error != 0 ? strerror(failure->error) : cluster_cause_name(cause));
+    }
+}
+
+/* The same, where a link stood or no call could be made. */
+static void say_of_link(const char *place, enum cluster_cause cause, char *out) {
+    size_t size = CLUSTER_TEXT_SIZE;
+    switch (cause) {
+    case CLUSTER_CAUSE_TIMED_OUT:
+        snprintf(out, size,
+                 "%s took the connection, but did not finish in time; is its host overloaded, or "
+                 "the network slow? try again, and see its log",
+                 place);
+        break;
+    case CLUSTER_CAUSE_UNREACHABLE:
+        snprintf(out, size,
+                 "%s was not called: no port follows from its name, or memory is out; see "
+                 "'portolan port %s'",
+                 place, place);
+        break;
+    case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
+        snprintf(out, size,
+                 "%s is of a cluster with another name; set cluster.name alike on both hosts",
+                 place);
+        break;
+    case CLUSTER_CAUSE_CERTIFICATE:
+        snprintf(out, size,
+                 "the certificates of this daemon and of %s do not fit each other: a name in them "
+                 "is not the host's; each needs its node.name's host",
+                 place);
+        break;
+    default:
+        snprintf(out, size, "the link with %s broke: %s; try again, and see its log", place,
+                 cluster_cause_name(cause));
     }
 }
 
 /* Causes that the two daemons found out about each other. */
-static const char *text_of_talk(enum cluster_cause cause) {
-    switch (cause) {
-    case CLUSTER_CAUSE_WRONG_VERSION:
-        return "it speaks another version of the cluster protocol; install the same release on "
-               "both";
-    case CLUSTER_CAUSE_NAME_IN_USE:
-        return "a running member of its cluster has this daemon's name already; choose another "
-               "node.name here, or stop the other one";
-    case CLUSTER_CAUSE_WRONG_NAME:
-        return "the daemon that answers there has another name; 'portolan status' on that host "
-               "tells which";
-    case CLUSTER_CAUSE_OURSELVES:
-        return "its address leads back to this daemon; is the name right, and what does it resolve "
-               "to?";
-    case CLUSTER_CAUSE_NOT_MEMBER:
-        return "it does not count this daemon among its members; try again";
-    case CLUSTER_CAUSE_OUT:
-        return "this daemon left, or was forced out, meanwhile; try again";
-    case CLUSTER_CAUSE_FULL:
-        return "its cluster has as many members as a cluster can have; force some out";
-    case CLUSTER_CAUSE_SILENT:
-        return "it went silent; is its host overloaded, or the network cut?";
-    case CLUSTER_CAUSE_STOPPED:
-        return "it is being stopped; try again when it runs";
-    case CLUSTER_CAUSE_NO_MEMORY:
-        return "there is no memory or descriptor left for it on this host; see its limits";
-    default:
-        return NULL;
-    }
-}
+static const struct talk {
+    const char *by_peer; /* the peer said so to this daemon */
+    const char *by_us;   /* this daemon said so to the peer; NULL: the same words */
+} talks[CLUSTER_CAUSES] = {
+    [CLUSTER_CAUSE_WRONG_VERSION] = {"it speaks another version of the cluster protocol; install "
+                                     "the same release on both",
+                                     NULL},
+    [CLUSTER_CAUSE_NAME_IN_USE] = {"a running member of its cluster has this daemon's name "
+                                   "already; choose another node.name here, or stop the other one",
+                                   "a running member of this cluster has that name already; "
+                                   "choose another node.name there, or stop the other one"},
+    [CLUSTER_CAUSE_WRONG_NAME] = {"it called this daemon by another name; is the name that it was "
+                                  "given right, and what does it resolve to there?",
+                                  "the daemon that answers there has another name; 'portolan "
+                                  "status' on that host tells which"},
+    [CLUSTER_CAUSE_OURSELVES] = {"its address leads back to this daemon; is the name right, and "
+                                 "what does it resolve to?",
+                                 NULL},
+    [CLUSTER_CAUSE_NOT_MEMBER] = {"it does not count this daemon among its members; try again",
+                                  "this daemon does not count it among its members; 'portolan "
+                                  "cluster join' makes it one"},
+    [CLUSTER_CAUSE_OUT] = {"this daemon left its cluster, or was forced out of it; 'portolan "
+                           "cluster join' with a member's name brings it back",
+                           "it left this daemon's cluster, or was forced out of it; 'portolan "
+                           "cluster join' brings the two together"},
+    [CLUSTER_CAUSE_FULL] = {"its cluster has as many members as a cluster can have; force some out",
+                            "this daemon's cluster has as many members as a cluster can have; "
+                            "force some out"},
+    [CLUSTER_CAUSE_SILENT] = {"it went silent; is its host overloaded, or the network cut?", NULL},
+    [CLUSTER_CAUSE_STOPPED] = {"it is being stopped; try again when it runs",
+                               "this daemon is being stopped"},
+    [CLUSTER_CAUSE_NO_MEMORY] = {"there is no memory left for it on its host; see the limits there",
+                                 "there is no memory or descriptor left for it on this host; see "
+                                 "its limits"},
+};
 
 /* Which way the port was found, where an epmd was asked for it. */
 static void add_way(const struct peer_asked *asked, char *out) {
@@ -129,27 +164,47 @@ static void add_way(const struct peer_asked *asked, char *out) {
                  told, known);
 }
 
-void cluster_text_of_call(const char *name, enum cluster_cause cause,
-                          const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]) {
+static void say_of_call(const struct cluster_event *event, const struct peer_failure *failure,
+                        char *out) {
     char place[CLUSTER_NAME_MAX + ADDRESS_TEXT_SIZE + 16];
-    const char *talk = text_of_talk(cause);
-    const char *at = strchr(name, '@');
-    if (cause == CLUSTER_CAUSE_NO_HOST) {
+    const struct talk *talk = &talks[event->cause];
+    bool by_us = event->by_us || failure != NULL;
+    const char *at = strchr(event->name, '@');
+    if (event->cause == CLUSTER_CAUSE_NO_HOST) {
         snprintf(out, CLUSTER_TEXT_SIZE,
                  "no address is found for the host %s: %s; is it spelt right, and known to DNS or "
                  "/etc/hosts?",
-                 at == NULL ? name : at + 1,
+                 at == NULL ? event->name : at + 1,
                  failure != NULL && failure->reason[0] != '\0' ? failure->reason : "none is known");
         return;
     }
-    if (talk != NULL) {
-        snprintf(out, CLUSTER_TEXT_SIZE, "%s", talk);
+    if (talk->by_peer != NULL) {
+        snprintf(out, CLUSTER_TEXT_SIZE, "%s",
+                 by_us && talk->by_us != NULL ? talk->by_us : talk->by_peer);
         return;
     }
-    format_place(name, failure, place, sizeof place);
-    say_of_place(place, failure == NULL ? 0 : failure->port, cause, failure, out);
-    if (failure != NULL)
-        add_way(&failure->asked, out);
+    format_place(event->name, failure, place, sizeof place);
+    if (failure == NULL) {
+        say_of_link(place, event->cause, out);
+        return;
+    }
+    say_of_place(place, event->cause, failure, out);
+    add_way(&failure->asked, out);
+}
+
+void cluster_text_of_event(const struct cluster_event *event, const char *self,
+                           const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]) {
+    bool is_of_self = strcmp(event->name, self) == 0;
+    out[0] = '\0';
+    if (event->type == CLUSTER_EVENT_JOIN_FAILED || event->type == CLUSTER_EVENT_LINK_REFUSED)
+        say_of_call(event, failure, out);
+    else if (event->type == CLUSTER_EVENT_NAME_CLASH)
+        snprintf(out, CLUSTER_TEXT_SIZE,
+                 "another daemon has this one's name; stop it, or give it a node.name of its own");
+    else if (event->type == CLUSTER_EVENT_FORCED_OUT && is_of_self)
+        snprintf(out, CLUSTER_TEXT_SIZE,
+                 "this daemon was forced out of its cluster, and is alone; 'portolan cluster join' "
+                 "with a member's name brings it back");
 }
 
 const char *cluster_text_of_caller(enum cluster_cause cause) {
@@ -161,7 +216,8 @@ const char *cluster_text_of_caller(enum cluster_cause cause) {
         return "it is of a cluster with another name; set cluster.name alike on both hosts, if it "
                "is to be a member";
     case CLUSTER_CAUSE_CERTIFICATE:
-        return "its certificate is none of our authority's, or names another host";
+        return "its certificate is none of our authority's, or names another host; both need "
+               "cluster.tls.* of one authority, if it is to be a member";
     case CLUSTER_CAUSE_NOT_PORTOLAN:
         return "it does not speak portolan/1";
     case CLUSTER_CAUSE_TIMED_OUT:

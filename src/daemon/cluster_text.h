@@ -1,4 +1,7 @@
-/* What people are told of links and joins that came to nothing: what on, why, and what to do. */
+/*
+ * What people are told of links and joins that came to nothing, and of an end of this daemon's
+ * membership: what on, why, and what to do.
+ */
 #ifndef PORTOLAN_DAEMON_CLUSTER_TEXT_H
 #define PORTOLAN_DAEMON_CLUSTER_TEXT_H
 
@@ -7,11 +10,12 @@
 #define CLUSTER_TEXT_SIZE 768
 
 /*
- * Of an attempt to reach the member `name`. `failure` NULL: the cause was found on a link that
- * stood. "connection to s2.emqx.io:4370 timed out after 5 s; is TCP 4370 open in its firewall?"
+ * Of an event; "" for those that say enough by themselves. `failure`: of the attempt that the event
+ * tells of; NULL: the cause was found on a link that stood.
+ * "connection to s2.emqx.io:4370 timed out after 5 s; is TCP 4370 open in its firewall?"
  */
-void cluster_text_of_call(const char *name, enum cluster_cause cause,
-                          const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]);
+void cluster_text_of_event(const struct cluster_event *event, const char *self,
+                           const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]);
 
 /* Of a caller that was turned away: "it has another cookie; ..." */
 const char *cluster_text_of_caller(enum cluster_cause cause);

@@ -79,11 +79,12 @@ static json_t *describe(const struct control_host *host) {
     char id_text[64];
     snprintf(id_text, sizeof id_text, "%" PRIu64 "-%016" PRIx64, id.created_ms, id.random);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:I, s:I, s:o, s:{s:I, s:I, s:I}}", "cluster",
+        "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:I, s:o, s:{s:I, s:I, s:I}}", "cluster",
         host->config->cluster_name, "id", id_text, "self", cluster_self(cluster), "state",
         state_of(cluster), "incarnation", (json_int_t)cluster_incarnation(cluster), "resting",
-        cluster_is_resting(cluster), "discovery", discovery_names[host->config->cluster_discovery],
-        "links", (json_int_t)cluster_link_count(cluster), "names",
+        cluster_is_resting(cluster), "forced_out", cluster_was_forced_out(cluster), "discovery",
+        discovery_names[host->config->cluster_discovery], "links",
+        (json_int_t)cluster_link_count(cluster), "names",
         (json_int_t)directory_count(cluster_directory(cluster)), "members", describe_members(host),
         "handshakes", "accepted", (json_int_t)counters.accepted, "refused",
         (json_int_t)counters.refused, "limited", (json_int_t)counters.limited);

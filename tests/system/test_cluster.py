@@ -151,8 +151,12 @@ def test_a_member_that_is_down_is_removed_and_stays_out_until_it_joins(members):
     wait_for(three.is_out, 10, "the third to be told that it is out")
     agree([one, two])
     agree([three])
+    cure = "was forced out of its cluster; 'portolan cluster join' with a member's name brings it back"
+    said(three.portolan("cluster", "status"), 0, status_line(three.name), cure)
+    assert "this daemon was forced out of its cluster, and is alone; 'portolan cluster join'" in three.log
     three.join(two)
     agree([one, two, three])
+    assert three.portolan("cluster", "status").stderr == ""
 
 
 def test_a_member_rejoins_by_itself_and_knows_the_names(members):
@@ -227,10 +231,13 @@ def test_each_trouble_has_its_own_words(members):
     said(join(one, "p5@127.0.0.1"), 1, failed("p5@127.0.0.1"), "refused the connection; does portoland run")
     said(join(one, "p1@nosuch.invalid"), 1, failed("p1@nosuch.invalid"), "no address is found for the host")
     said(join(one, loner.name), 1, failed(loner.name), "does not answer as a portoland of a cluster")
+    lost = members.add("p6@127.0.0.1", base=one.base).start()
+    said(join(lost, "q1@127.0.0.1"), 1, failed("q1@127.0.0.1"), "the daemon that answers there has another name")
     said(join(loner, one.name), 1, "", "it has no cookie; set node.cookie or node.cookie_file")
     wait_for(lambda: one.log.count("caller_refused") >= 2, 5)
     assert "cause=wrong-cookie" in one.log and "cause=wrong-cluster-name" in one.log
     assert "cause=wrong-cookie" in other_cookie.log and "ANOTHER" not in other_cookie.log
+    wait_for(lambda: "it called this daemon by another name" in one.log, 5)
     agree([one])
 
 
@@ -284,6 +291,8 @@ def test_certificates_take_the_place_of_the_cookie(members, tmp_path):
         reply = caller.ask("cluster_join", node=target.name)
         print(reply["error"]["message"])
         assert reply["error"]["cause"] == "certificate", reply
+        assert "certificates of this daemon and of" in reply["error"]["message"]
+        wait_for(lambda: "cause=certificate" in target.log, 5, target.log)
     agree([first, second])
 
 

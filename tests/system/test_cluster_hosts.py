@@ -70,6 +70,22 @@ def test_a_closed_port_and_an_absent_host_time_out_with_a_cure(members, network)
     assert "cannot be reached" in call.stderr or "timed out" in call.stderr
 
 
+def test_both_sides_are_told_that_a_name_is_in_use(members, network, tmp_path):
+    hosts = network(3)
+    one, two = [members.add(f"emqx@{host.address}", host=host).start() for host in hosts[:2]]
+    two.join(one)
+    agree([one, two])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with Members(elsewhere) as others:
+        call = others.add(two.name, host=hosts[2]).start().portolan("cluster", "join", one.name)
+    assert call.stdout == f"Failed to join the cluster: {{node_down,'{one.name}'}}\n"
+    assert "has this daemon's name already; choose another node.name here, or stop the other one" in call.stderr
+    refusal = next(line for line in one.log.splitlines() if "link_refused" in line)
+    assert f"member={two.name} cause=name-in-use" in refusal and "choose another node.name there" in refusal
+    agree([one, two])
+
+
 def test_ipv6_hosts(members, network):
     s1, s2 = network(2)
     one = members.add("emqx@fd78::1", host=s1).start()
