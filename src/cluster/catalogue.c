@@ -1,5 +1,4 @@
-/* The names of members, as they travel: changes that are passed on, snapshots that are asked for.
- */
+/* The names of members, as they travel: changes are passed on, snapshots asked for. */
 #include "cluster/cluster_inner.h"
 
 #include <string.h>

@@ -18,12 +18,12 @@
  * Rules for the shell:
  *
  *   - `now_ms` is a monotonic clock that never steps back. The wall clock is read once, at the
- * start.
+ *     start.
  *   - The functions of cluster_io must not call back into the cluster: what happens at once (a
  *     connection refused on the spot, say) is queued and told after the outer call has returned.
  *   - After any call that takes `now_ms`, ask cluster_due_ms() when cluster_tick wants to be
  * called: the earlier of that and the timer already set. INT64_MAX: never, until something else
- * happens.
+ *     happens.
  *   - Links: a struct cluster_link belongs to the cluster, its handle to the shell. It ends in one
  *     of two ways: the shell says cluster_link_down, or the cluster calls io.disconnect, after
  *     which the shell sends what is queued, closes, and says nothing more of this handle. That may
@@ -177,14 +177,17 @@ struct cluster_event {
 /*
  * What the cluster asks of its shell. `context` is cluster_options.io_context.
  *
- * connect: begin to connect to the member (host from its name, port by the rule). The shell answers
- *     with cluster_link_up, or with cluster_connect_failed, within CLUSTER_CONNECT_MS. One attempt
- * a name at a time. False: it could not even begin (that counts as UNREACHABLE). send: queue whole
- * frames. False: the queue is full (CLUSTER_QUEUE_MAX) or there is no memory; the cluster then
- * gives the link up with io.disconnect. disconnect: see "Links" above. persist: the state that
- * cluster_store_of encodes has changed. `urgent`: save it now, it is about ourselves (joined, left,
- * forced out, incarnation); otherwise within a second or so. may_be_called: whether the peer of
- * this handle may carry this name (certificates); NULL: yes.
+ * connect: begin to connect to the member (host from its name; port as it told, or by the rule).
+ *     The shell answers with cluster_link_up, or with cluster_connect_failed, within
+ *     CLUSTER_CONNECT_MS. One attempt a name at a time. False: it could not even begin (that
+ *     counts as UNREACHABLE).
+ * send: queue whole frames. False: the queue is full (CLUSTER_QUEUE_MAX) or there is no memory;
+ *     the cluster then gives the link up with io.disconnect.
+ * disconnect: see "Links" above.
+ * persist: the state that cluster_store_of encodes has changed. `urgent`: save it now, it is about
+ *     ourselves (joined, left, forced out, incarnation); otherwise within a second or so.
+ * notify: something happened; see struct cluster_event.
+ * may_be_called: whether the peer of this handle may carry this name (certificates); NULL: yes.
  */
 struct cluster_io {
     bool (*connect)(void *context, const char *name);

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CALLEE_WAITS_MS                                                                            \
-    200 /* of two who want a link, the one with the higher name waits so long                      \
-         */
+#define CALLEE_WAITS_MS 200 /* of two who want a link, the one with the higher name waits */
 
 /* --- contacts --- */
 

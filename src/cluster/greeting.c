@@ -6,11 +6,11 @@
  *
  *   1  versions or cluster names differ, or the name is taken           REFUSE
  *   2  the peer was ended (a tombstone covers its membership), and
- *      does not know: it thinks that it is of our cluster               FACTS (the tombstone),
- * REFUSE 3  one cluster: the same id, or one of us lists the other with the very join that the
- * other tells of                                established 4  we list the peer, by an earlier join
- * than it tells of            it left: make its tombstone
- *      ... by a later join: it forgot (its disk lost the last write)    WELCOME with a claim
+ *      does not know: it thinks that it is of our cluster               FACTS, REFUSE
+ *   3  one cluster: the same id, or one of us lists the other with
+ *      the very join that the other tells of                            established
+ *   4  we list the peer, by an earlier join than it tells of            it left: its tombstone
+ *      ... by a later one: it forgot (its disk lost the last write)     WELCOME with a claim
  *   5  one of us wants to join the other (both: the higher name does)   WELCOME; HELLO again
  *   6  discovery brought us together, nobody rests, and one of us is
  *      alone or both use discovery                                      established: two become one

@@ -23,12 +23,19 @@
  *   SAME     7 |                                                            answer to SUMMARY
  *   BUCKETS  8 | hash:64 x 256                                              answer to SUMMARY
  *   RANGE    9 | first:64 last:64 flags:8 record ...                        request, or its answer
- *   PULL    10 | life:64 sequence:64 name                                   "the names of this
- * member" NAMES   11 | life:64 sequence:64 flags:8 name (sequence:64 node) ...    answer to PULL
+ *   PULL    10 | life:64 sequence:64 name                          "the names of this member"
+ *   NAMES   11 | life:64 sequence:64 flags:8 name (sequence:64 node) ...    answer to PULL
  *   CHANGE  12 | life:64 sequence:64 operation:8 name node                  news
  *   ASK     13 | ttl:8 to:64 from:64 subject:64 number:32
  *   ANSWER  14 | ttl:8 to:64 subject:64 number:32 heard:8
  *   IDENTITY 15 | created:64 random:64                                      news
+ *
+ *   HELLO    flags: 1 alone, 2 resting, 4 discovery; intent: 0 member, 1 join, 2 discover
+ *            known_*: of the sender's record of the receiver; known_state is that of a record, 3
+ *            cleaned, or 255: there is none
+ *   RANGE    flags: 1 answer, 2 last
+ *   NAMES    flags: 1 first, 2 last
+ *   CHANGE   operation: 1 registered, 2 unregistered; of the node then only its name counts
  *
  *   record   state:8 name joined:64 life:64 incarnation:64 names:64 detail:64 port:16 age:32
  *            state: 0 alive, 1 suspect, 2 down, 4 left, 5 forced out (3 is never sent)
@@ -107,9 +114,7 @@ struct peer_record {
 #define PEER_NAMES_FIRST 1
 #define PEER_NAMES_LAST 2
 
-#define PEER_REGISTERED                                                                            \
-    1 /* CHANGE: operation; a node without a name's end: only its name counts                      \
-       */
+#define PEER_REGISTERED 1 /* CHANGE: operation */
 #define PEER_UNREGISTERED 2
 
 struct peer_range {

@@ -178,7 +178,7 @@ bool sync_receive_buckets(struct cluster *cluster, struct cluster_link *link,
     return true;
 }
 
-/* Marks which of our members of the range the request named, by their place on the ring. */
+/* The answer to a request, a frame at a time. */
 struct answer {
     struct writer writer;
     size_t begun;
