@@ -139,14 +139,18 @@ static void a_daemon_with_the_certificate_of_another_is_refused_and_told_why(voi
     EXPECT(members_of(0) == 1 && members_of(1) == 1);
 }
 
+static void forget_disk(struct host *host) {
+    free(host->disk);
+    host->disk = NULL;
+    host->disk_len = 0;
+}
+
 static void a_name_that_a_running_member_has_is_refused(void) {
     some_hosts(3);
     host_join(host(1), host(0));
     world_run(world, 1000);
     host_crash(host(2), false);
-    free(host(2)->disk);
-    host(2)->disk = NULL;
-    host(2)->disk_len = 0;
+    forget_disk(host(2));
     snprintf(host(2)->name, sizeof host(2)->name, "%s", host(0)->name);
     uint64_t before = cluster_incarnation(host(0)->cluster);
     host_start(host(2));
@@ -248,6 +252,29 @@ static void a_forced_out_member_that_was_off_stays_out_after_restarts(void) {
     EXPECT(all_agree());
 }
 
+/* A host that is replaced, with an empty disk and a clock behind that of who forced it out. */
+static void a_forced_out_seed_whose_clock_is_behind_is_back_with_its_second_start(void) {
+    with_seeds(3);
+    host(0)->wall_ms = 3600000;
+    for (int i = 0; i < 3; i++)
+        host_start(host(i));
+    world_run(world, 20000);
+    EXPECT(all_are_one());
+    host_die(host(2));
+    world_run(world, 10000);
+    EXPECT(host_force_leave(host(0), host(2)));
+    world_run(world, 1000);
+    forget_disk(host(2));
+    host_start(host(2));
+    world_run(world, 20000);
+    EXPECT(members_of(2) == 1 && members_of(0) == 2);
+    EXPECT(cluster_is_resting(host(2)->cluster) && cluster_was_forced_out(host(2)->cluster));
+    host_crash(host(2), false);
+    host_start(host(2));
+    world_run(world, 20000);
+    EXPECT(all_are_one());
+}
+
 static void a_forced_out_member_with_an_ally_goes_when_the_ally_hears(void) {
     a_cluster_of(4);
     split_at(2, true);
@@ -342,6 +369,7 @@ const struct story membership_stories[] = {
     STORY(who_left_does_not_come_back_through_one_who_had_not_heard),
     STORY(a_forced_out_member_that_was_away_stays_out),
     STORY(a_forced_out_member_that_was_off_stays_out_after_restarts),
+    STORY(a_forced_out_seed_whose_clock_is_behind_is_back_with_its_second_start),
     STORY(a_forced_out_member_with_an_ally_goes_when_the_ally_hears),
     STORY(a_forced_out_member_comes_back_when_told_to_join),
     STORY(the_same_seeds_form_one_cluster),
