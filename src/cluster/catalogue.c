@@ -144,7 +144,7 @@ static void commit(struct cluster *cluster, struct cluster_link *link, struct me
     if (directory_snapshot_commit(snapshot, member->owner) != DIRECTORY_APPLIED)
         return;
     membership_refresh(&cluster->membership, member);
-    facts_queue(cluster, member, link); /* whoever is behind may now ask us */
+    news_queue(cluster, member, link); /* whoever is behind may now ask us */
     if (is_behind(member) && member->pulling == NULL && !link->gone)
         pull(cluster, link, member); /* it went on while the snapshot was under way */
 }

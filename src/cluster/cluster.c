@@ -54,7 +54,7 @@ static void drop_closing(struct cluster *cluster) {
 }
 
 void cluster_settle(struct cluster *cluster) {
-    facts_flush(cluster);
+    news_flush(cluster);
     drop_closing(cluster);
     if (cluster->ring_changed) {
         cluster->ring_changed = false;
@@ -306,19 +306,14 @@ enum cluster_start cluster_new(const struct cluster_options *options, int64_t no
 void cluster_stop(struct cluster *cluster, int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     cluster->stopping = true;
-    facts_flush(cluster);
-    struct peer_record record = facts_record_of(cluster, cluster->self);
+    news_flush(cluster);
+    struct peer_record record = news_record_of(cluster, cluster->self);
     record.state = CLUSTER_DOWN;
     record.detail = CLUSTER_CAUSE_STOPPED;
-    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
-    struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    peer_write_record(&writer, &record);
-    peer_end(&writer, begun);
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link->established && !link->gone)
-            link_send(cluster, link, &writer);
+            news_send_record(cluster, link, &record);
         link_drop(cluster, link, CLUSTER_CAUSE_STOPPED);
     }
     cluster_settle(cluster);

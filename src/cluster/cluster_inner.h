@@ -2,11 +2,12 @@
  * What the parts of one member share. Only files of src/cluster include this; cluster.h is the
  * face.
  *
- *   cluster.c    life, time, questions           contacts.c  whom we connect to, and the links
+ *   cluster.c    life, time                      contacts.c  whom we connect to, and the links
  *   greeting.c   HELLO: what are we to another   commands.c  join, leave, force-leave, discovery
- *   facts.c      records heard, news to tell     catalogue.c names: changes, snapshots
- *   sync.c       anti-entropy                    failure.c   silence, suspicion, evidence
- *   topology.c   who links to whom               cluster_store.c  what survives a restart
+ *   facts.c      records heard                   news.c      records told
+ *   catalogue.c  names: changes, snapshots       sync.c      anti-entropy
+ *   failure.c    silence, suspicion, evidence    topology.c  who links to whom
+ *   cluster_view.c  answers to questions         cluster_store.c  what survives a restart
  *
  * How a call runs: a public function notes when it is (cluster_enter), does its work, and lets the
  * consequences follow (cluster_settle): news go out in one frame a link, links the topology wants
@@ -206,11 +207,6 @@ enum facts_verdict {
 enum facts_verdict facts_apply(struct cluster *cluster, const struct peer_record *record,
                                struct cluster_link *from);
 bool facts_receive(struct cluster *cluster, struct cluster_link *link, struct bytes payload);
-void facts_queue(struct cluster *cluster, struct member *member, struct cluster_link *from);
-void facts_flush(struct cluster *cluster);
-void facts_send_one(struct cluster *cluster, struct cluster_link *link,
-                    const struct member *member);
-struct peer_record facts_record_of(const struct cluster *cluster, const struct member *member);
 void facts_declare_down(struct cluster *cluster, struct member *member, enum cluster_cause cause);
 void facts_end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
                           uint64_t incarnation, struct cluster_link *from);
@@ -219,6 +215,17 @@ void facts_new_life(struct cluster *cluster, uint64_t above); /* and life; joine
 void facts_note_split(struct cluster *cluster); /* whether there is one has changed, perhaps */
 void facts_clean(struct cluster *cluster);
 int64_t facts_clean_due_ms(const struct cluster *cluster);
+
+/* --- news.c --- */
+
+struct peer_record news_record_of(const struct cluster *cluster, const struct member *member);
+void news_queue(struct cluster *cluster, struct member *member, struct cluster_link *from);
+void news_unqueue(struct cluster *cluster, struct member *member);
+void news_flush(struct cluster *cluster); /* tells all established links */
+void news_send_record(struct cluster *cluster, struct cluster_link *link,
+                      const struct peer_record *record);
+void news_send_member(struct cluster *cluster, struct cluster_link *link,
+                      const struct member *member);
 
 /* --- catalogue.c --- */
 

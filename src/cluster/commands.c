@@ -42,20 +42,15 @@ static void forget_cluster(struct cluster *cluster, const struct cluster_link *b
 
 /* Tells everyone that we leave, at once. */
 static void say_farewell(struct cluster *cluster, const struct cluster_link *but) {
-    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
-    struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_FACTS);
     struct peer_record record = {.state = CLUSTER_LEFT,
                                  .incarnation = cluster->self->incarnation,
                                  .detail = cluster_wall_ms(cluster),
                                  .name = member_name(cluster->self)};
-    peer_write_record(&writer, &record);
-    peer_end(&writer, begun);
-    facts_flush(cluster);
+    news_flush(cluster);
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link != but && link->established && !link->gone)
-            link_send(cluster, link, &writer);
+            news_send_record(cluster, link, &record);
     }
 }
 

@@ -1,124 +1,9 @@
-/* Records that are heard, what they change here, and the news that follow from them. */
+/* Records that are heard, and what they change here. */
 #include "cluster/cluster_inner.h"
 #include "cluster/failure.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define NEWS_FIRST 16
 #define LAST_TRY_MS (CLUSTER_CONNECT_MS + 1000)
 #define AFTER_ATTEMPT_MS 1000
-
-struct peer_record facts_record_of(const struct cluster *cluster, const struct member *member) {
-    struct peer_record record = {
-        .state = member->state == CLUSTER_CLEANED ? CLUSTER_DOWN : member->state,
-        .port = member->port,
-        .joined = member->joined,
-        .life = member->life,
-        .incarnation = member->incarnation,
-        .name = member_name(member),
-    };
-    if (!member_is_tombstone(member))
-        record.names = member_names(member).sequence;
-    if (member_is_tombstone(member))
-        record.detail = member->stamp_ms;
-    else if (member->state == CLUSTER_SUSPECT)
-        record.detail = failure_last_accuser(member);
-    else if (record.state == CLUSTER_DOWN)
-        record.detail = member->cause;
-    if (record.state == CLUSTER_DOWN) {
-        int64_t age_ms = cluster->now_ms - member->since_ms;
-        if (member->state == CLUSTER_CLEANED)
-            age_ms += cluster->autoclean_ms;
-        record.age_ms = age_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)age_ms;
-    }
-    return record;
-}
-
-/* --- news --- */
-
-/* Out of memory some news are not told: anti-entropy finds what is missing. */
-void facts_queue(struct cluster *cluster, struct member *member, struct cluster_link *from) {
-    if (member->queued) {
-        for (size_t i = 0; i < cluster->news_count; i++) {
-            if (cluster->news[i].member == member && cluster->news[i].from != from)
-                cluster->news[i].from = NULL;
-        }
-        return;
-    }
-    if (cluster->news_count == cluster->news_capacity) {
-        size_t capacity = cluster->news_capacity == 0 ? NEWS_FIRST : cluster->news_capacity * 2;
-        struct news *news = realloc(cluster->news, capacity * sizeof *news);
-        if (news == NULL)
-            return;
-        cluster->news = news;
-        cluster->news_capacity = capacity;
-    }
-    cluster->news[cluster->news_count++] = (struct news){.member = member, .from = from};
-    member->queued = true;
-}
-
-static void unqueue(struct cluster *cluster, struct member *member) {
-    if (!member->queued)
-        return;
-    for (size_t i = 0; i < cluster->news_count; i++) {
-        if (cluster->news[i].member == member)
-            cluster->news[i] = cluster->news[--cluster->news_count];
-    }
-    member->queued = false;
-}
-
-/* A member need not be told that it is alive. */
-static bool is_news_to(const struct news *news, const struct cluster_link *link) {
-    if (news->from == link || news->member->state == CLUSTER_CLEANED)
-        return false;
-    return link->contact->hash != news->member->hash || news->member->state != CLUSTER_ALIVE;
-}
-
-static void flush_to(struct cluster *cluster, struct cluster_link *link) {
-    uint8_t buffer[CLUSTER_FRAME_MAX];
-    struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    for (size_t i = 0; i < cluster->news_count && !link->gone; i++) {
-        if (!is_news_to(&cluster->news[i], link))
-            continue;
-        if (writer.capacity - writer.len < PEER_RECORD_MAX) {
-            peer_end(&writer, begun);
-            link_send(cluster, link, &writer);
-            writer.len = 0;
-            begun = peer_begin(&writer, PEER_FACTS);
-        }
-        struct peer_record record = facts_record_of(cluster, cluster->news[i].member);
-        peer_write_record(&writer, &record);
-    }
-    peer_end(&writer, begun);
-    if (writer.len > PEER_HEAD)
-        link_send(cluster, link, &writer);
-}
-
-void facts_flush(struct cluster *cluster) {
-    if (cluster->news_count == 0)
-        return;
-    struct cluster_link *link;
-    TAILQ_FOREACH(link, &cluster->links, entry) {
-        if (link->established && !link->gone)
-            flush_to(cluster, link);
-    }
-    for (size_t i = 0; i < cluster->news_count; i++)
-        cluster->news[i].member->queued = false;
-    cluster->news_count = 0;
-}
-
-void facts_send_one(struct cluster *cluster, struct cluster_link *link,
-                    const struct member *member) {
-    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
-    struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    struct peer_record record = facts_record_of(cluster, member);
-    peer_write_record(&writer, &record);
-    peer_end(&writer, begun);
-    link_send(cluster, link, &writer);
-}
 
 bool facts_receive(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
     struct reader reader = reader_of(payload);
@@ -128,7 +13,7 @@ bool facts_receive(struct cluster *cluster, struct cluster_link *link, struct by
             continue;
         const struct member *member = membership_find(&cluster->membership, record.name);
         if (member != NULL)
-            facts_send_one(cluster, link, member);
+            news_send_member(cluster, link, member);
     }
     return !reader.failed;
 }
@@ -143,7 +28,7 @@ void facts_raise_self(struct cluster *cluster, uint64_t above) {
         return;
     self->incarnation = above + 1;
     membership_refresh(&cluster->membership, self);
-    facts_queue(cluster, self, NULL);
+    news_queue(cluster, self, NULL);
     cluster->io.persist(cluster->io_context, true);
 }
 
@@ -205,7 +90,7 @@ void facts_note_split(struct cluster *cluster) {
 
 static void forget(struct cluster *cluster, struct member *member) {
     bool was_split = member->silent;
-    unqueue(cluster, member);
+    news_unqueue(cluster, member);
     failure_absolve(cluster, member);
     if (member->owner != NULL)
         directory_owner_remove(member->owner);
@@ -299,7 +184,7 @@ void facts_end_membership(struct cluster *cluster, struct member *member, enum c
                      member->name, CLUSTER_CAUSE_NONE);
     if (was_split)
         facts_note_split(cluster);
-    facts_queue(cluster, member, from);
+    news_queue(cluster, member, from);
     cluster->io.persist(cluster->io_context, false);
     keep_bounds(cluster, kind);
 }
@@ -372,7 +257,7 @@ static enum facts_verdict apply_living(struct cluster *cluster, struct member *m
     follow_state(cluster, member, before, same_life);
     if (state == CLUSTER_SUSPECT && before != CLUSTER_SUSPECT)
         cluster_tell(cluster, CLUSTER_EVENT_SUSPECT, member->name, CLUSTER_CAUSE_NONE);
-    facts_queue(cluster, member, from);
+    news_queue(cluster, member, from);
     cluster->io.persist(cluster->io_context, false);
     return FACTS_NEW;
 }
@@ -382,7 +267,7 @@ static enum facts_verdict apply_known(struct cluster *cluster, struct member *me
                                       const struct peer_record *record, struct cluster_link *from) {
     if (record->state != CLUSTER_SUSPECT || !failure_accused(cluster, member, record->detail))
         return FACTS_KNOWN;
-    facts_queue(cluster, member, from);
+    news_queue(cluster, member, from);
     return FACTS_NEW;
 }
 
@@ -400,12 +285,7 @@ static bool is_refuted_by_our_ears(struct cluster *cluster, const struct member 
     struct cluster_link *link = contact_of(cluster, member)->link;
     if (link == from)
         return false; /* it says so itself: it stops */
-    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
-    struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    peer_write_record(&writer, record);
-    peer_end(&writer, begun);
-    link_send(cluster, link, &writer);
+    news_send_record(cluster, link, record);
     return true;
 }
 
@@ -437,7 +317,7 @@ void facts_declare_down(struct cluster *cluster, struct member *member, enum clu
     member->since_ms = cluster->now_ms;
     membership_set_state(&cluster->membership, member, CLUSTER_DOWN);
     follow_state(cluster, member, before, true);
-    facts_queue(cluster, member, NULL);
+    news_queue(cluster, member, NULL);
     cluster->io.persist(cluster->io_context, false);
     struct contact *contact = contact_of(cluster, member);
     if (contact != NULL && contact->link != NULL)

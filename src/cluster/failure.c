@@ -111,7 +111,7 @@ static void expire(struct cluster *cluster, struct suspicion *suspicion) {
     }
     suspicion->since_ms = cluster->now_ms;
     set_deadline(cluster, suspicion);
-    facts_queue(cluster, member, NULL);
+    news_queue(cluster, member, NULL);
 }
 
 static void expire_suspicions(struct cluster *cluster) {
@@ -133,7 +133,7 @@ static void accuse(struct cluster *cluster, struct member *member) {
         membership_set_state(&cluster->membership, member, CLUSTER_SUSPECT);
         cluster_tell(cluster, CLUSTER_EVENT_SUSPECT, member->name, CLUSTER_CAUSE_SILENT);
     }
-    facts_queue(cluster, member, NULL);
+    news_queue(cluster, member, NULL);
 }
 
 /* --- asking the witnesses --- */

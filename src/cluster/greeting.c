@@ -273,7 +273,7 @@ static void judge(struct cluster *cluster, struct cluster_link *link) {
     bool ended = is_ended(link, peer);
     if (ended && joiner != PEER_JOINS && does_not_know_its_end(cluster, link)) {
         link->established = false;
-        facts_send_one(cluster, link, peer);
+        news_send_member(cluster, link, peer);
         link_refuse(cluster, link, CLUSTER_CAUSE_OUT);
         return;
     }

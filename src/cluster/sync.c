@@ -100,7 +100,7 @@ static unsigned send_request(struct cluster *cluster, struct cluster_link *link,
             }
             if (member->state == CLUSTER_CLEANED)
                 continue;
-            struct peer_record record = facts_record_of(cluster, member);
+            struct peer_record record = news_record_of(cluster, member);
             peer_write_record(&writer, &record);
         }
         peer_end(&writer, begun);
@@ -198,7 +198,7 @@ static void answer_add(struct cluster *cluster, struct cluster_link *link, struc
                        const struct member *member) {
     if (answer->writer.capacity - answer->writer.len < PEER_RECORD_MAX)
         answer_frame(cluster, link, answer, PEER_RANGE_ANSWER);
-    struct peer_record record = facts_record_of(cluster, member);
+    struct peer_record record = news_record_of(cluster, member);
     peer_write_record(&answer->writer, &record);
 }
 

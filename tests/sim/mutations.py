@@ -98,7 +98,7 @@ MUTATIONS = [
     ("merged clusters keep their identities", "src/cluster/greeting.c",
      "if (cluster_id_compare(id, cluster->id) >= 0)",
      "if (true)"),
-    ("do not pass news on", "src/cluster/facts.c",
+    ("do not pass news on", "src/cluster/news.c",
      "        if (link->established && !link->gone)\n            flush_to(cluster, link);",
      "        if (link->established && !link->gone && cluster->news[0].from == NULL)\n"
      "            flush_to(cluster, link);"),
