@@ -306,6 +306,10 @@ def test_seeds_find_each_other_in_any_order(members):
     print(f"three seeds of four: {agree([one, two, three], seconds=30):.2f} s after their start")
     late = members.add(names[3], base=one.base, **options).start()
     print(f"the fourth: {agree([one, two, three, late], seconds=30):.2f} s after its start")
+    assert late.portolan("cluster", "status").stderr == ""
+    late.portolan("cluster", "leave")
+    cure = "discovery rests since a leave; 'portolan cluster join' or a restart ends that"
+    said(late.portolan("cluster", "status"), 0, status_line(late.name), cure)
 
 
 def test_sixteen_form_quickly_and_know_of_a_death(members):
