@@ -1,5 +1,6 @@
 """Clusters of real daemons on hosts of their own, with firewalls between them."""
 
+import re
 import time
 
 import pytest
@@ -117,6 +118,23 @@ def test_a_split_heals_without_loss(members, network):
             whole += [("d@10.78.0.1", 6372), ("e@10.78.0.3", 6373)]
             wait_for(lambda: all(member.directory_of_cluster() == sorted(whole) for member in everyone), 20)
             print(f"healed after {time.monotonic() - began:.2f} s")
+
+
+def test_one_of_sixteen_that_is_cut_off_is_known_and_nobody_else_is_accused(members, network):
+    hosts = network(16)
+    everyone = [members.add(f"emqx@{host.address}", host=host).start() for host in hosts]
+    for member in everyone[1:]:
+        member.join(everyone[0])
+    agree(everyone)
+    lost, others = everyone[7], everyone[:7] + everyone[8:]
+
+    began = time.monotonic()
+    cut(hosts[7], *hosts[:7], *hosts[8:])
+    wait_for(lambda: all(member.members()[lost.name] == "down" for member in others), 20)
+    print(f"cut off, and known to fifteen after {time.monotonic() - began:.2f} s")
+    accused = {match[1] for member in others for match in re.finditer(r" member_(?:suspect|down) member=(\S+)", member.log)}
+    assert accused == {lost.name}
+    assert all(member.running() == sorted(other.name for other in others) for member in others)
 
 
 def test_autoclean_forgets_and_autoheal_finds_again(members, network):
