@@ -121,11 +121,30 @@ enum exit_code call_fail_with(const struct call *call, const char *trying, const
     return call_fail(call, trying, &failure);
 }
 
-int call_stop_signals(void) {
+static int stop_signals(void) {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+enum exit_code call_watch(const struct call *call, const char *trying,
+                          enum exit_code (*follow)(const struct call *call,
+                                                   struct control_client *client, int stop_fd)) {
+    struct control_failure failure;
+    json_t *request = request_new("watch", NULL), *reply = NULL;
+    struct control_client *client = call_connect(call, &failure);
+    if (client != NULL)
+        reply = control_client_ask(client, request, &failure);
+    int stop_fd = stop_signals();
+    enum exit_code code =
+        reply == NULL ? call_fail(call, trying, &failure) : follow(call, client, stop_fd);
+    if (stop_fd >= 0)
+        close(stop_fd);
+    control_client_close(client);
+    json_decref(reply);
+    json_decref(request);
+    return code;
 }

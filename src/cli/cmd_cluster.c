@@ -264,28 +264,11 @@ static enum exit_code follow_status(const struct call *call, struct control_clie
     return code;
 }
 
-static enum exit_code watch_status(const struct call *call) {
-    struct control_failure failure;
-    json_t *request = request_new("watch", NULL), *reply = NULL;
-    struct control_client *client = call_connect(call, &failure);
-    if (client != NULL)
-        reply = control_client_ask(client, request, &failure);
-    int stop_fd = call_stop_signals();
-    enum exit_code code = reply == NULL ? call_fail(call, "watch the cluster", &failure)
-                                        : follow_status(call, client, stop_fd);
-    if (stop_fd >= 0)
-        close(stop_fd);
-    control_client_close(client);
-    json_decref(reply);
-    json_decref(request);
-    return code;
-}
-
 static enum exit_code run_status(struct call *call, const char *node) {
     json_t *reply;
     (void)node;
     if (call_option(call, "--watch") != NULL)
-        return watch_status(call);
+        return call_watch(call, "watch the cluster", follow_status);
     enum exit_code code = call_ask(call, "tell the status of the cluster",
                                    request_new("cluster_status", NULL), &reply);
     if (code != CLI_DONE)

@@ -2,10 +2,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *text_of(const json_t *event, const char *key) {
     const char *text = json_string_value(json_object_get(event, key));
@@ -79,20 +76,7 @@ static enum exit_code follow(const struct call *call, struct control_client *cli
 }
 
 static enum exit_code run_watch(struct call *call) {
-    struct control_failure failure;
-    json_t *request = request_new("watch", NULL), *reply = NULL;
-    struct control_client *client = call_connect(call, &failure);
-    if (client != NULL)
-        reply = control_client_ask(client, request, &failure);
-    int stop_fd = call_stop_signals();
-    enum exit_code code = reply == NULL ? call_fail(call, "watch the daemon", &failure)
-                                        : follow(call, client, stop_fd);
-    if (stop_fd >= 0)
-        close(stop_fd);
-    control_client_close(client);
-    json_decref(reply);
-    json_decref(request);
-    return code;
+    return call_watch(call, "watch the daemon", follow);
 }
 
 const struct command watch_command = {

@@ -104,9 +104,14 @@ enum exit_code call_fail_watching(const struct call *call, const char *trying,
 enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
                               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Ctrl-C and SIGTERM become readable on this descriptor, the caller's, and end nothing. -1: they do
- * not. */
-int call_stop_signals(void);
+/*
+ * Asks for the daemon's events and lets `follow` take them from the client, until it returns its
+ * exit code. Meanwhile Ctrl-C and SIGTERM end nothing and become readable on stop_fd; -1: they do
+ * not.
+ */
+enum exit_code call_watch(const struct call *call, const char *trying,
+                          enum exit_code (*follow)(const struct call *call,
+                                                   struct control_client *client, int stop_fd));
 
 /* "portolan: " and the text on standard error; what is no printable text in it is escaped. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

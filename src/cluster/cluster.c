@@ -366,8 +366,7 @@ static void store_member(const struct cluster *cluster, const struct member *mem
     cluster_store_write(writer, &record);
 }
 
-uint8_t *cluster_store_of(const struct cluster *cluster, int64_t now_ms, size_t *len) {
-    (void)now_ms;
+uint8_t *cluster_store_of(const struct cluster *cluster, size_t *len) {
     size_t capacity = (cluster->membership.count + 4) * STORE_LINE_MAX;
     uint8_t *text = malloc(capacity);
     if (text == NULL)

@@ -288,7 +288,7 @@ int64_t cluster_due_ms(const struct cluster *cluster);
  * (cluster_store.h). Newly allocated, the caller frees it. NULL when out of memory: to be tried
  * again soon, for what is not saved is forgotten in a crash.
  */
-uint8_t *cluster_store_of(const struct cluster *cluster, int64_t now_ms, size_t *len);
+uint8_t *cluster_store_of(const struct cluster *cluster, size_t *len);
 
 /* --- questions --- */
 

@@ -52,7 +52,7 @@ static int64_t now(void) {
 static void save(struct cluster_shell *shell) {
     shell->save_urgent = shell->save_wanted = false;
     event_del(shell->save_event);
-    if (cluster_store_file_save(shell->store, shell->cluster, now()))
+    if (cluster_store_file_save(shell->store, shell->cluster))
         return;
     shell->save_wanted = true;
     loop_set_timer(shell->save_event, SAVE_AGAIN_MS);

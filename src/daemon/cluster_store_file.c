@@ -85,12 +85,11 @@ enum cluster_start cluster_store_file_start(struct cluster_store_file *store,
     return cluster_new(&start.options, now_ms, made);
 }
 
-bool cluster_store_file_save(struct cluster_store_file *store, const struct cluster *cluster,
-                             int64_t now_ms) {
+bool cluster_store_file_save(struct cluster_store_file *store, const struct cluster *cluster) {
     size_t len;
     if (!state_file_writable(store->file))
         return false;
-    uint8_t *text = cluster_store_of(cluster, now_ms, &len);
+    uint8_t *text = cluster_store_of(cluster, &len);
     if (text == NULL) {
         state_file_not_saved(store->file, ENOMEM);
         return false;

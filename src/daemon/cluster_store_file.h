@@ -23,7 +23,6 @@ enum cluster_start cluster_store_file_start(struct cluster_store_file *file,
 
 /* Saves the state, to survive a crash of the machine. False: it was not kept, and is to be tried
  * again later. */
-bool cluster_store_file_save(struct cluster_store_file *file, const struct cluster *cluster,
-                             int64_t now_ms);
+bool cluster_store_file_save(struct cluster_store_file *file, const struct cluster *cluster);
 
 #endif

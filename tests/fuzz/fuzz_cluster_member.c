@@ -239,7 +239,7 @@ static void check(const struct shell *shell) {
     must(view.is_self && view.state == CLUSTER_ALIVE && view.names == shell->names);
     must(view.joined <= view.life && view.life <= view.incarnation);
     size_t len;
-    uint8_t *text = cluster_store_of(cluster, shell->now_ms, &len);
+    uint8_t *text = cluster_store_of(cluster, &len);
     free(text);
 }
 

@@ -200,7 +200,7 @@ void write_disk(struct host *host) {
     size_t len;
     uint8_t *text = NULL;
     while (text == NULL) /* memory is scarce at times, never for ever */
-        text = cluster_store_of(host->cluster, host_now(host), &len);
+        text = cluster_store_of(host->cluster, &len);
     free(host->disk);
     host->disk = text;
     host->disk_len = len;

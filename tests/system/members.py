@@ -270,21 +270,7 @@ def open_only(host, port):
     )
 
 
-def cut(host, *others):
-    """Nothing comes from, or goes to, the other hosts any more."""
-    addresses = ", ".join(other.address for other in others)
-    nft(
-        host,
-        "table ip cut {",
-        f"chain input {{ type filter hook input priority 1; ip saddr {{ {addresses} }} drop;",
-        "}",
-        f"chain output {{ type filter hook output priority 1; ip daddr {{ {addresses} }} drop;",
-        "}",
-        "}",
-    )
-
-
-def lose(host, *others):
+def lose(host, *others, more=()):
     """What the other hosts send to this one is lost; nobody is told, as it is with a fault on the way."""
     addresses = ", ".join(other.address for other in others)
     nft(
@@ -292,8 +278,16 @@ def lose(host, *others):
         "table ip cut {",
         f"chain input {{ type filter hook input priority 1; ip saddr {{ {addresses} }} drop;",
         "}",
+        *more,
         "}",
     )
+
+
+def cut(host, *others):
+    """Nothing comes from, or goes to, the other hosts any more."""
+    addresses = ", ".join(other.address for other in others)
+    output = f"chain output {{ type filter hook output priority 1; ip daddr {{ {addresses} }} drop;"
+    lose(host, *others, more=(output, "}"))
 
 
 def heal(host):
