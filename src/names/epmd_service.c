@@ -36,6 +36,24 @@ static struct epmd_answer answer_alive2(const struct epmd_service *service,
     return (struct epmd_answer){.action = EPMD_ACTION_HOLD, .registration = made};
 }
 
+static struct registration *obstacle_to_node(const struct epmd_service *service,
+                                             const struct epmd_node *node) {
+    struct registration *namesake = registry_find(service->registry, node->name);
+    if (namesake != NULL || service->pool == NULL ||
+        port_pool_admits(service->pool, node->name, node->port) != PORT_LEASED_TO_OTHER)
+        return namesake;
+    return registry_find(service->registry, port_pool_name_on(service->pool, node->port));
+}
+
+struct registration *epmd_service_obstacle(const struct epmd_service *service,
+                                           const struct epmd_request *request) {
+    if (request->operation == EPMD_ALIVE2)
+        return obstacle_to_node(service, &request->node);
+    if (request->operation == EPMD_KILL && service->quits_when_idle && !service->relaxed_commands)
+        return registry_newest(service->registry);
+    return NULL;
+}
+
 void epmd_service_end(const struct epmd_service *service, struct registration *registration) {
     if (service->pool != NULL)
         port_pool_unregistered(service->pool, registration->node.name);

@@ -70,6 +70,15 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
                                        const struct epmd_request *request,
                                        const struct epmd_caller *caller, struct writer *reply);
 
+/*
+ * The registration that would have the request refused: of the same name; on the same port, where
+ * ports are enforced; for KILL any. NULL: none would. Before it has the request answered, the shell
+ * looks whether the holder has ended: then it ends the registration, and asks again, for there may
+ * be another one.
+ */
+struct registration *epmd_service_obstacle(const struct epmd_service *service,
+                                           const struct epmd_request *request);
+
 /* Ends a registration: its holder is gone. */
 void epmd_service_end(const struct epmd_service *service, struct registration *registration);
 

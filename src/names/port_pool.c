@@ -369,6 +369,11 @@ bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port
     return claim != NULL;
 }
 
+struct bytes port_pool_name_on(const struct port_pool *pool, uint16_t port) {
+    const struct claim *claim = pool_claim_on_port(pool, port);
+    return claim == NULL ? bytes_of(NULL, 0) : bytes_of(claim->name, claim->len);
+}
+
 bool port_pool_has(const struct port_pool *pool, uint16_t port) {
     return pool_claim_on_port(pool, port) != NULL;
 }

@@ -118,6 +118,10 @@ void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *conte
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease);
 
+/* The name that has the port, by a lease or a registration; empty: none. Borrowed until the pool
+ * changes. */
+struct bytes port_pool_name_on(const struct port_pool *pool, uint16_t port);
+
 /* Whether the port is leased, or a registration's. */
 bool port_pool_has(const struct port_pool *pool, uint16_t port);
 

@@ -169,6 +169,11 @@ struct registration *registry_find(const struct registry *registry, struct bytes
     return entry == NULL ? NULL : &entry->registration;
 }
 
+struct registration *registry_newest(const struct registry *registry) {
+    struct entry *entry = TAILQ_FIRST(&registry->live.in_order);
+    return entry == NULL ? NULL : &entry->registration;
+}
+
 size_t registry_count(const struct registry *registry) {
     return HASH_COUNT(registry->live.by_name);
 }

@@ -52,6 +52,7 @@ enum registry_verdict registry_register(struct registry *registry, const struct 
 void registry_remove(struct registry *registry, struct registration *registration);
 
 struct registration *registry_find(const struct registry *registry, struct bytes name);
+struct registration *registry_newest(const struct registry *registry); /* NULL: there is none */
 size_t registry_count(const struct registry *registry);
 
 /*

@@ -249,6 +249,41 @@ static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
     }
 }
 
+/* As recv, but 0 with *waiting set when nothing has come yet. */
+static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
+    ssize_t len;
+    do
+        len = recv(fd, data, size, 0);
+    while (len < 0 && errno == EINTR);
+    *waiting = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return *waiting ? 0 : len;
+}
+
+/*
+ * Ends a connection that waits for its end, if that has come: a close or a byte. What was sent is
+ * read whole, so that the close is a FIN and no reset. Not into server->received: a request may be
+ * there.
+ */
+static bool end_if_over(struct epmd_conn *conn) {
+    uint8_t scrap[EPMD_FRAME_MAX];
+    bool waiting;
+    ssize_t len = receive(conn->fd, scrap, sizeof scrap, &waiting);
+    if (!waiting)
+        epmd_conn_close(conn, len > 0 ? "node sent a byte" : "node closed its connection");
+    return !waiting;
+}
+
+/*
+ * Ends the registrations that would have the request refused although their nodes are gone: that a
+ * node has closed may be known to the kernel already, and not yet to the event loop.
+ */
+static void end_gone_holders(const struct epmd_server *server, const struct epmd_request *request) {
+    struct registration *obstacle;
+    do
+        obstacle = epmd_service_obstacle(server->service, request);
+    while (obstacle != NULL && end_if_over(obstacle->holder));
+}
+
 /* --- requests --- */
 
 static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
@@ -267,6 +302,8 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         .holder_number = (uint32_t)conn->fd,
         .now_ms = clock_monotonic_ms(),
     };
+    if (caller.local)
+        end_gone_holders(server, request);
     struct epmd_answer answer = epmd_service_answer(server->service, request, &caller, &reply);
     if (answer.action == EPMD_ACTION_HOLD)
         become_registered(conn, answer.registration);
@@ -355,16 +392,6 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
         refuse(conn, "request", epmd_decode_reason(error));
 }
 
-/* As recv, but 0 with *waiting set when nothing has come yet. */
-static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
-    ssize_t len;
-    do
-        len = recv(fd, data, size, 0);
-    while (len < 0 && errno == EINTR);
-    *waiting = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    return *waiting ? 0 : len;
-}
-
 void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer) {
     struct epmd_server *server = door->server;
     bool at_front = door->listener.role == LISTENER_FRONT && server->hooks.taken != NULL;
@@ -412,15 +439,6 @@ static void on_writable(struct epmd_conn *conn) {
         epmd_server_touch(conn->server, conn);
 }
 
-/* What was sent is read whole, so that the close is a FIN and no reset. */
-static void on_end(struct epmd_conn *conn) {
-    struct epmd_server *server = conn->server;
-    bool waiting;
-    ssize_t len = receive(conn->fd, server->received, sizeof server->received, &waiting);
-    if (!waiting)
-        epmd_conn_close(conn, len > 0 ? "node sent a byte" : "node closed its connection");
-}
-
 static void on_ready(evutil_socket_t fd, short what, void *context) {
     struct epmd_conn *conn = context;
     (void)fd;
@@ -434,7 +452,7 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
         break;
     case EPMD_CONN_REFUSED:
     case EPMD_CONN_REGISTERED:
-        on_end(conn);
+        end_if_over(conn);
         break;
     }
 }

@@ -3,6 +3,7 @@
 #include "assertions.h"
 #include "erlang/node_name.h"
 #include "failing_allocation.h"
+#include "some_pool.h"
 #include "some_registry.h"
 #include "suites.h"
 
@@ -236,6 +237,70 @@ START_TEST(a_name_that_is_not_there_cannot_be_stopped) {
 }
 END_TEST
 
+static struct registration *obstacle(enum epmd_operation operation, const char *name,
+                                     uint16_t port) {
+    const struct epmd_request request = {
+        .operation = operation, .name = bytes_of_text(name), .node = some_node(name, port)};
+    return epmd_service_obstacle(&service, &request);
+}
+
+START_TEST(the_holder_of_a_name_is_in_the_way_of_the_next_one) {
+    struct registration *rabbit = some_registration(some.registry, "rabbit", 1);
+    ck_assert_ptr_eq(obstacle(EPMD_ALIVE2, "rabbit", 2), rabbit);
+    ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "hare", 1));
+    ck_assert_ptr_null(obstacle(EPMD_PORT_PLEASE2, "rabbit", 1));
+    ck_assert_ptr_null(obstacle(EPMD_STOP, "rabbit", 1));
+    epmd_service_end(&service, rabbit);
+    ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "rabbit", 2));
+}
+END_TEST
+
+START_TEST(the_holder_of_a_port_is_in_the_way_where_ports_are_enforced) {
+    struct port_pool_options options = {
+        .policy = PORT_POLICY_ANY, .first = 6000, .last = 6001, .enforce = true};
+    service.pool = port_pool_new(&options);
+    const struct epmd_node node = some_node("rabbit", 6000);
+    struct registration *rabbit = ask_register(true, &node).registration;
+    ck_assert_ptr_nonnull(rabbit);
+    ck_assert_ptr_eq(obstacle(EPMD_ALIVE2, "hare", 6000), rabbit);
+    ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "hare", 6001));
+    options.enforce = false;
+    port_pool_configure(service.pool, &options);
+    ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "hare", 6000));
+    options.enforce = true;
+    port_pool_configure(service.pool, &options);
+    epmd_service_end(&service, rabbit);
+    ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "hare", 6000));
+    port_pool_free(service.pool);
+}
+END_TEST
+
+START_TEST(a_lease_without_its_node_has_no_holder_to_look_at) {
+    const struct port_pool_options options = {
+        .policy = PORT_POLICY_RANGE, .first = 6000, .last = 6001, .enforce = true};
+    struct some_host host = {.asked = 0};
+    const struct port_probe probe = some_host_probe(&host);
+    uint16_t port;
+    service.pool = port_pool_new(&options);
+    ck_assert_int_eq(port_pool_lease(service.pool, bytes_of_text("rabbit"), 0, &probe, &port),
+                     PORT_OK);
+    ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "hare", port));
+    port_pool_free(service.pool);
+}
+END_TEST
+
+START_TEST(any_name_is_in_the_way_of_a_kill_that_wants_none) {
+    ck_assert_ptr_null(obstacle(EPMD_KILL, "", 0));
+    some_registration(some.registry, "rabbit", 1);
+    struct registration *newest = some_registration(some.registry, "hare", 2);
+    ck_assert_ptr_null(obstacle(EPMD_KILL, "", 0));
+    service.quits_when_idle = true;
+    ck_assert_ptr_eq(obstacle(EPMD_KILL, "", 0), newest);
+    service.relaxed_commands = true;
+    ck_assert_ptr_null(obstacle(EPMD_KILL, "", 0));
+}
+END_TEST
+
 START_TEST(an_operation_that_is_none_is_closed) {
     assert_closed(ask_simple(true, (enum epmd_operation)'?', ""));
     assert_closed(ask_simple(false, (enum epmd_operation)'?', ""));
@@ -309,6 +374,10 @@ Suite *epmd_service_suite(void) {
     tcase_add_test(tests, a_daemon_with_names_is_killed_only_when_relaxed);
     tcase_add_test(tests, a_name_is_stopped_only_when_relaxed_and_from_this_host);
     tcase_add_test(tests, a_name_that_is_not_there_cannot_be_stopped);
+    tcase_add_test(tests, the_holder_of_a_name_is_in_the_way_of_the_next_one);
+    tcase_add_test(tests, the_holder_of_a_port_is_in_the_way_where_ports_are_enforced);
+    tcase_add_test(tests, a_lease_without_its_node_has_no_holder_to_look_at);
+    tcase_add_test(tests, any_name_is_in_the_way_of_a_kill_that_wants_none);
     tcase_add_test(tests, an_operation_that_is_none_is_closed);
     tcase_add_test(tests, the_daemon_answers_for_its_own_name);
     tcase_add_test(tests, without_a_front_port_the_daemon_has_no_answer_of_its_own);
