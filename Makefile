@@ -211,6 +211,7 @@ bench:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/leaving.py
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py
 
@@ -218,6 +219,7 @@ bench-smoke:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py --smoke
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/leaving.py --rounds 3 --names 2000
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py --rounds 1
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py --smoke
 

@@ -9,9 +9,22 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+struct lookup {
+    struct place *place; /* of the node that was asked for */
+    int64_t at_ms;
+    size_t address_len;
+    uint8_t address[FRONT_ADDRESS_MAX];
+    TAILQ_ENTRY(lookup) link;
+    TAILQ_ENTRY(lookup) of_place;
+};
+TAILQ_HEAD(lookups, lookup);
+
 /* A node behind a port. */
 struct place {
+    UT_hash_handle hh;                 /* by registration */
     struct registration *registration; /* borrowed */
+    struct shelf *shelf;               /* where it is */
+    struct lookups lookups;            /* of it */
     TAILQ_ENTRY(place) link;
 };
 TAILQ_HEAD(places, place);
@@ -24,17 +37,9 @@ struct shelf {
     struct places places; /* the first registered first */
 };
 
-struct lookup {
-    struct registration *registration; /* borrowed */
-    int64_t at_ms;
-    size_t address_len;
-    uint8_t address[FRONT_ADDRESS_MAX];
-    TAILQ_ENTRY(lookup) link;
-};
-TAILQ_HEAD(lookups, lookup);
-
 struct front_ports {
     struct shelf *shelves;
+    struct place *places;
     struct lookups lookups; /* the oldest first */
     size_t lookup_count;
 };
@@ -54,11 +59,16 @@ static struct shelf *shelf_of(const struct front_ports *ports, uint16_t port) {
 
 static void forget(struct front_ports *ports, struct lookup *lookup) {
     TAILQ_REMOVE(&ports->lookups, lookup, link);
+    TAILQ_REMOVE(&lookup->place->lookups, lookup, of_place);
     ports->lookup_count--;
     free(lookup);
 }
 
-static void remove_place(struct front_ports *ports, struct shelf *shelf, struct place *place) {
+static void remove_place(struct front_ports *ports, struct place *place) {
+    struct shelf *shelf = place->shelf;
+    while (!TAILQ_EMPTY(&place->lookups))
+        forget(ports, TAILQ_FIRST(&place->lookups));
+    HASH_DEL(ports->places, place);
     TAILQ_REMOVE(&shelf->places, place, link);
     free(place);
     shelf->count--;
@@ -71,10 +81,8 @@ static void remove_place(struct front_ports *ports, struct shelf *shelf, struct 
 void front_ports_free(struct front_ports *ports) {
     if (ports == NULL)
         return;
-    while (!TAILQ_EMPTY(&ports->lookups))
-        forget(ports, TAILQ_FIRST(&ports->lookups));
     while (ports->shelves != NULL)
-        remove_place(ports, ports->shelves, TAILQ_FIRST(&ports->shelves->places));
+        remove_place(ports, TAILQ_FIRST(&ports->shelves->places));
     free(ports);
 }
 
@@ -98,9 +106,12 @@ static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {
     return NULL;
 }
 
-/* Most come in the order of their registration; where the proxy is turned on they need not. */
+/* Most come in the order of their registration; where the proxy is turned on, the newest first. */
 static void insert_place(struct shelf *shelf, struct place *place) {
+    const struct place *first = TAILQ_FIRST(&shelf->places);
     struct place *before = TAILQ_LAST(&shelf->places, places);
+    if (first != NULL && first->registration->since_ms > place->registration->since_ms)
+        before = NULL;
     while (before != NULL && before->registration->since_ms > place->registration->since_ms)
         before = TAILQ_PREV(before, places, link);
     if (before == NULL)
@@ -108,39 +119,49 @@ static void insert_place(struct shelf *shelf, struct place *place) {
     else
         TAILQ_INSERT_AFTER(&shelf->places, before, place, link);
     shelf->count++;
+    place->shelf = shelf;
+}
+
+static struct place *place_of(const struct front_ports *ports,
+                              const struct registration *registration) {
+    struct place *found;
+    HASH_FIND_PTR(ports->places, &registration, found);
+    return found;
+}
+
+static struct place *new_place(struct front_ports *ports, struct registration *registration) {
+    struct place *place = calloc(1, sizeof *place);
+    if (place == NULL)
+        return NULL;
+    place->registration = registration;
+    TAILQ_INIT(&place->lookups);
+    HASH_ADD_PTR(ports->places, registration, place);
+    if (place->hh.tbl != NULL)
+        return place;
+    free(place);
+    return NULL;
 }
 
 bool front_ports_add(struct front_ports *ports, struct registration *registration) {
-    struct place *place = calloc(1, sizeof *place);
+    struct place *place = new_place(ports, registration);
+    if (place == NULL)
+        return false;
     struct shelf *shelf = shelf_of(ports, registration->front_port);
-    if (place != NULL && shelf == NULL)
+    if (shelf == NULL)
         shelf = new_shelf(ports, registration->front_port);
-    if (place == NULL || shelf == NULL) {
+    if (shelf == NULL) {
+        HASH_DEL(ports->places, place);
         free(place);
         return false;
     }
-    place->registration = registration;
     insert_place(shelf, place);
     return true;
 }
 
 void front_ports_remove(struct front_ports *ports, struct registration *registration) {
-    struct shelf *shelf = shelf_of(ports, registration->front_port);
-    struct lookup *lookup, *following;
-    struct place *place;
-    if (shelf == NULL)
-        return;
-    for (lookup = TAILQ_FIRST(&ports->lookups); lookup != NULL; lookup = following) {
-        following = TAILQ_NEXT(lookup, link);
-        if (lookup->registration == registration)
-            forget(ports, lookup);
-    }
-    TAILQ_FOREACH(place, &shelf->places, link) {
-        if (place->registration == registration) {
-            remove_place(ports, shelf, place);
-            return;
-        }
-    }
+    struct place *place = place_of(ports, registration);
+    if (place != NULL)
+        remove_place(ports, place);
 }
 
 size_t front_ports_count(const struct front_ports *ports, uint16_t port) {
@@ -177,16 +198,19 @@ static void forget_old(struct front_ports *ports, int64_t now_ms) {
 
 void front_ports_looked_up(struct front_ports *ports, struct registration *registration,
                            struct bytes address, int64_t now_ms) {
-    if (front_ports_count(ports, registration->front_port) < 2 || address.len > FRONT_ADDRESS_MAX)
+    struct place *place = place_of(ports, registration);
+    if (place == NULL || front_ports_count(ports, registration->front_port) < 2 ||
+        address.len > FRONT_ADDRESS_MAX)
         return;
     struct lookup *lookup = calloc(1, sizeof *lookup);
     if (lookup == NULL)
         return; /* then it is a guess without this hint */
-    lookup->registration = registration;
+    lookup->place = place;
     lookup->at_ms = now_ms;
     lookup->address_len = address.len;
     memcpy(lookup->address, address.data, address.len);
     TAILQ_INSERT_TAIL(&ports->lookups, lookup, link);
+    TAILQ_INSERT_TAIL(&place->lookups, lookup, of_place);
     ports->lookup_count++;
     forget_old(ports, now_ms);
 }
@@ -203,9 +227,10 @@ static struct lookup *find_lookup(const struct front_ports *ports,
                                   const struct front_caller *caller, bool even_if_connected) {
     struct lookup *lookup, *newest = NULL;
     TAILQ_FOREACH(lookup, &ports->lookups, link) {
-        if (lookup->registration->front_port != caller->port ||
+        const struct registration *registration = lookup->place->registration;
+        if (registration->front_port != caller->port ||
             !bytes_equal(bytes_of(lookup->address, lookup->address_len), caller->address) ||
-            (!even_if_connected && is_connected(caller, lookup->registration)))
+            (!even_if_connected && is_connected(caller, registration)))
             continue;
         if (caller->now_ms - lookup->at_ms <= FRONT_FRESH_MS)
             return lookup;
@@ -240,7 +265,7 @@ struct registration *front_ports_choose(struct front_ports *ports,
     if (lookup == NULL)
         lookup = find_lookup(ports, caller, true);
     if (lookup != NULL) {
-        struct registration *wanted = lookup->registration;
+        struct registration *wanted = lookup->place->registration;
         forget(ports, lookup);
         return wanted;
     }

@@ -11,6 +11,7 @@ struct port_pool *port_pool_new(const struct port_pool_options *options) {
     if (pool == NULL)
         return NULL;
     pool->options = *options;
+    TAILQ_INIT(&pool->waiting);
     TAILQ_INIT(&pool->memories_by_age);
     return pool;
 }
@@ -86,12 +87,33 @@ static void drop_place_if_free(struct port_pool *pool, struct place *place) {
     free(place);
 }
 
+/* A lease lasts equally long for everybody, so that its place is most often the last. */
+static void wait_for_node(struct port_pool *pool, struct claim *claim, int64_t expires_ms) {
+    struct claim *before = TAILQ_LAST(&pool->waiting, claims);
+    claim->held = false;
+    claim->expires_ms = expires_ms;
+    while (before != NULL && before->expires_ms > expires_ms)
+        before = TAILQ_PREV(before, claims, waiting);
+    if (before == NULL)
+        TAILQ_INSERT_HEAD(&pool->waiting, claim, waiting);
+    else
+        TAILQ_INSERT_AFTER(&pool->waiting, before, claim, waiting);
+}
+
+static void hold(struct port_pool *pool, struct claim *claim) {
+    if (claim->held)
+        return;
+    TAILQ_REMOVE(&pool->waiting, claim, waiting);
+    claim->held = true;
+}
+
 /* Whoever came next has the port now. */
 static void drop_claim(struct port_pool *pool, struct claim *claim) {
     struct place *place = claim->place;
     bool was_saved = pool_is_saved(claim);
     const struct claim *next = TAILQ_NEXT(claim, link);
     pool->unsaved = pool->unsaved || was_saved;
+    hold(pool, claim); /* it waits no longer */
     HASH_DELETE(by_name, pool->claims_by_name, claim);
     TAILQ_REMOVE(&place->claims, claim, link);
     free(claim);
@@ -100,8 +122,9 @@ static void drop_claim(struct port_pool *pool, struct claim *claim) {
     drop_place_if_free(pool, place);
 }
 
-/* The name must be without a claim. Behind those that the port has. NULL when out of memory. */
-struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
+/* Behind those that the port has. */
+struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port,
+                             int64_t expires_ms) {
     struct place *place = place_of(pool, port);
     struct claim *claim = malloc(sizeof *claim + name.len);
     if (place == NULL)
@@ -110,12 +133,15 @@ struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t
         goto fail;
     memset(claim, 0, sizeof *claim);
     claim->place = place;
+    claim->held = expires_ms == POOL_HELD;
     claim->len = name.len;
     memcpy(claim->name, name.data, name.len);
     HASH_ADD_KEYPTR(by_name, pool->claims_by_name, claim->name, claim->len, claim);
     if (claim->by_name.tbl == NULL)
         goto fail;
     TAILQ_INSERT_TAIL(&place->claims, claim, link);
+    if (!claim->held)
+        wait_for_node(pool, claim, expires_ms);
     return claim;
 fail:
     free(claim);
@@ -262,13 +288,14 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int
                                             : choose_from_range(pool, name, probe, port);
         if (verdict != PORT_OK)
             return verdict;
-        claim = pool_add_claim(pool, name, *port);
+        claim = pool_add_claim(pool, name, *port, now_ms + PORT_LEASE_MS);
         if (claim == NULL)
             return PORT_NO_MEMORY;
         pool_remember(pool, name, *port);
+    } else if (!claim->held) {
+        TAILQ_REMOVE(&pool->waiting, claim, waiting);
+        wait_for_node(pool, claim, now_ms + PORT_LEASE_MS);
     }
-    if (!claim->held)
-        claim->expires_ms = now_ms + PORT_LEASE_MS;
     claim->leased = true;
     pool->unsaved = true;
     *port = claim->place->port;
@@ -292,20 +319,13 @@ static struct port_lease show(const struct claim *claim) {
 
 int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
                          void *context) {
-    int64_t next_ms = INT64_MAX;
-    struct claim *claim, *following;
-    HASH_ITER(by_name, pool->claims_by_name, claim, following) {
-        const struct port_lease lease = show(claim);
-        if (claim->held)
-            continue;
-        if (claim->expires_ms > now_ms) {
-            next_ms = claim->expires_ms < next_ms ? claim->expires_ms : next_ms;
-            continue;
-        }
+    struct claim *first;
+    while ((first = TAILQ_FIRST(&pool->waiting)) != NULL && first->expires_ms <= now_ms) {
+        const struct port_lease lease = show(first);
         ended(context, &lease);
-        drop_claim(pool, claim);
+        drop_claim(pool, first);
     }
-    return next_ms;
+    return first == NULL ? INT64_MAX : first->expires_ms;
 }
 
 /* --- registrations --- */
@@ -328,9 +348,9 @@ void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t po
         claim = NULL;
     }
     if (claim == NULL)
-        claim = pool_add_claim(pool, name, port);
-    if (claim != NULL)
-        claim->held = true;
+        claim = pool_add_claim(pool, name, port, POOL_HELD);
+    else
+        hold(pool, claim);
 }
 
 void port_pool_unregistered(struct port_pool *pool, struct bytes name) {

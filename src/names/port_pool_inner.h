@@ -13,6 +13,7 @@
 struct claim {
     UT_hash_handle by_name;
     TAILQ_ENTRY(claim) link;
+    TAILQ_ENTRY(claim) waiting; /* while it is not held */
     struct place *place;
     bool held;
     bool leased; /* by port_pool_lease: such a claim is saved, as long as it is the port's first */
@@ -44,6 +45,7 @@ TAILQ_HEAD(memories, memory);
 struct port_pool {
     struct port_pool_options options;
     struct claim *claims_by_name;
+    struct claims waiting; /* those that are not held, by when they expire */
     struct place *places;
     struct memory *memories;
     struct memories memories_by_age; /* the longest unused first */
@@ -57,8 +59,11 @@ struct claim *pool_claim_on_port(const struct port_pool *pool, uint16_t port);
 /* Whether a claim is of those that outlive a restart. */
 bool pool_is_saved(const struct claim *claim);
 
-/* The name must be without a claim. NULL when out of memory. */
-struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port);
+/* A new claim waits for its node until then, or with POOL_HELD is held at once. The name must be
+ * without one. NULL when out of memory. */
+#define POOL_HELD INT64_MAX
+struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port,
+                             int64_t expires_ms);
 
 /* The port that a name gets when it comes again, if it can. For want of memory a name may lose its
  * port; it gets another. */

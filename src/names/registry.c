@@ -13,7 +13,8 @@ struct entry {
     struct registration registration; /* first: a registration is its entry */
     UT_hash_handle hh;
     TAILQ_ENTRY(entry) link;
-    uint8_t storage[]; /* name, then extra data */
+    struct registry_cursor *cursors; /* that see it next */
+    uint8_t storage[];               /* name, then extra data */
 };
 TAILQ_HEAD(entries, entry);
 
@@ -27,7 +28,6 @@ struct registry {
     struct table live;
     struct table departed;
     struct creations *creations;
-    struct registry_cursor *cursors;
 };
 
 static struct entry *entry_of(struct registration *registration) {
@@ -57,19 +57,19 @@ static bool table_index(struct table *table, struct entry *entry) {
     return entry->hh.tbl != NULL;
 }
 
-/* Takes the entry out of its table, and sends on the cursors that were about to see it. */
-static void table_remove(struct registry *registry, struct table *table, struct entry *entry) {
-    struct registry_cursor *cursor = registry->cursors;
-    for (; cursor != NULL; cursor = cursor->next_cursor) {
-        if (cursor->next == entry)
-            registry_cursor_advance(cursor);
-    }
+/*
+ * Takes the entry out of its table, and sends on the cursors that were about to see it: a step that
+ * each of them would have taken anyway.
+ */
+static void table_remove(struct table *table, struct entry *entry) {
+    while (entry->cursors != NULL)
+        registry_cursor_advance(entry->cursors);
     HASH_DELETE(hh, table->by_name, entry);
     TAILQ_REMOVE(&table->in_order, entry, link);
 }
 
 static void forget_departed(struct registry *registry, struct entry *entry) {
-    table_remove(registry, &registry->departed, entry);
+    table_remove(&registry->departed, entry);
     free(entry);
 }
 
@@ -153,7 +153,7 @@ enum registry_verdict registry_register(struct registry *registry, const struct 
 
 void registry_remove(struct registry *registry, struct registration *registration) {
     struct entry *entry = entry_of(registration);
-    table_remove(registry, &registry->live, entry);
+    table_remove(&registry->live, entry);
     registration->holder = NULL;
     if (!table_index(&registry->departed, entry)) {
         free(entry); /* no memory to remember it by */
@@ -178,17 +178,37 @@ size_t registry_count(const struct registry *registry) {
     return HASH_COUNT(registry->live.by_name);
 }
 
+/* Lets the cursor see this entry next; NULL: it is at its end. */
+static void cursor_enter(struct registry_cursor *cursor, struct entry *entry) {
+    cursor->next = entry;
+    cursor->previous_cursor = NULL;
+    cursor->next_cursor = NULL;
+    if (entry == NULL)
+        return;
+    cursor->next_cursor = entry->cursors;
+    if (entry->cursors != NULL)
+        entry->cursors->previous_cursor = cursor;
+    entry->cursors = cursor;
+}
+
+static void cursor_leave(struct registry_cursor *cursor) {
+    struct entry *entry = cursor->next;
+    if (entry == NULL)
+        return;
+    if (cursor->previous_cursor != NULL)
+        cursor->previous_cursor->next_cursor = cursor->next_cursor;
+    else
+        entry->cursors = cursor->next_cursor;
+    if (cursor->next_cursor != NULL)
+        cursor->next_cursor->previous_cursor = cursor->previous_cursor;
+    cursor->next = NULL;
+}
+
 void registry_cursor_begin(struct registry_cursor *cursor, struct registry *registry,
                            enum registry_part part) {
     struct table *table = part == REGISTRY_LIVE ? &registry->live : &registry->departed;
-    *cursor = (struct registry_cursor){
-        .registry = registry,
-        .next = TAILQ_FIRST(&table->in_order),
-        .next_cursor = registry->cursors,
-    };
-    if (registry->cursors != NULL)
-        registry->cursors->previous_cursor = cursor;
-    registry->cursors = cursor;
+    cursor->registry = registry;
+    cursor_enter(cursor, TAILQ_FIRST(&table->in_order));
 }
 
 const struct registration *registry_cursor_peek(const struct registry_cursor *cursor) {
@@ -197,20 +217,16 @@ const struct registration *registry_cursor_peek(const struct registry_cursor *cu
 }
 
 void registry_cursor_advance(struct registry_cursor *cursor) {
-    struct entry *entry = cursor->next;
-    if (entry != NULL)
-        cursor->next = TAILQ_NEXT(entry, link);
+    const struct entry *entry = cursor->next;
+    if (entry == NULL)
+        return;
+    cursor_leave(cursor);
+    cursor_enter(cursor, TAILQ_NEXT(entry, link));
 }
 
 void registry_cursor_end(struct registry_cursor *cursor) {
     if (cursor->registry == NULL)
         return;
-    if (cursor->previous_cursor != NULL)
-        cursor->previous_cursor->next_cursor = cursor->next_cursor;
-    else
-        cursor->registry->cursors = cursor->next_cursor;
-    if (cursor->next_cursor != NULL)
-        cursor->next_cursor->previous_cursor = cursor->previous_cursor;
+    cursor_leave(cursor);
     cursor->registry = NULL;
-    cursor->next = NULL;
 }

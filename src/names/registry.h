@@ -3,7 +3,8 @@
  * left.
  *
  * It owns its registrations: registry_register makes one, registry_remove ends it, and until then
- * pointers to it are good. Register, look-up and removal take constant time. What holds a
+ * pointers to it are good. Register, look-up and removal take constant time, whatever is
+ * registered and whoever walks over it. What holds a
  * registration (its connection) is the caller's: the registry keeps the pointer and the number that
  * DUMP shows, and looks at neither.
  */
@@ -68,7 +69,7 @@ enum registry_part {
 struct registry_cursor {
     struct registry *registry; /* NULL once ended */
     void *next;
-    struct registry_cursor *previous_cursor, *next_cursor;
+    struct registry_cursor *previous_cursor, *next_cursor; /* that see the same name next */
 };
 
 void registry_cursor_begin(struct registry_cursor *cursor, struct registry *registry,

@@ -14,6 +14,9 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
 /* Of the handshake: length:16 'r' challenge:32 digest:128. */
 #define CHALLENGE_REPLY_SIZE 23
 
@@ -21,9 +24,10 @@
 enum attempt { ATTEMPT_V4, ATTEMPT_V6, ATTEMPT_CALLED, ATTEMPT_NONE };
 
 struct stream {
-    struct proxy *proxy;                     /* borrowed */
-    const struct registration *registration; /* borrowed; NULL: it has ended */
+    struct proxy *proxy;       /* borrowed */
+    struct node_streams *node; /* those of the same registration; NULL: it has ended */
     TAILQ_ENTRY(stream) link;
+    TAILQ_ENTRY(stream) of_node;
     int caller_fd, node_fd; /* owned; -1: not there yet */
     struct address peer, called;
     uint16_t node_port;
@@ -39,14 +43,68 @@ struct stream {
 };
 TAILQ_HEAD(streams, stream);
 
+/* The streams of one registration; there is one at least. */
+struct node_streams {
+    UT_hash_handle hh;
+    const struct registration *registration; /* borrowed */
+    struct streams streams;
+};
+
 struct proxy {
     struct proxy_options options;
     struct peer_limit *peers;
     struct streams streams;
+    struct node_streams *nodes;
     size_t count;
     struct proxy_counters counters;
     struct proxy_store store;
 };
+
+/* --- which streams a node has --- */
+
+static struct node_streams *find_node(const struct proxy *proxy,
+                                      const struct registration *registration) {
+    struct node_streams *found;
+    HASH_FIND_PTR(proxy->nodes, &registration, found);
+    return found;
+}
+
+static struct node_streams *new_node(struct proxy *proxy, const struct registration *registration) {
+    struct node_streams *node = calloc(1, sizeof *node);
+    if (node == NULL)
+        return NULL;
+    node->registration = registration;
+    TAILQ_INIT(&node->streams);
+    HASH_ADD_PTR(proxy->nodes, registration, node);
+    if (node->hh.tbl != NULL)
+        return node;
+    free(node);
+    return NULL;
+}
+
+/* False when out of memory. */
+static bool join_node(struct stream *stream, const struct registration *registration) {
+    struct node_streams *node = find_node(stream->proxy, registration);
+    if (node == NULL)
+        node = new_node(stream->proxy, registration);
+    if (node == NULL)
+        return false;
+    stream->node = node;
+    TAILQ_INSERT_TAIL(&node->streams, stream, of_node);
+    return true;
+}
+
+static void leave_node(struct stream *stream) {
+    struct node_streams *node = stream->node;
+    if (node == NULL)
+        return;
+    stream->node = NULL;
+    TAILQ_REMOVE(&node->streams, stream, of_node);
+    if (!TAILQ_EMPTY(&node->streams))
+        return;
+    HASH_DEL(stream->proxy->nodes, node);
+    free(node);
+}
 
 /* --- the end of a stream --- */
 
@@ -84,6 +142,7 @@ static void close_stream(struct stream *stream, const char *reason) {
     proxy_way_end(&stream->out);
     if (stream->limited)
         peer_limit_leave(proxy->peers, &stream->peer);
+    leave_node(stream);
     TAILQ_REMOVE(&proxy->streams, stream, link);
     proxy->count--;
     close(stream->caller_fd);
@@ -100,17 +159,15 @@ static void on_way_changed(void *context, bool broken) {
         close_stream(stream, "a socket broke");
     else if (node_ended && stream->in.state == PROXY_ENDED)
         close_stream(stream, "both sides ended it");
-    else if (node_ended && stream->registration == NULL)
+    else if (node_ended && stream->node == NULL)
         close_stream(stream, "the node has left");
 }
 
 void proxy_node_left(struct proxy *proxy, const struct registration *registration) {
-    struct stream *stream, *following;
-    for (stream = TAILQ_FIRST(&proxy->streams); stream != NULL; stream = following) {
-        following = TAILQ_NEXT(stream, link);
-        if (stream->registration != registration)
-            continue;
-        stream->registration = NULL;
+    const struct node_streams *node;
+    while ((node = find_node(proxy, registration)) != NULL) {
+        struct stream *stream = TAILQ_FIRST(&node->streams);
+        leave_node(stream);
         if (!stream->open || stream->out.state == PROXY_ENDED)
             close_stream(stream, "the node has left");
     }
@@ -220,7 +277,6 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     if (stream == NULL)
         return NULL;
     stream->proxy = proxy;
-    stream->registration = call->registration;
     stream->caller_fd = call->fd;
     stream->node_fd = -1;
     stream->peer = *call->peer;
@@ -237,8 +293,11 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
         memcpy(stream->names + node->name.len, call->caller.data, call->caller.len);
     proxy_way_init(&stream->in, &proxy->store, call->fd, -1, on_way_changed, stream);
     proxy_way_init(&stream->out, &proxy->store, -1, call->fd, on_way_changed, stream);
-    if (proxy_way_keep(&stream->in, call->first))
-        return stream;
+    if (join_node(stream, call->registration)) {
+        if (proxy_way_keep(&stream->in, call->first))
+            return stream;
+        leave_node(stream);
+    }
     free(stream);
     return NULL;
 }
@@ -275,10 +334,12 @@ const char *proxy_open(struct proxy *proxy, const struct proxy_call *call) {
 
 bool proxy_connects(const struct proxy *proxy, struct bytes caller,
                     const struct registration *registration) {
+    const struct node_streams *node = find_node(proxy, registration);
     const struct stream *stream;
-    TAILQ_FOREACH(stream, &proxy->streams, link) {
-        if (stream->registration == registration && caller.len > 0 &&
-            bytes_equal(caller_of(stream), caller))
+    if (node == NULL || caller.len == 0)
+        return false;
+    TAILQ_FOREACH(stream, &node->streams, of_node) {
+        if (bytes_equal(caller_of(stream), caller))
             return true;
     }
     return false;
