@@ -87,11 +87,12 @@ struct portolan_error {
 
 /* --- options --- */
 
-/* The ways to know where a node is, in the order in which they are tried. */
+/* The ways to know where a node is, in the order in which they are tried. The first two are tried
+ * by default; the third only where the caller asks for it. */
 enum portolan_source {
     PORTOLAN_SOURCE_REGISTERED = 1, /* the portoland of this host has the node registered */
     PORTOLAN_SOURCE_EPMD = 2,       /* the epmd, or the portoland, of the node's host says so */
-    PORTOLAN_SOURCE_DERIVED = 4,    /* ekka's rule; whether the node runs is not known */
+    PORTOLAN_SOURCE_DERIVED = 4,    /* ekka's rule, if nobody knows; says nothing of its running */
 };
 
 #define PORTOLAN_DEFAULT_DEADLINE_MS 10000 /* as long as an Erlang node waits for epmd */
@@ -119,7 +120,8 @@ struct portolan_options {
     /* Of ekka's rule. 0: 4370. */
     uint16_t base_port;
 
-    /* For portolan_resolve: which sources may be tried, enum portolan_source or'ed. 0: all. */
+    /* For portolan_resolve: which sources may be tried, enum portolan_source or'ed. 0:
+     * PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD. */
     unsigned sources;
 
     /* A numeric address, IPv4 or IPv6, to ask in place of the host's name: no look-up of the host
@@ -174,10 +176,11 @@ struct portolan_endpoint {
 
 /*
  * Where the node `Name@Host` is, or `Name` of this host. Asks the portoland of this host when there
- * is one, then the epmd of the node's host, then the rule, and says which of them knew. When the
- * first two do not know, the rule's answer is a success: leave PORTOLAN_SOURCE_DERIVED out of
- * options->sources when that is not wanted. An address or port that does not answer costs its share
- * of the deadline only, so that the others get theirs.
+ * is one, then the epmd of the node's host, and says which of them knew. With
+ * PORTOLAN_SOURCE_DERIVED in options->sources the rule answers when neither knows the node, but
+ * never for a host whose name has no address, and never because the portoland of this host was too
+ * busy to answer. An address or port that does not answer costs its share of the deadline only, so
+ * that the others get theirs.
  */
 PORTOLAN_API enum portolan_code portolan_resolve(const char *node,
                                                  const struct portolan_options *options,

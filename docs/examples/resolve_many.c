@@ -5,7 +5,7 @@
  *   $ ./resolve_many rabbit@s1 rabbit@s2 emqx-1@192.0.2.7
  *   rabbit@s2 s2:25672
  *   rabbit@s1 s1:25672
- *   emqx-1@192.0.2.7 192.0.2.7:4371
+ *   emqx-1@192.0.2.7 192.0.2.7:4370
  */
 #include <portolan.h>
 

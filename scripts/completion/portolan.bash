@@ -56,7 +56,7 @@ _portolan() {
         case $command in
         '') _portolan_offer "$word" "$globals --version" ;;
         names) _portolan_offer "$word" "$globals --cluster" ;;
-        resolve) _portolan_offer "$word" "$globals --known" ;;
+        resolve) _portolan_offer "$word" "$globals --derive" ;;
         cluster) _portolan_offer "$word" "$globals --watch" ;;
         port) _portolan_offer "$word" "$globals --base" ;;
         lease) _portolan_offer "$word" "$globals --release" ;;

@@ -304,8 +304,9 @@ static enum exit_code run_resolve(struct call *call) {
     struct portolan_error error;
     if (!check_node(node) || !library_options(call, &options))
         return CLI_USAGE;
-    if (call_option(call, "--known") != NULL)
-        options.sources = PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD;
+    if (call_option(call, "--derive") != NULL)
+        options.sources =
+            PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD | PORTOLAN_SOURCE_DERIVED;
     if (portolan_resolve(node, &options, &endpoint, &error) != PORTOLAN_OK)
         return library_failure(call, &error);
     json_t *reply = endpoint.source == PORTOLAN_SOURCE_REGISTERED ? ask_daemon(call, node) : NULL;
@@ -321,18 +322,21 @@ static enum exit_code run_resolve(struct call *call) {
 
 const struct command resolve_command = {
     .name = "resolve",
-    .arguments = "NODE [--known]",
+    .arguments = "NODE [--derive]",
     .summary = "the host and port of a node, and who says so",
     .details =
         "Prints HOST:PORT of a node, and how that is known: 'registered' at the daemon of this\n"
-        "host or at a member of its cluster, told by the 'epmd' of the node's host, or 'derived'\n"
-        "from the name by ekka's rule, in that order. Whether a node listens on a derived port is\n"
-        "not known. A node that other hosts reach through its daemon has two ports: PORT is the\n"
+        "host or at a member of its cluster, or told by the 'epmd' of the node's host. When "
+        "nobody\n"
+        "knows the node it exits with 4; with --derive it then prints the port that ekka's rule\n"
+        "derives from the name, if the host has an address. Whether a node listens on a derived\n"
+        "port is not known. A node that other hosts reach through its daemon has two ports: PORT "
+        "is the\n"
         "one to connect to from this host, and the other stands behind it. ERL_EPMD_PORT names\n"
         "the port to ask; without it, 4369 and then 4370 are asked.",
     .example = "portolan resolve emqx-1@s1.emqx.io",
     .min_operands = 1,
     .max_operands = 1,
-    .options = {{"--known", NULL, "do not derive: exit with 4 when nobody knows the node"}},
+    .options = {{"--derive", NULL, "when nobody knows the node, derive its port from its name"}},
     .run = run_resolve,
 };

@@ -92,10 +92,12 @@ enum verdict operation_control_answer(struct portolan_operation *operation,
                                       enum control_command command, struct bytes reply, bool ended,
                                       struct control_answer *answer) {
     size_t len = control_line_len(reply);
+    operation->control_failed = true;
     if (len == 0)
         return operation_bad_reply(operation, EPMD_REPLY_INCOMPLETE, ended);
     enum portolan_code code =
         control_parse_answer(bytes_of(reply.data, len), command, answer, &operation->failure);
+    operation->control_failed = code == PORTOLAN_ERROR_REPLY;
     if (code == PORTOLAN_OK)
         return VERDICT_DONE;
     return code == PORTOLAN_ERROR_MEMORY ? VERDICT_STOP : VERDICT_NEXT;

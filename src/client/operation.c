@@ -35,7 +35,8 @@ static void fail(struct portolan_operation *operation) {
 /* Every server has been tried, or the time is over. */
 static void give_up(struct portolan_operation *operation) {
     bool (*last_resort)(struct portolan_operation *) = operation->kind->last_resort;
-    if (last_resort != NULL && last_resort(operation))
+    bool may = operation->stage == STAGE_EPMD && !operation->control_failed;
+    if (last_resort != NULL && may && last_resort(operation))
         finish(operation, PORTOLAN_OK);
     else
         fail(operation);
@@ -88,6 +89,7 @@ static void note_control_error(struct portolan_operation *operation, int error) 
     enum portolan_code code = absent                              ? PORTOLAN_ERROR_NO_DAEMON
                               : error == EACCES || error == EPERM ? PORTOLAN_ERROR_DENIED
                                                                   : PORTOLAN_ERROR_CLOSED;
+    operation->control_failed = code == PORTOLAN_ERROR_CLOSED;
     failure_note(&operation->failure, code, "%s: %s", operation_server(operation, server),
                  failure_errno(error, text));
 }
@@ -136,6 +138,7 @@ static void note_timeout(struct portolan_operation *operation, int64_t now_ms) {
     const char *what = operation->exchange.state == EXCHANGE_CONNECTING ? "take the connection"
                        : operation->exchange.reply_len > 0              ? "end its answer"
                                                                         : "answer";
+    operation->control_failed |= operation->stage == STAGE_CONTROL;
     if (operation->stage != STAGE_EPMD) {
         note_own_timeout(operation, waited_ms);
         return;
@@ -180,8 +183,10 @@ static bool open_control(struct portolan_operation *operation) {
 static bool begin_lookup(struct portolan_operation *operation) {
     const char *host = operation->settings.address;
     int error;
-    if (!operation->asks_epmd)
+    if (!operation->asks_epmd && !operation->wants_address) {
+        fail(operation);
         return false;
+    }
     if (host[0] == '\0')
         host = operation->node.host;
     begin_share(operation, 1);
@@ -194,7 +199,8 @@ static bool begin_lookup(struct portolan_operation *operation) {
 }
 
 static bool open_epmd(struct portolan_operation *operation) {
-    size_t attempts = operation->addresses.count * operation->settings.epmd_port_count;
+    size_t attempts =
+        operation->asks_epmd ? operation->addresses.count * operation->settings.epmd_port_count : 0;
     if (operation->attempt >= attempts) {
         give_up(operation);
         return false;
@@ -247,11 +253,14 @@ static void take_addresses(struct portolan_operation *operation) {
         fail_for_want(operation, "address", ENOMEM);
         return;
     }
-    if (operation->addresses.error != 0)
-        failure_note(&operation->failure, PORTOLAN_ERROR_HOST, "the host %s: %s",
-                     failure_show(bytes_of_text(operation->node.host), host, sizeof host),
-                     gai_strerror(operation->addresses.error));
-    move_on(operation);
+    if (operation->addresses.error == 0) {
+        move_on(operation);
+        return;
+    }
+    failure_note(&operation->failure, PORTOLAN_ERROR_HOST, "the host %s: %s",
+                 failure_show(bytes_of_text(operation->node.host), host, sizeof host),
+                 gai_strerror(operation->addresses.error));
+    fail(operation);
 }
 
 static void judge(struct portolan_operation *operation, bool ended) {
@@ -285,6 +294,7 @@ static void advance_exchange(struct portolan_operation *operation) {
             move_on(operation);
         break;
     case EXCHANGE_TOO_LARGE:
+        operation->control_failed |= operation->stage == STAGE_CONTROL;
         operation_bad_reply(operation, EPMD_REPLY_TOO_LARGE, false);
         move_on(operation);
         break;

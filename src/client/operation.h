@@ -48,7 +48,8 @@ struct operation_kind {
     /* `ended`: no more will come. */
     enum verdict (*receive)(struct portolan_operation *operation, struct bytes reply, bool ended);
 
-    /* Whether there is a result although no server had one; NULL: there is none. */
+    /* Whether there is a result although no server had one; NULL: there is none. Not asked where
+     * the host has no address, or its own daemon may know better. */
     bool (*last_resort)(struct portolan_operation *operation);
 };
 
@@ -57,6 +58,8 @@ struct portolan_operation {
     struct settings settings;
     struct node node;
     bool asks_control, asks_epmd;
+    bool wants_address;  /* of the host, also where no epmd is asked */
+    bool control_failed; /* a daemon is there, and did not say what it knows */
     char subject[FAILURE_SHOWN_SIZE];
 
     enum operation_stage stage;

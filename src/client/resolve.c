@@ -123,6 +123,7 @@ enum portolan_code portolan_resolve_start(const char *node, const struct portola
     made->node = parsed;
     made->asks_control = (made->settings.sources & PORTOLAN_SOURCE_REGISTERED) != 0;
     made->asks_epmd = (made->settings.sources & PORTOLAN_SOURCE_EPMD) != 0;
+    made->wants_address = (made->settings.sources & PORTOLAN_SOURCE_DERIVED) != 0;
     return operation_start(made, operation);
 }
 

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-#define ALL_SOURCES (PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD | PORTOLAN_SOURCE_DERIVED)
+/* a derived port is nobody's word: it is for callers that ask for it */
+#define DEFAULT_SOURCES (PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD)
+#define ALL_SOURCES (DEFAULT_SOURCES | PORTOLAN_SOURCE_DERIVED)
 
 /* The options of the first version end here: no program can know fewer. */
 #define SMALLEST_OPTIONS sizeof(struct portolan_options)
@@ -73,7 +75,7 @@ const char *settings_from(const struct portolan_options *options, struct setting
     set_ports(settings, options->epmd_port, options->base_port);
     settings->deadline_ms =
         options->deadline_ms != 0 ? options->deadline_ms : PORTOLAN_DEFAULT_DEADLINE_MS;
-    settings->sources = options->sources != 0 ? options->sources : ALL_SOURCES;
+    settings->sources = options->sources != 0 ? options->sources : DEFAULT_SOURCES;
     memcpy(settings->address, options->address, sizeof settings->address);
     if (options->control_socket[0] != '\0')
         memcpy(settings->control_socket, options->control_socket, sizeof settings->control_socket);

@@ -156,10 +156,18 @@ def test_a_long_listing_is_read_whole(epmd, call):
     assert sorted(listed) == sorted(f"n{number} {20000 + number}" for number in range(300))
 
 
-def test_a_node_that_epmd_does_not_know_is_derived(mapper, call):
-    assert call("resolve", "emqx-7@127.0.0.1", ERL_EPMD_PORT=mapper.port).stdout == "127.0.0.1:4377 (derived)\n"
-    assert call("resolve", "emqx-7@127.0.0.1", ERL_EPMD_PORT=mapper.port,
+def test_a_node_that_epmd_does_not_know_is_derived_if_asked_for(mapper, call):
+    unknown = call("resolve", "emqx-7@127.0.0.1", ERL_EPMD_PORT=mapper.port)
+    assert (unknown.returncode, unknown.stdout) == (1, "") and "does not know it" in unknown.stderr
+    assert call("resolve", "--derive", "emqx-7@127.0.0.1", ERL_EPMD_PORT=mapper.port).stdout == "127.0.0.1:4377 (derived)\n"
+    assert call("resolve", "--derive", "emqx-7@127.0.0.1", ERL_EPMD_PORT=mapper.port,
                 PORTOLAN_NODE__DIST_BASE_PORT=5000).stdout == "127.0.0.1:5007 (derived)\n"
+
+
+@pytest.mark.parametrize("words", [["rabbit@no-such-host.invalid"], ["--derive", "rabbit@no-such-host.invalid"]])
+def test_a_host_without_address_is_never_an_answer(call, words):
+    told = call("resolve", *words)
+    assert (told.returncode, told.stdout) == (1, "") and "no-such-host.invalid" in told.stderr
 
 
 def test_nobody_there_is_told_with_what_to_do(call):
@@ -177,10 +185,10 @@ def test_a_wrong_variable_is_told(call):
 
 
 def test_the_deadline_is_kept_by_the_example(call):
-    """Of its 2 s the local port that listens and never answers costs all, and the rule answers then."""
+    """Of its 2 s the local port that listens and never answers costs all; the rule, if asked for, answers then."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        told = call("resolve", "a3@127.0.0.1", ERL_EPMD_PORT=silent.getsockname()[1])
+        told = call("resolve", "--derive", "a3@127.0.0.1", ERL_EPMD_PORT=silent.getsockname()[1])
         took = time.monotonic() - began
     assert told.stdout == "127.0.0.1:4373 (derived)\n"
     assert 2 <= took < 2 + scaled(2)
@@ -190,22 +198,23 @@ def test_many_nodes_at_once(mapper, call):
     conns = [wire.register(mapper.port, f"n{number}", port=20000 + number)[0] for number in range(100)]
     hosts = ["127.0.0.1", "localhost"]
     nodes = [f"n{number}@{hosts[number % 2]}" for number in range(100)]
-    done = call("resolve_many", *nodes, "emqx-5@127.0.0.1", ERL_EPMD_PORT=mapper.port)
+    done = call("resolve_many", *nodes, ERL_EPMD_PORT=mapper.port)
     for conn in conns:
         conn.close()
     assert done.returncode == 0, done.stderr
     expected = [f"{node} {hosts[number % 2]}:{20000 + number}" for number, node in enumerate(nodes)]
-    assert sorted(done.stdout.splitlines()) == sorted([*expected, "emqx-5@127.0.0.1 127.0.0.1:4375"])
+    assert sorted(done.stdout.splitlines()) == sorted(expected)
 
 
 def test_what_is_wrong_among_many_is_told_and_the_rest_found(mapper, call):
     conn, _ = wire.register(mapper.port, "good", port=9000)
-    done = call("resolve_many", "bad@@", "good@127.0.0.1", "remsh@127.0.0.1", ERL_EPMD_PORT=mapper.port)
+    done = call("resolve_many", "bad@@", "good@127.0.0.1", "remsh@127.0.0.1", "far@no-such-host.invalid", ERL_EPMD_PORT=mapper.port)
     conn.close()
     assert done.returncode == 1
     assert done.stdout == "good@127.0.0.1 127.0.0.1:9000\n"
     assert "cannot resolve 'bad@@'" in done.stderr
-    assert "remote shells (remsh...) listen on no port" in done.stderr
+    assert "does not know it" in done.stderr
+    assert "cannot resolve 'far@no-such-host.invalid'" in done.stderr
 
 
 @needs_erlang

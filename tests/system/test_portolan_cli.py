@@ -177,20 +177,26 @@ def test_resolve_asks_the_epmd_of_the_host_then(control):
         assert reply == ok(node="rabbit@127.0.0.1", host="127.0.0.1", port=25672, source="epmd", epmd="127.0.0.1")
 
 
-def test_resolve_derives_what_nobody_knows(free_of_epmd):
+def test_resolve_derives_what_nobody_knows_if_asked_to(free_of_epmd):
     env = {**free_of_epmd, **NO_SOCKET}
-    call = portolan("resolve", "emqx-1@127.0.0.1", env=env)
+    check(portolan("resolve", "emqx-1@127.0.0.1", env=env), 3, "", "cannot resolve")
+    call = portolan("resolve", "emqx-1@127.0.0.1", "--derive", env=env)
     assert (call.returncode, call.stdout) == (0, "127.0.0.1:4371  (derived from the name; no epmd knew it)\n")
-    reply = json.loads(portolan("resolve", "emqx-1@127.0.0.1", "--json", env=env).stdout)
+    reply = json.loads(portolan("resolve", "emqx-1@127.0.0.1", "--derive", "--json", env=env).stdout)
     assert (reply["port"], reply["source"]) == (4371, "derived") and "epmd" not in reply
 
 
-def test_resolve_tells_known_from_derived():
+def test_resolve_derives_nothing_for_a_host_without_address():
+    call = portolan("resolve", "emqx-1@no-such-host.invalid", "--derive", env=NO_SOCKET)
+    check(call, 4, "", "no-such-host.invalid")
+
+
+def test_resolve_tells_known_from_unknown():
     with FakeEpmd({"rabbit": 25672}) as epmd:
         env = {**epmd.env, **NO_SOCKET}
-        check(portolan("resolve", "rabbit@127.0.0.1", "--known", env=env), 0)
-        check(portolan("resolve", "emqx@127.0.0.1", "--known", env=env), 4, "", "cannot resolve")
-        check(portolan("resolve", "remsh1@127.0.0.1", env=env), 1, "", "cannot resolve")
+        check(portolan("resolve", "rabbit@127.0.0.1", env=env), 0)
+        check(portolan("resolve", "emqx@127.0.0.1", env=env), 4, "", "cannot resolve")
+        check(portolan("resolve", "remsh1@127.0.0.1", "--derive", env=env), 1, "", "cannot resolve")
 
 
 # --- the manual page ---

@@ -65,6 +65,7 @@ START_TEST(options_of_a_later_version_may_only_be_zero) {
     struct portolan_endpoint endpoint;
     portolan_options_init(&program.options, sizeof program);
     program.options.sources = PORTOLAN_SOURCE_DERIVED;
+    strcpy(program.options.address, "127.0.0.1");
 
     ck_assert_int_eq(resolve_rabbit(&program.options, &endpoint), PORTOLAN_OK);
     program.later = 1;
@@ -190,13 +191,42 @@ START_TEST(a_node_that_nobody_knows_is_derived_only_when_that_is_wanted) {
     fake_server_start(&server, (struct fake_script){.answer = UNKNOWN});
     struct portolan_options options = options_for(server.port, 0);
 
+    ck_assert_int_eq(resolve_rabbit(&options, &endpoint), PORTOLAN_ERROR_NOT_FOUND);
+    options.sources = PORTOLAN_SOURCE_EPMD | PORTOLAN_SOURCE_DERIVED;
     ck_assert_int_eq(resolve_rabbit(&options, &endpoint), PORTOLAN_OK);
+    fake_server_stop(&server);
     ck_assert_int_eq(endpoint.source, PORTOLAN_SOURCE_DERIVED);
     ck_assert_uint_eq(endpoint.port, 4370);
     assert_message("does not know it");
-    options.sources = PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD;
-    ck_assert_int_eq(resolve_rabbit(&options, &endpoint), PORTOLAN_ERROR_NOT_FOUND);
-    fake_server_stop(&server);
+}
+END_TEST
+
+START_TEST(a_host_without_address_is_never_derived) {
+    struct portolan_endpoint endpoint;
+    struct portolan_options options = options_for(0, (unsigned)_i | PORTOLAN_SOURCE_DERIVED);
+    options.address[0] = '\0';
+
+    ck_assert_int_eq(
+        portolan_resolve("rabbit@no-such-host.invalid", &options, &endpoint, &last_error),
+        PORTOLAN_ERROR_HOST);
+    assert_message("the host no-such-host.invalid: ");
+}
+END_TEST
+
+START_TEST(a_daemon_that_does_not_answer_is_no_reason_to_derive) {
+    struct portolan_endpoint endpoint;
+    struct fake_server daemon, epmd;
+    fake_server_start(&epmd, (struct fake_script){.answer = UNKNOWN});
+    struct portolan_options options = options_for(epmd.port, 7);
+    options.deadline_ms = 4 * PATIENCE_MS;
+    use_own_control_socket(&options);
+    fake_server_start(&daemon, (struct fake_script){.end = _i == 0 ? FAKE_HOLDS : FAKE_CLOSES,
+                                                    .path = options.control_socket});
+
+    ck_assert_int_ne(resolve_rabbit(&options, &endpoint), PORTOLAN_OK);
+    assert_message("portoland at ");
+    fake_server_stop(&daemon);
+    fake_server_stop(&epmd);
 }
 END_TEST
 
@@ -350,6 +380,8 @@ Suite *client_suite(void) {
     tcase_add_test(tests, the_local_daemon_is_asked_first);
     tcase_add_test(tests, a_daemon_that_hangs_does_not_keep_epmd_from_answering);
     tcase_add_test(tests, a_node_that_nobody_knows_is_derived_only_when_that_is_wanted);
+    tcase_add_loop_test(tests, a_host_without_address_is_never_derived, 0, 4);
+    tcase_add_loop_test(tests, a_daemon_that_does_not_answer_is_no_reason_to_derive, 0, 2);
     tcase_add_test(tests, the_front_port_is_asked_when_epmd_does_not_know);
     tcase_add_test(tests, a_registration_holds_until_epmd_goes);
     tcase_add_test(tests, a_refused_name_is_told);

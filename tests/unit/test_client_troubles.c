@@ -217,7 +217,7 @@ END_TEST
 START_TEST(no_memory_is_a_code_and_never_a_derived_port) {
     struct fake_server server;
     fake_server_start(&server, (struct fake_script){.answer = FOUND});
-    struct portolan_options options = options_for(server.port, 0);
+    struct portolan_options options = options_for(server.port, 7);
     options.address[0] = '\0';
 
     for (unsigned n = 1;; n++) {
