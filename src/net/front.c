@@ -2,15 +2,14 @@
 
 #include "base/clock.h"
 #include "erlang/tls_hello.h"
+#include "net/front_routes.h"
 #include "net/loop.h"
 #include "net/peer_limit.h"
-#include "net/port_probe.h"
 #include "net/tls.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -34,8 +33,7 @@ struct front {
     struct front_house house;
     struct front_options options;
     struct front_hooks hooks;
-    struct front_ports *ports;
-    size_t opened; /* front ports besides the daemon's own */
+    struct front_routes *routes;
     struct proxy *proxy;
     struct peer_limit *peers;
     struct hellos hellos;
@@ -69,8 +67,9 @@ static const char *connect_node(struct front *front, const struct first_caller *
                                       .now_ms = clock_monotonic_ms(),
                                       .is_connected = is_connected,
                                       .context = &query};
-    bool guessed = front_ports_count(front->ports, asks.port) > 1;
-    const struct registration *wanted = front_ports_choose(front->ports, &asks);
+    struct front_ports *ports = front_routes_ports(front->routes);
+    bool guessed = front_ports_count(ports, asks.port) > 1;
+    const struct registration *wanted = front_ports_choose(ports, &asks);
     if (wanted == NULL)
         return "no node is behind this port";
     const struct proxy_call call = {.fd = fd,
@@ -190,139 +189,21 @@ const char *front_take(struct front *front, const struct first_caller *caller, i
     return "its first bytes are of no protocol that is spoken here";
 }
 
-/* --- the ports --- */
-
-static bool open_port(struct front *front, uint16_t port, char *reason, size_t size) {
-    struct listen_failure failure;
-    struct listeners listeners = {.count = 0};
-    if (epmd_server_has_front(front->house.server, port))
-        return true;
-    if (epmd_server_listens(front->house.server, port)) {
-        snprintf(reason, size, "this daemon speaks the epmd protocol alone there");
-        return false;
-    }
-    if (front->house.pool != NULL && port_pool_has(front->house.pool, port)) {
-        snprintf(reason, size, "another name has it");
-        return false;
-    }
-    if (front->opened >= front->options.ports_max) {
-        snprintf(reason, size, "%zu front ports are open, and more would need too many descriptors",
-                 front->opened);
-        return false;
-    }
-    if (!listeners_open(&listeners, LISTENER_FRONT, front->options.addresses, port, &failure)) {
-        snprintf(reason, size, "%s", strerror(failure.error));
-        return false;
-    }
-    if (!epmd_server_listen(front->house.server, &listeners)) {
-        epmd_server_unlisten(front->house.server, port);
-        snprintf(reason, size, "out of memory");
-        return false;
-    }
-    front->opened++;
-    if (front->house.pool != NULL)
-        port_pool_front_opened(front->house.pool, port);
-    return true;
-}
-
-static void close_port(struct front *front, uint16_t port) {
-    if (front_ports_count(front->ports, port) > 0 ||
-        !epmd_server_unlisten(front->house.server, port))
-        return;
-    front->opened--;
-    if (front->house.pool != NULL)
-        port_pool_front_closed(front->house.pool, port);
-}
-
-static bool put_behind(struct front *front, struct registration *registration, uint16_t port,
-                       char *reason, size_t size) {
-    /* a node that says so leads the proxy to itself */
-    if (epmd_server_listens(front->house.server, registration->node.port)) {
-        snprintf(reason, size, "it says that it listens on a port of this daemon");
-        return false;
-    }
-    if (!open_port(front, port, reason, size))
-        return false;
-    registration->front_port = port;
-    if (front_ports_add(front->ports, registration))
-        return true;
-    registration->front_port = 0;
-    close_port(front, port);
-    snprintf(reason, size, "out of memory");
-    return false;
-}
-
-static void give_port(struct front *front, struct registration *registration) {
-    uint16_t port = front_ports_derive(registration, front->options.base);
-    char reason[128];
-    if (!front->options.proxy || port == 0 || port == registration->node.port)
-        return;
-    if (put_behind(front, registration, port, reason, sizeof reason)) {
-        registration->loopback_only = port_probe_is_loopback_only(registration->node.port);
-        return;
-    }
-    const struct front_shortage shortage = {
-        .registration = registration, .port = port, .reason = reason};
-    front->hooks.short_of(front->hooks.context, &shortage);
-}
-
-static void tell_if_shared(struct front *front, struct registration *registration) {
-    uint16_t port = registration->front_port;
-    if (port != 0 && front_ports_at(front->ports, port, 0) != registration)
-        front->hooks.shared(front->hooks.context, port, registration);
-}
+/* --- the nodes --- */
 
 void front_registered(struct front *front, struct registration *registration) {
-    give_port(front, registration);
-    tell_if_shared(front, registration);
-}
-
-static void take_from_behind(struct front *front, struct registration *registration) {
-    uint16_t port = registration->front_port;
-    if (port == 0)
-        return;
-    front_ports_remove(front->ports, registration);
-    registration->front_port = 0;
-    registration->loopback_only = false;
-    close_port(front, port);
+    front_routes_add(front->routes, registration);
 }
 
 void front_unregistered(struct front *front, struct registration *registration) {
-    take_from_behind(front, registration);
+    front_routes_remove(front->routes, registration);
     proxy_node_left(front->proxy, registration);
-}
-
-static void for_all(struct front *front,
-                    void (*visit)(struct front *front, struct registration *registration)) {
-    struct registry *registry = front->house.registry;
-    struct registry_cursor cursor;
-    const struct registration *next;
-    registry_cursor_begin(&cursor, registry, REGISTRY_LIVE);
-    for (; (next = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
-        visit(front, registry_find(registry, next->node.name));
-    registry_cursor_end(&cursor);
-}
-
-static void bring_in(struct front *front, struct registration *registration) {
-    give_port(front, registration);
-    if (registration->front_port != 0)
-        front->hooks.moved(front->hooks.context, registration);
-}
-
-static void take_out(struct front *front, struct registration *registration) {
-    if (registration->front_port == 0)
-        return;
-    take_from_behind(front, registration);
-    front->hooks.moved(front->hooks.context, registration);
 }
 
 void front_configure(struct front *front, bool proxy, const struct proxy_options *streams) {
     proxy_configure(front->proxy, streams);
-    if (front->options.proxy == proxy)
-        return;
     front->options.proxy = proxy;
-    for_all(front, proxy ? bring_in : take_out);
-    for_all(front, tell_if_shared); /* once the first of each port is known */
+    front_routes_configure(front->routes, proxy);
 }
 
 /* --- beginning and end --- */
@@ -336,10 +217,10 @@ struct front *front_new(const struct front_house *house, const struct front_opti
     front->options = *options;
     front->hooks = *hooks;
     TAILQ_INIT(&front->hellos);
-    front->ports = front_ports_new();
+    front->routes = front_routes_new(house, options, hooks);
     front->proxy = proxy_new(house->base, &options->streams);
     front->peers = peer_limit_new(FRONT_HELLOS_OF_ONE_HOST);
-    if (front->ports != NULL && front->proxy != NULL && front->peers != NULL)
+    if (front->routes != NULL && front->proxy != NULL && front->peers != NULL)
         return front;
     front_free(front);
     return NULL;
@@ -353,13 +234,13 @@ void front_free(struct front *front) {
         free_hello(TAILQ_FIRST(&front->hellos));
     }
     proxy_free(front->proxy);
-    front_ports_free(front->ports);
+    front_routes_free(front->routes);
     peer_limit_free(front->peers);
     free(front);
 }
 
 struct front_ports *front_ports_of(struct front *front) {
-    return front->ports;
+    return front_routes_ports(front->routes);
 }
 
 const struct proxy *front_proxy(const struct front *front) {

@@ -8,10 +8,7 @@
  *   an Erlang node          the proxy, to the node that it is for (names/front_ports)
  *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them
  *
- * The front ports that the server began with, as the daemon's own, are open as long as it runs.
- * For a node whose name derives another, that one is opened when the node registers and closed when
- * the last node behind it has left; unless the node listens there itself, or somebody else does.
- * This module sets a registration's front_port and loopback_only.
+ * Which of these ports are open, and which nodes are behind them, is net/front_routes' business.
  */
 #ifndef PORTOLAN_NET_FRONT_H
 #define PORTOLAN_NET_FRONT_H
