@@ -59,7 +59,7 @@ LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
 LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \
                -Wl,-z,defs,-z,relro,-z,now,-z,nodelete $(LDFLAGS)
 # with a sanitizer in it, it could be linked by nobody
-LIBRARIES   := $(if $(SANITIZE),,$(LIB).a $(LIB).so $(LIB).so.0 $(BUILD)/lib/portolan.pc)
+LIBRARIES   := $(if $(SANITIZE),,$(LIB).a $(LIB).so $(LIB).so.0)
 
 PROGRAMS  := $(BUILD)/bin/portoland $(BUILD)/bin/epmd $(BUILD)/bin/portolan
 UNIT      := $(BUILD)/tests/unit
@@ -71,7 +71,7 @@ FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuz
 
 .PHONY: all help run check check-unit check-sim check-mutations sim scale check-system \
         check-long check-valgrind bench bench-smoke fuzz fuzzers lint format docs-from-keys install \
-        uninstall clean
+        install-epmd uninstall clean
 
 all: $(PROGRAMS) $(LIBRARIES)
 
@@ -87,7 +87,8 @@ help:
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'
 	@echo 'make format   let clang-format have its way'
-	@echo 'make install  to $(DESTDIR)$(PREFIX); uninstall undoes it'
+	@echo 'make install  to $(DESTDIR)$(PREFIX); install-epmd: also under the name epmd, with its units;'
+	@echo '              uninstall undoes both, and scripts/replace-epmd'
 	@echo 'Variables: CC=clang SANITIZE=address,undefined WERROR=1 V=1 PREFIX= DESTDIR='
 
 # --- build ---
@@ -128,10 +129,6 @@ $(LIB).so.0: $(LIB).so.$(LIB_VERSION)
 
 $(LIB).so: $(LIB).so.0
 	$(call say,LINK) ln -sf $(<F) $@
-
-$(BUILD)/lib/portolan.pc: src/client/portolan.pc.in
-	@mkdir -p $(@D)
-	$(call say,GEN ) sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LIB_VERSION)|' $< >$@
 
 # What is made from the table of keys; a test compares them.
 docs-from-keys: $(BUILD)/bin/portoland
@@ -264,40 +261,50 @@ datadir := $(PREFIX)/share
 bashdir := $(datadir)/bash-completion/completions
 zshdir  := $(datadir)/zsh/site-functions
 
-INSTALLED = $(addprefix $(bindir)/,portoland portolan epmd) \
-            $(foreach page,$(wildcard man/*.?),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
-            $(PREFIX)/include/portolan.h \
-            $(addprefix $(libdir)/libportolan.,a so so.0 so.$(LIB_VERSION)) \
-            $(libdir)/pkgconfig/portolan.pc $(addprefix $(datadir)/doc/portolan/,portolan.conf one-port.md) \
-            $(bashdir)/portolan $(zshdir)/_portolan \
-            $(addprefix $(unitdir)/,epmd.socket epmd.service portoland.service)
+# Of the files those that also OTP's epmd has are apart: they are installed when asked for.
+EPMD_FILES := $(bindir)/epmd $(mandir)/man1/epmd.1 $(addprefix $(unitdir)/,epmd.socket epmd.service)
+PAGES      := $(filter-out man/epmd.1,$(wildcard man/*.?))
+INSTALLED  := $(addprefix $(bindir)/,portoland portolan) \
+              $(foreach page,$(PAGES),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+              $(PREFIX)/include/portolan.h \
+              $(addprefix $(libdir)/libportolan.,a so so.0 so.$(LIB_VERSION)) \
+              $(libdir)/pkgconfig/portolan.pc $(addprefix $(datadir)/doc/portolan/,portolan.conf one-port.md) \
+              $(bashdir)/portolan $(zshdir)/_portolan \
+              $(addprefix $(unitdir)/,portoland.socket portoland.service)
+
+# fill FROM,TO: puts the prefix and the version in
+fill = sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LIB_VERSION)|' $(1) >$(DESTDIR)$(2) && \
+       chmod 644 $(DESTDIR)$(2)
 
 install: all
-	install -d $(addprefix $(DESTDIR),$(bindir) $(mandir)/man1 $(mandir)/man3 $(mandir)/man5 \
-	    $(mandir)/man8 $(unitdir) $(libdir)/pkgconfig $(PREFIX)/include $(datadir)/doc/portolan \
-	    $(bashdir) $(zshdir))
+	@DESTDIR='$(DESTDIR)' scripts/installed check $(INSTALLED)
+	install -d $(sort $(dir $(addprefix $(DESTDIR),$(INSTALLED))))
 	install -m 755 $(BUILD)/bin/portoland $(BUILD)/bin/portolan $(DESTDIR)$(bindir)
-	ln -sf portoland $(DESTDIR)$(bindir)/epmd
-	install -m 644 $(wildcard man/*.1) $(DESTDIR)$(mandir)/man1
-	install -m 644 $(wildcard man/*.3) $(DESTDIR)$(mandir)/man3
-	install -m 644 $(wildcard man/*.5) $(DESTDIR)$(mandir)/man5
-	install -m 644 $(wildcard man/*.8) $(DESTDIR)$(mandir)/man8
+	for page in $(PAGES); do \
+	    install -m 644 $$page $(DESTDIR)$(mandir)/man$${page##*.} || exit 1; done
 	install -m 644 include/portolan.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIB).a $(DESTDIR)$(libdir)
 	install -m 755 $(LIB).so.$(LIB_VERSION) $(DESTDIR)$(libdir)
 	ln -sf libportolan.so.$(LIB_VERSION) $(DESTDIR)$(libdir)/libportolan.so.0
 	ln -sf libportolan.so.0 $(DESTDIR)$(libdir)/libportolan.so
-	install -m 644 $(BUILD)/lib/portolan.pc $(DESTDIR)$(libdir)/pkgconfig
+	$(call fill,src/client/portolan.pc.in,$(libdir)/pkgconfig/portolan.pc)
 	install -m 644 etc/portolan.conf docs/one-port.md $(DESTDIR)$(datadir)/doc/portolan
 	install -m 644 scripts/completion/portolan.bash $(DESTDIR)$(bashdir)/portolan
 	install -m 644 scripts/completion/_portolan $(DESTDIR)$(zshdir)/_portolan
-	install -m 644 etc/epmd.socket $(DESTDIR)$(unitdir)/epmd.socket
-	for unit in epmd portoland; do \
-	    sed 's|@PREFIX@|$(PREFIX)|' etc/$$unit.service.in >$(DESTDIR)$(unitdir)/$$unit.service; \
-	    chmod 644 $(DESTDIR)$(unitdir)/$$unit.service; done
+	install -m 644 etc/portoland.socket $(DESTDIR)$(unitdir)/portoland.socket
+	$(call fill,etc/portoland.service.in,$(unitdir)/portoland.service)
 
+install-epmd: install
+	@DESTDIR='$(DESTDIR)' scripts/installed check $(EPMD_FILES)
+	ln -sf portoland $(DESTDIR)$(bindir)/epmd
+	install -m 644 man/epmd.1 $(DESTDIR)$(mandir)/man1
+	install -m 644 etc/epmd.socket $(DESTDIR)$(unitdir)/epmd.socket
+	$(call fill,etc/epmd.service.in,$(unitdir)/epmd.service)
+
+# Nodes must find the stock epmd again before the one that they start goes.
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	scripts/replace-epmd --undo --only $(bindir) $(if $(DESTDIR),--root $(DESTDIR))
+	@DESTDIR='$(DESTDIR)' scripts/installed remove $(INSTALLED) $(EPMD_FILES)
 
 clean:
 	rm -rf build
