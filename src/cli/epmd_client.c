@@ -133,3 +133,19 @@ int epmd_client_call(uint16_t port, enum epmd_call call, const char *name) {
     close(fd);
     return code;
 }
+
+int epmd_client_count_names(uint16_t port) {
+    uint8_t piece[4096];
+    int fd = connect_local(port), names = -1;
+    if (fd < 0)
+        return -1;
+    if (ask(fd, EPMD_NAMES, NULL) && read_answer(fd, piece, 4) == 4) {
+        names = 0;
+        for (size_t len; (len = read_answer(fd, piece, sizeof piece)) > 0;) {
+            for (size_t i = 0; i < len; i++)
+                names += piece[i] == '\n';
+        }
+    }
+    close(fd);
+    return names;
+}

@@ -17,4 +17,7 @@ enum epmd_call {
  * Returns the exit code. */
 int epmd_client_call(uint16_t port, enum epmd_call call, const char *name);
 
+/* How many names an epmd of this host has registered; -1 when none answers on the port. */
+int epmd_client_count_names(uint16_t port);
+
 #endif

@@ -1,5 +1,6 @@
 #include "daemon/listening.h"
 
+#include "cli/epmd_client.h"
 #include "daemon/process.h"
 #include "erlang/ekka_port.h"
 #include "net/port_holder.h"
@@ -8,18 +9,45 @@
 #include <stdio.h>
 #include <string.h>
 
+/*
+ * An epmd is often there because a node started it when no daemon ran: nothing needs it then, and
+ * nodes that register again every 2 s come to this daemon once it has the port.
+ */
+static void print_taken_by_epmd(const struct daemon_options *options, const char *address,
+                                uint16_t port, pid_t pid) {
+    int names = epmd_client_count_names(port);
+    if (names == 0)
+        fprintf(stderr,
+                "%s: cannot listen on %s: it is in use by an epmd that has no names (process %d), "
+                "as nodes start one when no daemon runs; end it with 'kill %d', then start again\n",
+                options->program, address, (int)pid, (int)pid);
+    else if (names > 0)
+        fprintf(stderr,
+                "%s: cannot listen on %s: it is in use by an epmd that has %d name%s (process %d); "
+                "'epmd -port %u -names' lists them; nodes of OTP 23 and later register again by "
+                "themselves: end it with 'kill %d', then start again; or choose another port\n",
+                options->program, address, names, names == 1 ? "" : "s", (int)pid, port, (int)pid);
+    else
+        fprintf(stderr,
+                "%s: cannot listen on %s: it is in use by an epmd that does not answer (process "
+                "%d); end it with 'kill %d', or choose another port\n",
+                options->program, address, (int)pid, (int)pid);
+}
+
 static void say_taken(const struct daemon_options *options, const char *address, uint16_t port) {
     struct port_holder holder;
-    if (port_holder_find(port, &holder))
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by %s (process %d); stop that, or choose "
-                "another port\n",
-                options->program, address, holder.program, (int)holder.pid);
-    else
+    if (!port_holder_find(port, &holder))
         fprintf(stderr,
                 "%s: cannot listen on %s: it is in use by a process that cannot be seen from "
                 "here; stop that, or choose another port\n",
                 options->program, address);
+    else if (strcmp(holder.program, "epmd") == 0)
+        print_taken_by_epmd(options, address, port, holder.pid);
+    else
+        fprintf(stderr,
+                "%s: cannot listen on %s: it is in use by %s (process %d); stop that, or choose "
+                "another port\n",
+                options->program, address, holder.program, (int)holder.pid);
 }
 
 static const char *cure_of(int error) {
@@ -82,6 +110,15 @@ static bool open_one(struct listeners *listeners, enum listener_role role, const
     return false;
 }
 
+static bool has_port(const struct listeners *listeners, uint16_t port) {
+    for (size_t i = 0; i < listeners->count; i++) {
+        if (address_port(&listeners->all[i].address) == port)
+            return true;
+    }
+    return false;
+}
+
+/* All ports of the configuration, but those that systemd brought. */
 static bool open_all(struct listeners *listeners, const struct config *config,
                      const struct daemon_options *options, enum exit_code *code) {
     uint16_t front = 0;
@@ -89,10 +126,10 @@ static bool open_all(struct listeners *listeners, const struct config *config,
         return false;
     /* one port for both is served as the front port's: that answers all that epmd's does */
     bool shared = config->epmd_enable && front == config->epmd_port;
-    if (config->epmd_enable && !shared &&
+    if (config->epmd_enable && !shared && !has_port(listeners, config->epmd_port) &&
         !open_one(listeners, LISTENER_EPMD, config->epmd_address, config->epmd_port, options, code))
         return false;
-    if (front != 0 &&
+    if (front != 0 && !has_port(listeners, front) &&
         !open_one(listeners, LISTENER_FRONT, config->front_address, front, options, code))
         return false;
     if (listeners->count > 0)
@@ -102,17 +139,31 @@ static bool open_all(struct listeners *listeners, const struct config *config,
     return false;
 }
 
-bool listening_open(struct listeners *listeners, const struct config *config,
-                    const struct daemon_options *options, enum exit_code *code) {
+static bool adopt_from_systemd(struct listeners *listeners, const struct config *config,
+                               const struct daemon_options *options) {
     const char *error;
-    *listeners = (struct listeners){.count = 0};
-    *code = EXIT_FAILED;
-    if (!options->from_systemd)
-        return open_all(listeners, config, options, code);
-    if (process_systemd_listeners(listeners, config->epmd_port, &error))
+    bool separate = config->front_enable && config->epmd_enable;
+    uint32_t front = 0;
+    if (separate)
+        ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &front);
+    /* see open_all for the port that serves both */
+    uint16_t epmd_port = separate && front == config->epmd_port ? 0 : config->epmd_port;
+    if (process_systemd_listeners(listeners, epmd_port, &error))
         return true;
     fprintf(stderr, "%s: %s\n", options->program, error);
     return false;
+}
+
+bool listening_open(struct listeners *listeners, const struct config *config,
+                    const struct daemon_options *options, enum exit_code *code) {
+    *listeners = (struct listeners){.count = 0};
+    *code = EXIT_FAILED;
+    if (options->from_systemd && !adopt_from_systemd(listeners, config, options))
+        return false;
+    /* epmd's -systemd takes those that it is given and no others, as stock's */
+    if (options->from_systemd && config->personality == CONFIG_AS_EPMD)
+        return true;
+    return open_all(listeners, config, options, code);
 }
 
 uint16_t listening_epmd_port(const struct listeners *listeners) {

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import wire
-from daemon import Daemon, free_port, listening_addresses, our_epmd, run
+from daemon import Daemon, free_port, listening_addresses, our_epmd, run, stock_epmd
 from deadlines import wait_for
 from portoland import Portoland, portoland  # noqa: F401
 
@@ -138,6 +138,26 @@ def test_a_taken_front_port_is_said_with_its_holder(portoland, tmp_path):
     assert second.exit_code() == 1
     assert re.search(rf"cannot listen on \S+:{first.port}: it is in use by portoland \(process {first.pid}\)", second.log)
     assert first.says("status")["pid"] == first.pid
+
+
+def test_an_epmd_in_the_place_of_the_front_port_is_named_with_the_way_to_end_it(tmp_path):
+    """A node starts one when no daemon runs, and then no daemon could start again."""
+    with Daemon(stock_epmd(), tmp_path) as stock:
+        server = Portoland(tmp_path, port=stock.port)
+        server.launch()
+        assert server.exit_code() == 1
+        assert "it is in use by an epmd that has no names" in server.log
+        assert f"end it with 'kill {stock.pid}', then start again" in server.log
+
+
+def test_an_epmd_with_names_is_told_apart(tmp_path):
+    with Daemon(stock_epmd(), tmp_path) as stock:
+        node, _ = wire.register(stock.port, "a")
+        with node:
+            server = Portoland(tmp_path, port=stock.port)
+            server.launch()
+            assert server.exit_code() == 1
+            assert f"an epmd that has 1 name (process {stock.pid}); 'epmd -port {stock.port} -names' lists" in server.log
 
 
 # --- reload ---

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 import wire
-from daemon import command, environment, our_epmd, run, stock_epmd
-from deadlines import scaled
+from daemon import BUILD, command, environment, free_port, is_free, our_epmd, run, stock_epmd
+from deadlines import scaled, wait_for
 
 
 @contextlib.contextmanager
@@ -143,3 +143,40 @@ def test_sockets_are_taken_only_when_asked(tmp_path):
             LISTEN_PID=1,
         )
         assert (done.returncode, done.stderr) == (0, b"")  # taken: no word
+
+
+def portoland_activated(directory, listening, port, *flags):
+    keys = ["--set", f"node.dist_base_port={port}", "--set", f"control.socket={directory}/control", *flags]
+    return activated(str(BUILD / "bin" / "portoland"), directory, listening, *keys)
+
+
+def test_portoland_takes_its_front_port_from_the_socket_unit(tmp_path):
+    with listening_socket() as listening:
+        port = listening.getsockname()[1]
+        with portoland_activated(tmp_path, [listening], port):
+            assert wire.look_up(port, "nobody", seconds=10).result == 1
+
+
+@pytest.mark.parametrize("brought", [True, False], ids=["the front port is brought", "another port is brought"])
+def test_portoland_opens_what_the_socket_unit_does_not_bring(tmp_path, brought):
+    """The unit holds 4370; node.name may ask for another port, and epmd's may be wanted too."""
+    front, epmd = free_port(), free_port()
+    with listening_socket(port=front if brought else 0) as listening:
+        flags = ["--set", "epmd.enable=on", "--set", f"epmd.port={epmd}"]
+        with portoland_activated(tmp_path, [listening], front, *flags):
+            assert wire.look_up(listening.getsockname()[1], "nobody", seconds=10).result == 1
+            wait_for(lambda: not is_free(front) and not is_free(epmd), 10, "the ports of the configuration")
+            assert wire.look_up(front, "nobody").result == 1
+            assert wire.look_up(epmd, "nobody").result == 1
+
+
+def test_the_socket_unit_keeps_the_port_from_any_epmd_while_the_daemon_is_away(tmp_path):
+    """Nodes start an epmd when nobody answers on their port; then the daemon could not come back."""
+    with listening_socket() as listening:
+        port = listening.getsockname()[1]
+        with portoland_activated(tmp_path, [listening], port):
+            assert wire.look_up(port, "nobody", seconds=10).result == 1
+        stock = run(stock_epmd(), "-port", port, directory=tmp_path)
+        assert (stock.returncode, stock.stdout) == (0, b"")  # taken: it went away
+        with portoland_activated(tmp_path, [listening], port):
+            assert wire.look_up(port, "nobody", seconds=10).result == 1
