@@ -41,7 +41,9 @@ const struct config_key config_keys[] = {
     {"epmd.address", CONFIG_ADDRESSES, AT(epmd_address), "", NULL, AT_START, "ERL_EPMD_ADDRESS",
      "The addresses to open it on besides loopback, with commas between them; empty for all"},
     {"epmd.packet_timeout", CONFIG_DURATION, AT(packet_timeout_ms), "1m", NULL, LIVE, NULL,
-     "How long an unfinished request may go without a byte"},
+     "How long an unfinished request may go without a byte; whole seconds have passed when one "
+     "more "
+     "has, as OTP's epmd counts"},
     {"epmd.relaxed_command_check", CONFIG_SWITCH, AT(relaxed_commands), "off", NULL, LIVE,
      "ERL_EPMD_RELAXED_COMMAND_CHECK",
      "Whether epmd -kill and -stop work; under the name epmd, -kill does so long as no name is "

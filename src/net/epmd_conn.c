@@ -124,7 +124,7 @@ static bool wait_for(struct epmd_conn *conn, short what) {
 
 static bool is_out_of_patience(const struct epmd_conn *conn) {
     int64_t open_ms = clock_monotonic_ms() - conn->opened_ms;
-    return open_ms > PATIENCE * conn->server->options.packet_timeout_ms;
+    return open_ms > PATIENCE * conn->server->idle_limit_ms;
 }
 
 /* --- replies --- */

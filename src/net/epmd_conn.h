@@ -64,6 +64,7 @@ struct epmd_server {
     struct event_base *base;
     const struct epmd_service *service;
     struct epmd_server_options options;
+    int64_t idle_limit_ms; /* what packet_timeout_ms allows */
     struct epmd_server_hooks hooks;
     struct epmd_doors doors;
     struct event *resume_event; /* ends a pause of accepting */

@@ -16,7 +16,7 @@ static void arm_expiry(struct epmd_server *server) {
     if (first == NULL || event_pending(server->expiry_event, EV_TIMEOUT, NULL))
         return;
     int64_t idle_ms = clock_monotonic_ms() - first->active_ms;
-    int64_t left_ms = server->options.packet_timeout_ms - idle_ms;
+    int64_t left_ms = server->idle_limit_ms - idle_ms;
     /* should this fail for want of memory, the next connection that waits arms it */
     loop_set_timer(server->expiry_event, left_ms < 1 ? 1 : left_ms);
 }
@@ -68,7 +68,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     while ((first = TAILQ_FIRST(&server->waiting)) != NULL &&
-           now_ms - first->active_ms >= server->options.packet_timeout_ms) {
+           now_ms - first->active_ms >= server->idle_limit_ms) {
         server->counters.timed_out++;
         epmd_conn_close(first, expiry_reason(first));
     }
@@ -234,6 +234,19 @@ static bool start_events(struct epmd_server *server) {
     return server->expiry_event != NULL && server->resume_event != NULL;
 }
 
+/*
+ * OTP's epmd reads its clock in whole seconds and closes what has been silent for more than N of
+ * them: never before N + 1 have passed. A time in parts of seconds is none of its times.
+ */
+static int64_t idle_limit_of(int64_t packet_timeout_ms) {
+    return packet_timeout_ms % 1000 == 0 ? packet_timeout_ms + 1000 : packet_timeout_ms;
+}
+
+static void take_options(struct epmd_server *server, const struct epmd_server_options *options) {
+    server->options = *options;
+    server->idle_limit_ms = idle_limit_of(options->packet_timeout_ms);
+}
+
 struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_service *service,
                                     const struct epmd_server_options *options,
                                     const struct epmd_server_hooks *hooks,
@@ -243,7 +256,7 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
         return NULL;
     server->base = base;
     server->service = service;
-    server->options = *options;
+    take_options(server, options);
     server->hooks = *hooks;
     server->reserve_fd = loop_open_reserve();
     server->peer_limit = peer_limit_new(options->peer_connections);
@@ -280,7 +293,7 @@ void epmd_server_free(struct epmd_server *server) {
 }
 
 void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options) {
-    server->options = *options;
+    take_options(server, options);
     peer_limit_configure(server->peer_limit, options->peer_connections);
 }
 

@@ -8,7 +8,8 @@
  *   out of descriptors     the longest-idle waiting connection is shed; where all are registered
  *                          nodes, one descriptor in reserve still answers look-ups, one by one
  *   out of memory          that connection is closed
- *   a peer that is slow    closed after packet_timeout without a byte, or ten times that in all
+ *   a peer that is slow    closed after packet_timeout without a byte, or ten times that in all; as
+ *                          OTP's epmd counts, whole seconds have passed when one more has begun
  *   a host that is greedy  at most peer_connections waiting connections, other hosts only
  */
 #ifndef PORTOLAN_NET_EPMD_SERVER_H
@@ -22,7 +23,7 @@ struct event_base;
 struct epmd_server;
 
 struct epmd_server_options {
-    int64_t packet_timeout_ms;
+    int64_t packet_timeout_ms; /* > 0; N whole seconds end nothing before N + 1 have passed */
     unsigned peer_connections; /* see above; 0: any number */
     unsigned delay_accept_s;   /* to play a busy server: sleeps, holding all up */
     unsigned delay_write_s;

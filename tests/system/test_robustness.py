@@ -194,11 +194,11 @@ def descriptors_of(pid):
 @pytest.mark.parametrize("said", [b"", b"\0", b"\0\5", b"\0\5za"], ids=repr)
 def test_a_request_that_is_never_finished_is_timed_out(epmd, said):
     server = epmd("-packet_timeout", "1")
-    with wire.connect(server.port, seconds=10) as conn:
+    with wire.connect(server.port, seconds=20) as conn:
         begun = time.monotonic()
         conn.sendall(said)
         assert wire.read_to_end(conn) == b""
-        assert 0.8 <= time.monotonic() - begun < 0.8 + scaled(3)
+        assert 1.8 <= time.monotonic() - begun < 1.8 + scaled(8)
 
 
 def test_a_registered_node_is_never_timed_out(epmd):
