@@ -34,7 +34,7 @@ PKG_LIBS     = $(shell pkg-config --libs $(PKGS))
 say = $(if $(V),,@echo '  $(1) $@';)
 
 # The floors of the house, the ground floor first.
-FLOORS  := base erlang names cluster discovery net daemon cli client
+FLOORS  := base erlang names cluster host discovery net daemon cli client
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 floors   = $(call objects,$(foreach floor,$(1),src/$(floor)/*.c))
 ALL     := $(call floors,$(FLOORS))
@@ -43,7 +43,7 @@ CORE    := $(call floors,base erlang names cluster)
 
 # src/cli holds the command lines of both programs: epmd's belongs to the daemon.
 EPMD_CLI   := $(call objects,src/cli/epmd_*.c)
-PORTOLAND  := $(call floors,base erlang names cluster discovery net daemon) $(EPMD_CLI)
+PORTOLAND  := $(call floors,base erlang names cluster host discovery net daemon) $(EPMD_CLI)
 PORTOLAN   := $(call floors,base erlang client) $(call objects,src/net/host_lookup.c) \
               $(filter-out $(EPMD_CLI),$(call floors,cli))
 MAINS      := %/daemon/main.o %/cli/portolan.o

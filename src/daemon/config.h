@@ -56,6 +56,7 @@ struct config {
     char *front_address; /* comma list, "" for all */
     bool front_proxy;
     uint64_t front_peer_streams; /* 0: any number */
+    uint64_t user_share;         /* percent */
     char *cluster_name;
     int cluster_discovery; /* enum discovery_kind */
     bool cluster_autoheal;

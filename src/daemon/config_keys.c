@@ -63,6 +63,9 @@ const struct config_key config_keys[] = {
     {"front.peer_streams", CONFIG_COUNT, AT(front_peer_streams), "1000", NULL, LIVE, NULL,
      "How many distribution connections through front ports one other host may have; 0 for any "
      "number"},
+    {"limits.user_share", CONFIG_PERCENT, AT(user_share), "25%", NULL, LIVE, NULL,
+     "How much of the descriptors (names, waiting connections, streams) one user of this host may "
+     "take; root and the daemon's own user are free; 100% for any number"},
     {"cluster.name", CONFIG_WORD, AT(cluster_name), "emqxcl", NULL, AT_START, NULL,
      "The name of the cluster: daemons of other names keep apart, whatever their cookie"},
     {"cluster.discovery", CONFIG_DISCOVERY, AT(cluster_discovery), "manual", NULL, AT_START, NULL,

@@ -124,6 +124,17 @@ static const char *parse_count(const char *text, union config_value *out) {
     return text_parse_number(text, 0, UINT32_MAX, &out->count) ? NULL : "that is no number";
 }
 
+static const char *parse_percent(const char *text, union config_value *out) {
+    char number[4] = "";
+    size_t len = strlen(text);
+    if (len > 0 && text[len - 1] == '%')
+        len--;
+    if (len == 0 || len >= sizeof number)
+        return "not a valid share";
+    memcpy(number, text, len);
+    return text_parse_number(number, 1, 100, &out->count) ? NULL : "not a valid share";
+}
+
 static bool find_name(const char *text, const char *const *names, int *out) {
     for (int i = 0; names[i] != NULL; i++) {
         if (strcasecmp(text, names[i]) == 0) {
@@ -197,6 +208,8 @@ const char *config_type_parse(enum config_type type, const char *text, const cha
         return parse_switch(text, out);
     case CONFIG_COUNT:
         return parse_count(text, out);
+    case CONFIG_PERCENT:
+        return parse_percent(text, out);
     case CONFIG_POLICY:
         return parse_choice(text, port_policy_names, out);
     case CONFIG_DISCOVERY:
@@ -241,6 +254,8 @@ const char *config_type_takes(enum config_type type) {
         return "on or off";
     case CONFIG_COUNT:
         return "a number from 0 to 4294967295";
+    case CONFIG_PERCENT:
+        return "a share from 1% to 100%";
     case CONFIG_POLICY:
         return "range, derived or any";
     case CONFIG_DISCOVERY:
@@ -269,7 +284,8 @@ size_t config_type_size(enum config_type type) {
         return sizeof value->ms;
     if (type == CONFIG_SWITCH)
         return sizeof value->on;
-    return type == CONFIG_COUNT ? sizeof value->count : sizeof value->choice;
+    bool counts = type == CONFIG_COUNT || type == CONFIG_PERCENT;
+    return counts ? sizeof value->count : sizeof value->choice;
 }
 
 void config_type_free_text(enum config_type type, char *text) {
@@ -288,7 +304,7 @@ void config_type_store(enum config_type type, void *place, union config_value va
         *(int64_t *)place = value.ms;
     } else if (type == CONFIG_SWITCH) {
         *(bool *)place = value.on;
-    } else if (type == CONFIG_COUNT) {
+    } else if (type == CONFIG_COUNT || type == CONFIG_PERCENT) {
         *(uint64_t *)place = value.count;
     } else {
         *(int *)place = value.choice;
@@ -322,6 +338,8 @@ const char *config_type_format(enum config_type type, const void *place, char *b
         text_format_duration(*(const int64_t *)place, buffer);
     else if (type == CONFIG_COUNT)
         snprintf(buffer, CONFIG_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)place);
+    else if (type == CONFIG_PERCENT)
+        snprintf(buffer, CONFIG_TEXT_SIZE, "%" PRIu64 "%%", *(const uint64_t *)place);
     else
         return choice_name(type, *(const int *)place);
     return buffer;

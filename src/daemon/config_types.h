@@ -21,6 +21,7 @@ enum config_type {
     CONFIG_INTERVAL,   /* ms; 0: off */
     CONFIG_SWITCH,     /* on */
     CONFIG_COUNT,      /* count */
+    CONFIG_PERCENT,    /* count: 1 to 100 */
     CONFIG_POLICY,     /* choice: enum port_policy */
     CONFIG_DISCOVERY,  /* choice: enum discovery_kind */
     CONFIG_LOG_LEVEL,  /* choice: enum log_level */

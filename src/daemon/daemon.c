@@ -200,6 +200,12 @@ static bool build_loop(struct daemon *daemon) {
     return true;
 }
 
+static bool build_users(struct daemon *daemon) {
+    daemon->users.diag = sock_diag_new();
+    daemon->users.descriptors = user_share_new(daemon_user_descriptors(daemon->config));
+    return daemon->users.diag != NULL && daemon->users.descriptors != NULL;
+}
+
 static bool build_server(struct daemon *daemon) {
     const struct epmd_server_options options = daemon_server_options(daemon);
     const struct epmd_server_hooks hooks = {
@@ -213,7 +219,10 @@ static bool build_server(struct daemon *daemon) {
     };
     daemon->server =
         epmd_server_new(daemon->base, &daemon->service, &options, &hooks, &daemon->listeners);
-    return daemon->server != NULL;
+    if (daemon->server == NULL)
+        return false;
+    epmd_server_know_users(daemon->server, &daemon->users);
+    return true;
 }
 
 static uint16_t front_port(const struct daemon *daemon) {
@@ -313,6 +322,8 @@ static void destroy(struct daemon *daemon) {
     front_free(daemon->front_host.front);
     daemon->front_host.front = NULL;
     epmd_server_free(daemon->server);
+    user_share_free(daemon->users.descriptors);
+    sock_diag_free(daemon->users.diag);
     registry_free(daemon->registry);
     lease_store_free(daemon->lease_store);
     port_pool_free(daemon->pool);
@@ -328,8 +339,8 @@ static void destroy(struct daemon *daemon) {
 
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
-    if (build_names(daemon) && build_loop(daemon) && build_server(daemon) && build_front(daemon) &&
-        build_cluster(daemon, error) && build_control(daemon)) {
+    if (build_names(daemon) && build_loop(daemon) && build_users(daemon) && build_server(daemon) &&
+        build_front(daemon) && build_cluster(daemon, error) && build_control(daemon)) {
         answer_for_itself(daemon);
         return true;
     }

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "daemon/config_reload.h"
 #include "daemon/daemon_inner.h"
+#include "daemon/process.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,10 @@ struct port_pool_options daemon_pool_options(const struct config *config) {
     };
 }
 
+size_t daemon_user_descriptors(const struct config *config) {
+    return user_share_of(process_descriptor_limit(), config->user_share);
+}
+
 /* Brings what runs in line with the configuration. */
 static void apply_config(struct daemon *daemon) {
     const struct epmd_server_options options = daemon_server_options(daemon);
@@ -55,6 +60,7 @@ static void apply_config(struct daemon *daemon) {
     daemon->service.relaxed_commands = daemon->config->relaxed_commands;
     daemon->service.remote_names = daemon->config->remote_names;
     epmd_server_configure(daemon->server, &options);
+    user_share_configure(daemon->users.descriptors, daemon_user_descriptors(daemon->config));
     if (daemon->pool != NULL)
         port_pool_configure(daemon->pool, &ports);
     if (daemon->front_host.front != NULL)

@@ -19,6 +19,7 @@ struct daemon {
     struct port_pool *pool; /* NULL under the name epmd: it does what epmd does and no more */
     struct lease_store *lease_store;
     struct registry *registry;
+    struct local_users users;
     struct epmd_service service;
     struct event_base *base;
     struct event *signal_events[DAEMON_SIGNALS];
@@ -39,6 +40,7 @@ struct daemon {
 /* The configuration as the parts take it. */
 struct epmd_server_options daemon_server_options(const struct daemon *daemon);
 struct port_pool_options daemon_pool_options(const struct config *config);
+size_t daemon_user_descriptors(const struct config *config);
 
 /* Opens the log, and says on standard error why it cannot be opened. */
 bool daemon_open_log(const struct config *config, const struct daemon_options *options);

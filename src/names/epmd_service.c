@@ -30,6 +30,7 @@ static struct epmd_answer answer_alive2(const struct epmd_service *service,
     if (verdict != REGISTRY_OK)
         return refuse_alive2(node, registry_reason(verdict), reply);
     made->since_ms = caller->now_ms;
+    made->user = caller->user;
     if (service->pool != NULL)
         port_pool_registered(service->pool, made->node.name, made->node.port);
     epmd_write_alive2_reply(reply, node->highest_version, true, made->creation);

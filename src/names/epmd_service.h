@@ -45,6 +45,7 @@ struct epmd_caller {
     struct bytes address; /* its host's, borrowed for the call */
     void *holder;         /* for ALIVE2: what shall hold the registration; see names/registry */
     uint32_t holder_number; /* for DUMP */
+    uint32_t user;          /* for ALIVE2: of this host; USER_NOBODY: not known */
     int64_t now_ms;         /* when it calls, on the monotonic clock */
 };
 

@@ -121,6 +121,7 @@ static struct entry *entry_new(const struct epmd_node *node) {
     write_bytes(&storage, node->name);
     write_bytes(&storage, node->extra);
     entry->registration.node = *node;
+    entry->registration.user = USER_NOBODY;
     entry->registration.node.name.data = entry->storage;
     entry->registration.node.extra.data = entry->storage + node->name.len;
     return entry;

@@ -11,6 +11,7 @@
 #ifndef PORTOLAN_NAMES_REGISTRY_H
 #define PORTOLAN_NAMES_REGISTRY_H
 
+#include "base/user.h"
 #include "erlang/epmd_wire.h"
 #include "names/creations.h"
 
@@ -20,6 +21,7 @@ struct registration {
     struct epmd_node node; /* its name and extra data live as long as the registration */
     uint32_t creation;
     int64_t since_ms;       /* the caller's time of the registration */
+    uint32_t user;          /* of this host, who registered it; USER_NOBODY: not known */
     uint16_t front_port;    /* where other hosts reach it through the proxy; 0: nowhere but at its
                                own port. The owner of the front ports sets it */
     bool loopback_only;     /* its own port is open to 127/8 and ::1 alone; set by the same */

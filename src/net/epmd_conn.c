@@ -10,6 +10,8 @@
 
 #define LISTING_PIECE 16384
 
+#define TOO_MANY_OF_USER "its user has its share of the descriptors: see limits.user_share"
+
 /* A request may trickle in, and a reply out, for this many packet timeouts in all. */
 #define PATIENCE 10
 
@@ -39,6 +41,26 @@ static void release(struct epmd_conn *conn) {
     close(conn->fd);
 }
 
+/* Counts a connection that is to be kept. NULL, or why it cannot be. */
+static const char *count(struct epmd_conn *conn) {
+    struct epmd_server *server = conn->server;
+    conn->user = USER_NOBODY;
+    conn->local = address_peer_is_local(conn->fd, &conn->peer);
+    if (conn->local) {
+        conn->user = local_users_caller(&server->users, conn->fd, &conn->peer);
+        return user_share_take(server->users.descriptors, conn->user, 1) ? NULL : TOO_MANY_OF_USER;
+    }
+    conn->limited = peer_limit_enter(server->peer_limit, &conn->peer);
+    return conn->limited ? NULL : "too many waiting connections from this address";
+}
+
+static void uncount(struct epmd_conn *conn) {
+    if (conn->limited)
+        peer_limit_leave(conn->server->peer_limit, &conn->peer);
+    if (conn->local)
+        user_share_give_back(conn->server->users.descriptors, conn->user, 1);
+}
+
 void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
     struct epmd_server *server = conn->server;
     char peer[ADDRESS_TEXT_SIZE];
@@ -53,8 +75,7 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
         server->hooks.unregistered(server->hooks.context, conn->registration, reason);
         epmd_service_end(server->service, conn->registration);
     }
-    if (conn->limited)
-        peer_limit_leave(server->peer_limit, &conn->peer);
+    uncount(conn);
     epmd_server_unlist(server, conn);
     release(conn);
     free(conn);
@@ -75,29 +96,30 @@ static void refuse(struct epmd_conn *conn, const char *what, const char *reason)
     epmd_conn_close(conn, reason);
 }
 
-/* Moves a connection to the heap. NULL: it could not stay, and is closed. */
-static struct epmd_conn *keep(struct epmd_conn *fresh) {
+static struct epmd_conn *keep_not(struct epmd_conn *fresh, const struct epmd_node *node,
+                                  const char *reason) {
+    tell_refused(fresh, node == NULL ? "connection" : "registration", node, reason);
+    epmd_conn_close(fresh, reason);
+    return NULL;
+}
+
+/* Moves a connection to the heap, of a node that registers or, with NULL, of whomever. NULL: it
+ * could not stay, and is closed. */
+static struct epmd_conn *keep(struct epmd_conn *fresh, const struct epmd_node *node) {
     struct epmd_server *server = fresh->server;
     if (fresh->kept)
         return fresh;
-    if (server->none_may_stay) {
-        refuse(fresh, "connection", "no descriptor left");
-        return NULL;
-    }
-    if (!address_peer_is_local(fresh->fd, &fresh->peer)) {
-        if (!peer_limit_enter(server->peer_limit, &fresh->peer)) {
-            server->counters.limited++;
-            refuse(fresh, "connection", "too many waiting connections from this address");
-            return NULL;
-        }
-        fresh->limited = true;
+    if (server->none_may_stay)
+        return keep_not(fresh, node, "no descriptor left");
+    const char *reason = count(fresh);
+    if (reason != NULL) {
+        server->counters.limited++;
+        return keep_not(fresh, node, reason);
     }
     struct epmd_conn *conn = malloc(sizeof *conn);
     if (conn == NULL) {
-        if (fresh->limited)
-            peer_limit_leave(server->peer_limit, &fresh->peer);
-        refuse(fresh, "connection", "out of memory");
-        return NULL;
+        uncount(fresh);
+        return keep_not(fresh, node, "out of memory");
     }
     *conn = *fresh;
     conn->kept = true;
@@ -186,7 +208,7 @@ static void send_listing(struct epmd_conn *conn, enum listing_kind kind) {
         epmd_conn_close(conn, drained == DRAINED ? "answered" : "peer gone");
         return;
     }
-    conn = keep(conn);
+    conn = keep(conn, NULL);
     if (conn == NULL)
         return;
     conn->state = EPMD_CONN_WRITING;
@@ -292,7 +314,7 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
     struct writer reply = writer_of(buffer, sizeof buffer);
     log_request(conn, request);
     server->counters.requests++;
-    if (request->operation == EPMD_ALIVE2 && (conn = keep(conn)) == NULL)
+    if (request->operation == EPMD_ALIVE2 && (conn = keep(conn, &request->node)) == NULL)
         return;
     const struct epmd_caller caller = {
         .local = address_peer_is_local(conn->fd, &conn->peer),
@@ -300,6 +322,7 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         .address = address_host(&conn->peer),
         .holder = conn,
         .holder_number = (uint32_t)conn->fd,
+        .user = conn->user,
         .now_ms = clock_monotonic_ms(),
     };
     if (caller.local)
@@ -321,7 +344,7 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
 }
 
 static void await_more(struct epmd_conn *conn, struct bytes received) {
-    conn = keep(conn);
+    conn = keep(conn, NULL);
     if (conn == NULL || received.len == 0)
         return;
     if (conn->inbox == NULL)
@@ -339,8 +362,7 @@ static void let_go(struct epmd_conn *conn) {
     struct epmd_server *server = conn->server;
     if (!conn->kept)
         return;
-    if (conn->limited)
-        peer_limit_leave(server->peer_limit, &conn->peer);
+    uncount(conn);
     epmd_server_unlist(server, conn);
     free(conn->inbox);
     free(conn);
@@ -395,7 +417,8 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
 void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer) {
     struct epmd_server *server = door->server;
     bool at_front = door->listener.role == LISTENER_FRONT && server->hooks.taken != NULL;
-    struct epmd_conn conn = {.server = server, .fd = fd, .peer = *peer, .at_front = at_front};
+    struct epmd_conn conn = {
+        .server = server, .fd = fd, .peer = *peer, .at_front = at_front, .user = USER_NOBODY};
     bool waiting;
     server->counters.accepted++;
     ssize_t len = receive(fd, server->received, sizeof server->received, &waiting);

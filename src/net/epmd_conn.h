@@ -48,6 +48,8 @@ struct epmd_conn {
     enum epmd_conn_state state;
     bool kept;     /* on the heap, in a list, with an event */
     bool limited;  /* counted in the server's peer_limit */
+    bool local;    /* of this host; counted among the descriptors of its user */
+    uint32_t user; /* whose it is, once it is kept */
     bool at_front; /* it called a front port: it may be other than an epmd client */
     struct address peer;
     int64_t opened_ms;
@@ -70,6 +72,7 @@ struct epmd_server {
     struct event *resume_event; /* ends a pause of accepting */
     struct event *expiry_event; /* the time of the longest-idle waiting connection */
     struct peer_limit *peer_limit;
+    struct local_users users;  /* its parts are borrowed, and may be NULL */
     struct epmd_conns waiting; /* the longest-idle first */
     struct epmd_conns registered;
     bool none_may_stay; /* the descriptor in use is the reserve */

@@ -292,6 +292,10 @@ void epmd_server_free(struct epmd_server *server) {
     free(server);
 }
 
+void epmd_server_know_users(struct epmd_server *server, const struct local_users *users) {
+    server->users = *users;
+}
+
 void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options) {
     take_options(server, options);
     peer_limit_configure(server->peer_limit, options->peer_connections);

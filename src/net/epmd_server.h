@@ -11,6 +11,8 @@
  *   a peer that is slow    closed after packet_timeout without a byte, or ten times that in all; as
  *                          OTP's epmd counts, whole seconds have passed when one more has begun
  *   a host that is greedy  at most peer_connections waiting connections, other hosts only
+ *   a user that is greedy  at most its share of the descriptors, registered nodes and all; what is
+ *                          answered at once takes none
  */
 #ifndef PORTOLAN_NET_EPMD_SERVER_H
 #define PORTOLAN_NET_EPMD_SERVER_H
@@ -18,6 +20,7 @@
 #include "erlang/first_bytes.h"
 #include "names/epmd_service.h"
 #include "net/listener.h"
+#include "net/local_users.h"
 
 struct event_base;
 struct epmd_server;
@@ -91,6 +94,10 @@ bool epmd_server_unlisten(struct epmd_server *server, uint16_t port);
 
 /* Closes all connections, which ends their registrations. */
 void epmd_server_free(struct epmd_server *server);
+
+/* Tells it of the users of this host, before there are callers: whose a registration is, and what
+ * each may take. Borrowed. */
+void epmd_server_know_users(struct epmd_server *server, const struct local_users *users);
 
 /* For connections and requests to come. */
 void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options);

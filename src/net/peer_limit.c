@@ -6,20 +6,17 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-struct host_key {
-    uint8_t family;
-    uint8_t prefix[8];
-};
+#define KIND_USER 1
 
-struct host {
-    struct host_key key;
+struct peer {
+    struct peer_key key;
     unsigned count;
     UT_hash_handle hh;
 };
 
 struct peer_limit {
     unsigned most;
-    struct host *hosts;
+    struct peer *peers;
 };
 
 struct peer_limit *peer_limit_new(unsigned most) {
@@ -33,67 +30,91 @@ void peer_limit_configure(struct peer_limit *limit, unsigned most) {
     limit->most = most;
 }
 
-static void forget(struct peer_limit *limit, struct host *host) {
-    HASH_DELETE(hh, limit->hosts, host);
-    free(host);
+static void forget(struct peer_limit *limit, struct peer *peer) {
+    HASH_DELETE(hh, limit->peers, peer);
+    free(peer);
 }
 
 void peer_limit_free(struct peer_limit *limit) {
     if (limit == NULL)
         return;
-    while (limit->hosts != NULL)
-        forget(limit, limit->hosts);
+    while (limit->peers != NULL)
+        forget(limit, limit->peers);
     free(limit);
 }
 
-static struct host_key key_of(const struct address *peer) {
-    struct host_key key;
+struct peer_key peer_key_of_host(const struct address *peer) {
+    struct peer_key key;
     memset(&key, 0, sizeof key);
     if (peer->any.sa_family == AF_INET) {
-        key.family = 4;
-        memcpy(key.prefix, &peer->v4.sin_addr, 4);
+        key.kind = 4;
+        memcpy(key.bytes, &peer->v4.sin_addr, 4);
     } else if (IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
-        key.family = 4;
-        memcpy(key.prefix, peer->v6.sin6_addr.s6_addr + 12, 4);
+        key.kind = 4;
+        memcpy(key.bytes, peer->v6.sin6_addr.s6_addr + 12, 4);
     } else {
-        key.family = 6;
-        memcpy(key.prefix, &peer->v6.sin6_addr, 8);
+        key.kind = 6;
+        memcpy(key.bytes, &peer->v6.sin6_addr, 8);
     }
     return key;
 }
 
-static struct host *find(struct peer_limit *limit, struct host_key key) {
-    struct host *found;
-    HASH_FIND(hh, limit->hosts, &key, sizeof key, found);
+struct peer_key peer_key_of_user(uint32_t user) {
+    struct peer_key key = {.kind = KIND_USER};
+    memcpy(key.bytes, &user, sizeof user);
+    return key;
+}
+
+static struct peer *find(const struct peer_limit *limit, struct peer_key key) {
+    struct peer *found;
+    HASH_FIND(hh, limit->peers, &key, sizeof key, found);
     return found;
 }
 
-static struct host *add(struct peer_limit *limit, struct host_key key) {
-    struct host *host = calloc(1, sizeof *host);
-    if (host == NULL)
+static struct peer *add(struct peer_limit *limit, struct peer_key key) {
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (peer == NULL)
         return NULL;
-    host->key = key;
-    HASH_ADD(hh, limit->hosts, key, sizeof host->key, host);
-    if (host->hh.tbl == NULL) {
-        free(host);
+    peer->key = key;
+    HASH_ADD(hh, limit->peers, key, sizeof peer->key, peer);
+    if (peer->hh.tbl == NULL) {
+        free(peer);
         return NULL;
     }
-    return host;
+    return peer;
 }
 
-bool peer_limit_enter(struct peer_limit *limit, const struct address *peer) {
-    struct host_key key = key_of(peer);
-    struct host *host = find(limit, key);
-    if (host == NULL)
-        host = add(limit, key);
-    if (host == NULL || (limit->most > 0 && host->count >= limit->most))
+bool peer_limit_take(struct peer_limit *limit, struct peer_key key, unsigned count) {
+    struct peer *peer = find(limit, key);
+    unsigned taken = peer == NULL ? 0 : peer->count;
+    if (limit->most > 0 && (taken >= limit->most || count > limit->most - taken))
         return false;
-    host->count++;
+    if (peer == NULL)
+        peer = add(limit, key);
+    if (peer == NULL)
+        return false;
+    peer->count += count;
     return true;
 }
 
+void peer_limit_give_back(struct peer_limit *limit, struct peer_key key, unsigned count) {
+    struct peer *peer = find(limit, key);
+    if (peer == NULL)
+        return;
+    peer->count -= count < peer->count ? count : peer->count;
+    if (peer->count == 0)
+        forget(limit, peer);
+}
+
+unsigned peer_limit_taken(const struct peer_limit *limit, struct peer_key key) {
+    const struct peer *peer = find(limit, key);
+    return peer == NULL ? 0 : peer->count;
+}
+
+bool peer_limit_enter(struct peer_limit *limit, const struct address *peer) {
+    return peer_limit_take(limit, peer_key_of_host(peer), 1);
+}
+
 void peer_limit_leave(struct peer_limit *limit, const struct address *peer) {
-    struct host *host = find(limit, key_of(peer));
-    if (host != NULL && --host->count == 0)
-        forget(limit, host);
+    peer_limit_give_back(limit, peer_key_of_host(peer), 1);
 }

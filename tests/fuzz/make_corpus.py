@@ -922,7 +922,32 @@ def front_seeds():
     yield "link_gone", b"\0" + caller_says(link[:70]) + caller_gone
 
 
+def netlink_message(kind, number, payload, length=None):
+    length = 16 + len(payload) if length is None else length
+    return struct.pack("=IHHII", length, kind, 0, number, 0) + payload
+
+
+def sock_diag_seeds():
+    number, by_family, error, done = 1, 20, 2, 3
+    listener = struct.pack("=BBBB", 2, 10, 0, 0) + bytes(48) + struct.pack("=IIIII", 0, 0, 128, 1000, 4711)
+    answer = netlink_message(by_family, number, listener)
+    yield "listener", answer
+    yield "with_attributes", netlink_message(by_family, number, listener + struct.pack("=HHI", 5, 8, 0))
+    yield "stale_then_listener", netlink_message(by_family, 0, listener) + answer
+    yield "error_not_found", netlink_message(error, number, struct.pack("=i", -2) + answer[:16])
+    yield "error_denied", netlink_message(error, number, struct.pack("=i", -13) + answer[:16])
+    yield "error_none", netlink_message(error, number, struct.pack("=i", 0))
+    yield "error_lowest", netlink_message(error, number, struct.pack("=i", -(2**31)))
+    yield "error_cut", netlink_message(error, number, b"\xfe\xff")
+    yield "done", netlink_message(done, number, bytes(4))
+    yield "cut", answer[:-1]
+    yield "header_cut", answer[:15]
+    for length in (0, 1, 15, 16, 87, 89, 2**32 - 1):
+        yield f"length_{length}", netlink_message(by_family, number, listener, length) + answer
+
+
 TARGETS = {
+    "fuzz_sock_diag": sock_diag_seeds,
     "fuzz_first_bytes": first_seeds,
     "fuzz_front": front_seeds,
     "fuzz_epmd_wire": wire_seeds,

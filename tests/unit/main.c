@@ -31,6 +31,8 @@ static Suite *(*const suites[])(void) = {
     epmd_service_fronts_suite,
     address_suite,
     peer_limit_suite,
+    sock_diag_suite,
+    local_users_suite,
     listener_suite,
     port_probe_suite,
     proxy_way_suite,

@@ -16,6 +16,8 @@ Suite *listing_suite(void);
 Suite *epmd_service_suite(void);
 Suite *address_suite(void);
 Suite *peer_limit_suite(void);
+Suite *sock_diag_suite(void);
+Suite *local_users_suite(void);
 Suite *epmd_question_suite(void);
 Suite *listener_suite(void);
 Suite *config_suite(void);

@@ -58,6 +58,7 @@ START_TEST(every_key_is_set_from_its_text) {
     ck_assert(set("epmd.relaxed_command_check", "on"));
     ck_assert(set("epmd.remote_names", "yes"));
     ck_assert(set("epmd.peer_connections", "0"));
+    ck_assert(set("limits.user_share", "50%"));
     ck_assert(set("front.enable", "off"));
     ck_assert(set("front.address", "127.0.0.1"));
     ck_assert(set("control.socket", "/tmp/x.sock"));
@@ -79,6 +80,7 @@ START_TEST(every_key_is_set_from_its_text) {
     ck_assert(config.relaxed_commands);
     ck_assert(config.remote_names);
     ck_assert_uint_eq(config.peer_connections, 0);
+    ck_assert_uint_eq(config.user_share, 50);
     ck_assert(!config.front_enable);
     ck_assert_str_eq(config.front_address, "127.0.0.1");
     ck_assert_str_eq(config.control_socket, "/tmp/x.sock");
@@ -105,6 +107,11 @@ START_TEST(a_wrong_value_is_named_with_what_would_be_right) {
         {"epmd.packet_timeout", "soon", "such as 60"},
         {"epmd.remote_names", "maybe", "on or off"},
         {"epmd.peer_connections", "4294967296", "a number from 0"},
+        {"limits.user_share", "0%", "1% to 100%"},
+        {"limits.user_share", "101", "1% to 100%"},
+        {"limits.user_share", "%", "1% to 100%"},
+        {"limits.user_share", "25 %", "1% to 100%"},
+        {"limits.user_share", "a quarter", "1% to 100%"},
         {"control.socket", "portolan.sock", "absolute path"},
         {"log.level", "loud", "debug"},
         {"log.to", "stdout", "console, syslog"},

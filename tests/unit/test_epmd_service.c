@@ -355,11 +355,25 @@ START_TEST(the_daemons_own_name_is_no_registration) {
 }
 END_TEST
 
+START_TEST(a_registration_belongs_to_the_user_of_its_caller) {
+    const struct epmd_caller caller = {.local = true, .user = 1000};
+    const struct epmd_request request = {.operation = EPMD_ALIVE2,
+                                         .node = some_node("rabbit", 25672)};
+    reply = writer_of(buffer, sizeof buffer);
+
+    struct epmd_answer answer = epmd_service_answer(&service, &request, &caller, &reply);
+
+    ck_assert_int_eq(answer.action, EPMD_ACTION_HOLD);
+    ck_assert_uint_eq(answer.registration->user, 1000);
+}
+END_TEST
+
 Suite *epmd_service_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("epmd_service", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, a_node_of_this_host_is_registered_and_held);
+    tcase_add_test(tests, a_registration_belongs_to_the_user_of_its_caller);
     tcase_add_test(tests, an_older_node_gets_a_narrow_creation);
     tcase_add_test(tests, a_node_of_another_host_is_not_registered);
     tcase_add_test(tests, a_refused_node_is_told_so_in_its_own_version);

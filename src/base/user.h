@@ -1,0 +1,18 @@
+/* A user of this host, as a plain number: what the kernel says of its sockets and processes. */
+#ifndef PORTOLAN_BASE_USER_H
+#define PORTOLAN_BASE_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define USER_ROOT 0
+
+/* Not known. The kernel gives this number to nobody (setuid(2) takes it for "no change"). */
+#define USER_NOBODY UINT32_MAX
+
+/* Whether both are the same user: nobody is the same as no one, also not as another nobody. */
+static inline bool user_same(uint32_t a, uint32_t b) {
+    return a == b && a != USER_NOBODY;
+}
+
+#endif
