@@ -137,10 +137,10 @@ PORTOLAN_API void portolan_options_init(struct portolan_options *options, size_t
 
 /*
  * Takes over what the environment says, as the programs of Portolan and OTP do: ERL_EPMD_PORT, and
- * PORTOLAN_NODE__DIST_BASE_PORT, PORTOLAN_CONTROL__SOCKET or, for who is not root, the
- * portolan.sock in XDG_RUNTIME_DIR when it is there. A value that cannot be is
- * PORTOLAN_ERROR_ARGUMENT, and changes nothing. No other function of this library reads the
- * environment; as with getenv, no other thread may be changing it.
+ * PORTOLAN_NODE__DIST_BASE_PORT, PORTOLAN_CONTROL__SOCKET or, for users other than root, the
+ * first portolan.sock of their own in XDG_RUNTIME_DIR, /run/user/UID and /tmp/portolan-UID. An
+ * invalid value is PORTOLAN_ERROR_ARGUMENT, and changes nothing. No other function of this library
+ * reads the environment; as with getenv, no other thread may be changing it.
  */
 PORTOLAN_API enum portolan_code portolan_options_from_environment(struct portolan_options *options,
                                                                   struct portolan_error *error);

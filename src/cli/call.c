@@ -1,4 +1,5 @@
 /* The part of command.h that talks to the daemon. */
+#include "base/control_path.h"
 #include "cli/command.h"
 #include "cli/output.h"
 
@@ -9,23 +10,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define SYSTEM_SOCKET "/run/portolan/portolan.sock"
-
-/* The place of a daemon that is not root's. False where there is none. */
-static bool own_socket(char *out, size_t size) {
-    const char *directory = getenv("XDG_RUNTIME_DIR");
-    if (geteuid() == 0 || directory == NULL || *directory == '\0')
-        return false;
-    int len = snprintf(out, size, "%s/portolan.sock", directory);
-    return len > 0 && (size_t)len < size && access(out, F_OK) == 0;
-}
-
 struct control_client *call_connect(const struct call *call, struct control_failure *failure) {
-    char own[256];
-    const char *path = call->socket_path;
-    if (path == NULL)
-        path = own_socket(own, sizeof own) ? own : SYSTEM_SOCKET;
-    return control_client_open(path, call->timeout_ms, failure);
+    char found[CONTROL_PATH_SIZE];
+    if (call->socket_path != NULL)
+        return control_client_open(call->socket_path, call->timeout_ms, failure);
+    control_path_find(found);
+    return control_client_open(found, call->timeout_ms, failure);
 }
 
 json_t *request_new(const char *command, const char *node) {

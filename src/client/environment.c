@@ -1,12 +1,11 @@
 /* portolan_options_from_environment: the one place that reads the environment. */
+#include "base/control_path.h"
 #include "base/text.h"
 #include "client/failure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define VERB "read the environment variable"
 
@@ -44,18 +43,6 @@ static enum portolan_code read_control_socket(char *path, struct portolan_error 
     return PORTOLAN_OK;
 }
 
-/* A user's own daemon, when it has made its socket; else the host's. */
-static void find_users_socket(char *path) {
-    char found[PORTOLAN_CONTROL_SOCKET_SIZE];
-    const char *directory = getenv("XDG_RUNTIME_DIR");
-    struct stat status;
-    if (path[0] != '\0' || geteuid() == 0 || directory == NULL || directory[0] != '/')
-        return;
-    int len = snprintf(found, sizeof found, "%s/portolan.sock", directory);
-    if (len < (int)sizeof found && stat(found, &status) == 0 && S_ISSOCK(status.st_mode))
-        strcpy(path, found);
-}
-
 enum portolan_code portolan_options_from_environment(struct portolan_options *options,
                                                      struct portolan_error *error) {
     uint16_t epmd_port = options->epmd_port, base_port = options->base_port;
@@ -68,7 +55,8 @@ enum portolan_code portolan_options_from_environment(struct portolan_options *op
         code = read_control_socket(path, error);
     if (code != PORTOLAN_OK)
         return code;
-    find_users_socket(path);
+    if (path[0] == '\0')
+        control_path_find(path);
     options->epmd_port = epmd_port;
     options->base_port = base_port;
     memcpy(options->control_socket, path, sizeof path);

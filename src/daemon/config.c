@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include "base/control_path.h"
 #include "daemon/config_defaults.h"
 #include "daemon/config_environment.h"
 #include "daemon/config_file.h"
@@ -149,7 +150,7 @@ static bool set_paths(struct config *config) {
         return false;
     if (config->personality == CONFIG_AS_EPMD)
         return true;
-    bool has_socket = config_default_control_socket(path);
+    bool has_socket = control_path_default(path);
     return replace_text(&config->control_socket, has_socket ? path : "");
 }
 

@@ -30,13 +30,3 @@ bool config_default_data_dir(char *path) {
         return set_from(path, state_home, "/portolan");
     return home != NULL && set_from(path, home, "/.local/state/portolan");
 }
-
-bool config_default_control_socket(char *path) {
-    const char *from_systemd = path_in("RUNTIME_DIRECTORY");
-    const char *runtime = path_in("XDG_RUNTIME_DIR");
-    if (from_systemd != NULL)
-        return set_from(path, from_systemd, "/portolan.sock");
-    if (geteuid() == 0)
-        return set_from(path, "/run/portolan/portolan.sock", "");
-    return runtime != NULL && set_from(path, runtime, "/portolan.sock");
-}

@@ -13,10 +13,4 @@
  */
 bool config_default_data_dir(char *path);
 
-/*
- * Where the control socket is: in what systemd's RuntimeDirectory= says, the system's place, or the
- * user's. False when there is none. `path` has CONFIG_PATH_SIZE bytes, as above.
- */
-bool config_default_control_socket(char *path);
-
 #endif

@@ -89,8 +89,9 @@ const struct config_key config_keys[] = {
      "A program to run for every event of the cluster; portoland(8) tells what it is handed"},
     {"control.socket", CONFIG_SOCKET, AT(control_socket), "/run/portolan/portolan.sock", "",
      AT_START, NULL,
-     "The socket that portolan talks to; when not started by root $XDG_RUNTIME_DIR/portolan.sock; "
-     "off for none"},
+     "The socket that portolan talks to; when not started by root portolan.sock in "
+     "$XDG_RUNTIME_DIR, in /run/user/UID or in /tmp/portolan-UID, the first that there is; off "
+     "for none"},
     {"log.level", CONFIG_LOG_LEVEL, AT(log_level), "info", NULL, LIVE, NULL,
      "What is logged: error, warn, info, debug or trace; EMQX's names of levels are understood"},
     {"log.to", CONFIG_LOG_TARGET, AT(log_to), "console", NULL, LIVE, NULL,

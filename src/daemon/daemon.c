@@ -14,6 +14,17 @@
 
 static const int signals[DAEMON_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
+static void log_control_socket(const struct daemon *daemon) {
+    const char *path = daemon->config->control_socket;
+    if (daemon->control != NULL)
+        log_event(LOG_LEVEL_INFO, "control_socket", log_text("path", path));
+    else if (path[0] != '\0')
+        log_event(LOG_LEVEL_WARN, "no_control_socket", log_text("path", path),
+                  log_text("reason", "its directory belongs to another user, or cannot be made"),
+                  log_text("outcome", "portolan cannot talk to this daemon"),
+                  log_text("cure", "set control.socket, or XDG_RUNTIME_DIR for both"));
+}
+
 static void log_started(const struct daemon *daemon) {
     for (size_t i = 0; i < daemon->listeners.count; i++) {
         const struct listener *listener = &daemon->listeners.all[i];
@@ -22,6 +33,7 @@ static void log_started(const struct daemon *daemon) {
                   log_text("address", address_format(&listener->address, text)),
                   log_text("role", listener_role_names[listener->role]));
     }
+    log_control_socket(daemon);
     config_log_loaded(daemon->config);
     log_event(LOG_LEVEL_INFO, "started", log_text("program", daemon->options->program),
               log_text("version", PORTOLAN_VERSION), log_number("process", getpid()));
@@ -385,7 +397,8 @@ enum exit_code daemon_run(struct config *config, const struct daemon_options *op
     bool controlled = config->control_socket[0] != '\0';
     if (controlled)
         daemon.control_fd = listening_open_control(config, options);
-    if ((controlled && daemon.control_fd < 0) || !daemon_open_log(config, options))
+    bool refused = daemon.control_fd < 0 && daemon.control_fd != LISTENING_NO_CONTROL;
+    if ((controlled && refused) || !daemon_open_log(config, options))
         code = EXIT_FAILED;
     else
         code = run(&daemon);

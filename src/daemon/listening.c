@@ -1,5 +1,6 @@
 #include "daemon/listening.h"
 
+#include "base/control_path.h"
 #include "cli/epmd_client.h"
 #include "daemon/process.h"
 #include "erlang/ekka_port.h"
@@ -177,6 +178,9 @@ uint16_t listening_epmd_port(const struct listeners *listeners) {
 /* --- the control socket --- */
 
 int listening_open_control(const struct config *config, const struct daemon_options *options) {
+    if (control_path_is_in_tmp(config->control_socket) &&
+        !control_path_make_private(config->control_socket))
+        return LISTENING_NO_CONTROL;
     int fd = control_listen(config->control_socket);
     if (fd == -EADDRINUSE)
         fprintf(stderr,

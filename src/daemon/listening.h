@@ -19,7 +19,11 @@ bool listening_open(struct listeners *listeners, const struct config *config,
 /* The port on which nodes of this host find the daemon: epmd's, or the front port. */
 uint16_t listening_epmd_port(const struct listeners *listeners);
 
-/* The control socket's descriptor, or -errno. */
+/*
+ * The control socket's descriptor, or -errno. LISTENING_NO_CONTROL: the default place is in /tmp
+ * and cannot be trusted (base/control_path.h); the daemon runs without a socket, and logs it.
+ */
+#define LISTENING_NO_CONTROL (-4096) /* below every -errno */
 int listening_open_control(const struct config *config, const struct daemon_options *options);
 
 #endif
