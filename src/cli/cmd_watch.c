@@ -10,9 +10,9 @@ static const char *text_of(const json_t *event, const char *key) {
 }
 
 static enum tint tint_of(const char *event) {
-    static const char *const good[] = {"registered",   "leased",        "name_registered",
-                                       "member_up",    "member_joined", "path_healed",
-                                       "split_healed", "join_done",     NULL};
+    static const char *const good[] = {
+        "registered",  "leased",       "name_registered", "member_up",        "member_joined",
+        "path_healed", "split_healed", "join_done",       "front_port_given", NULL};
     static const char *const bad[] = {
         "refused",     "member_down", "member_suspect", "path_broken",   "split_seen",
         "join_failed", "name_clash",  "directory_full", "no_front_port", NULL};

@@ -57,6 +57,7 @@ struct config {
     bool front_proxy;
     uint64_t front_peer_streams; /* 0: any number */
     uint64_t user_share;         /* percent */
+    uint64_t front_offset_max;
     char *cluster_name;
     int cluster_discovery; /* enum discovery_kind */
     bool cluster_autoheal;

@@ -60,6 +60,9 @@ const struct config_key config_keys[] = {
     {"front.proxy", CONFIG_SWITCH, AT(front_proxy), "on", NULL, LIVE, NULL,
      "Whether other hosts reach the nodes of this one through front ports: node.dist_base_port + "
      "the offset of a node's name; off: on the nodes' own ports"},
+    {"front.offset_max", CONFIG_COUNT, AT(front_offset_max), "99", NULL, LIVE, NULL,
+     "The largest offset that has a front port of its own; nodes of a larger one are behind this "
+     "daemon's: such digits are process ids, dates and hashes, and are to open no port"},
     {"front.peer_streams", CONFIG_COUNT, AT(front_peer_streams), "1000", NULL, LIVE, NULL,
      "How many distribution connections through front ports one other host may have; 0 for any "
      "number"},

@@ -254,6 +254,7 @@ static bool build_front(struct daemon *daemon) {
         return true;
     daemon->front_host = (struct front_host){.config = daemon->config,
                                              .events = &daemon->events,
+                                             .own_port = front_port(daemon),
                                              .link = on_link,
                                              .moved = on_moved,
                                              .context = daemon};

@@ -1,6 +1,11 @@
 #include "daemon/front_host.h"
 
+#include "base/clock.h"
 #include "daemon/process.h"
+#include "erlang/ekka_port.h"
+#include "net/port_holder.h"
+
+#include <stdio.h>
 
 /* Each stream has two descriptors, each front port of a node two listeners, each hello one. */
 #define STREAMS_SHARE 4
@@ -37,17 +42,62 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
                                  "other nodes are behind this front port too; " SHARED_CURE));
 }
 
+static void on_opened(void *context, uint16_t port, const struct registration *registration) {
+    (void)context;
+    log_event(LOG_LEVEL_INFO, "front_port_opened", log_number("front_port", port),
+              log_bytes("name", registration->node.name));
+}
+
+static void on_closed(void *context, uint16_t port, const struct registration *registration) {
+    (void)context;
+    log_event(LOG_LEVEL_INFO, "front_port_closed", log_number("front_port", port),
+              log_bytes("name", registration->node.name));
+}
+
+#define HOLDER_SIZE 64
+#define HOLDER_SEARCH_MS 10000 /* a search walks all processes, so it is not done more often */
+
+/* "beam.smp (process 4711)", or empty. */
+static void find_holder(struct front_host *host, uint16_t port, char holder[HOLDER_SIZE]) {
+    struct port_holder found;
+    int64_t now_ms = clock_monotonic_ms();
+    holder[0] = '\0';
+    if (host->looked_ms != 0 && now_ms - host->looked_ms < HOLDER_SEARCH_MS)
+        return;
+    host->looked_ms = now_ms;
+    if (port_holder_find(port, &found))
+        snprintf(holder, HOLDER_SIZE, "%s (process %d)", found.program, (int)found.pid);
+}
+
 static void on_short_of(void *context, const struct front_shortage *shortage) {
-    const struct front_host *host = context;
+    struct front_host *host = context;
     const struct epmd_node *node = &shortage->registration->node;
+    char program[HOLDER_SIZE] = "";
+    if (shortage->in_use)
+        find_holder(host, shortage->port, program);
+    struct bytes holder = shortage->in_use ? bytes_of_text(program) : shortage->name;
     log_event(LOG_LEVEL_WARN, "no_front_port", log_bytes("name", node->name),
               log_number("front_port", shortage->port), log_text("reason", shortage->reason),
-              log_text("outcome", "other hosts are told the node's own port"));
+              log_bytes("holder", holder.len > 0 ? holder : bytes_of_text("not known")),
+              log_text("outcome", "other hosts are told the node's own port; it is tried again"));
     if (events_is_watched(host->events))
         events_publish(host->events, "no_front_port",
-                       json_pack("{s:o, s:i, s:i, s:s}", "name", events_json_text(node->name),
+                       json_pack("{s:o, s:i, s:i, s:s, s:o}", "name", events_json_text(node->name),
                                  "port", node->port, "front_port", shortage->port, "reason",
-                                 shortage->reason));
+                                 shortage->reason, "holder",
+                                 holder.len > 0 ? events_json_text(holder) : json_null()));
+}
+
+static void on_recovered(void *context, const struct registration *registration) {
+    const struct front_host *host = context;
+    const struct epmd_node *node = &registration->node;
+    log_event(LOG_LEVEL_INFO, "front_port_given", log_bytes("name", node->name),
+              log_number("front_port", registration->front_port),
+              log_text("outcome", "other hosts are told this port now"));
+    if (events_is_watched(host->events))
+        events_publish(host->events, "front_port_given",
+                       json_pack("{s:o, s:i, s:i}", "name", events_json_text(node->name), "port",
+                                 node->port, "front_port", registration->front_port));
 }
 
 static void on_moved(void *context, const struct registration *registration) {
@@ -73,16 +123,31 @@ static size_t hellos_max(void) {
     return share < FRONT_HELLOS_MAX ? share : FRONT_HELLOS_MAX;
 }
 
-bool front_host_build(struct front_host *host, const struct front_house *house) {
-    const struct front_options options = {
+static uint16_t offset_max(const struct config *config) {
+    uint64_t most = config->front_offset_max;
+    return most < EKKA_OFFSET_MODULO ? (uint16_t)most : EKKA_OFFSET_MODULO - 1;
+}
+
+static struct front_options options_of(const struct front_host *host) {
+    return (struct front_options){
         .proxy = host->config->front_proxy,
-        .base = host->config->dist_base_port,
+        .rule = {.base = host->config->dist_base_port,
+                 .offset_max = offset_max(host->config),
+                 .own = host->own_port,
+                 .epmd_port = host->config->epmd_port},
         .addresses = host->config->front_address,
         .ports_max = process_descriptor_limit() / PORTS_SHARE,
         .hellos_max = hellos_max(),
         .streams = stream_options(host->config),
     };
+}
+
+bool front_host_build(struct front_host *host, const struct front_house *house) {
+    const struct front_options options = options_of(host);
     const struct front_hooks hooks = {.link = on_link,
+                                      .opened = on_opened,
+                                      .closed = on_closed,
+                                      .recovered = on_recovered,
                                       .shared = on_shared,
                                       .short_of = on_short_of,
                                       .moved = on_moved,
@@ -93,6 +158,6 @@ bool front_host_build(struct front_host *host, const struct front_house *house) 
 }
 
 void front_host_configure(struct front_host *host) {
-    const struct proxy_options streams = stream_options(host->config);
-    front_configure(host->front, host->config->front_proxy, &streams);
+    const struct front_options options = options_of(host);
+    front_configure(host->front, &options);
 }

@@ -13,7 +13,9 @@
 struct front_host {
     const struct config *config;
     struct events *events;
+    uint16_t own_port;   /* the daemon's own front port */
     struct front *front; /* set by front_host_build */
+    int64_t looked_ms;   /* when /proc was searched last for who holds a port; 0: never */
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
     void (*moved)(void *context, const struct registration *registration);
     void *context;

@@ -86,11 +86,16 @@ void front_ports_free(struct front_ports *ports) {
     free(ports);
 }
 
-uint16_t front_ports_derive(const struct registration *registration, uint16_t base) {
+uint16_t front_ports_derive(const struct registration *registration,
+                            const struct front_rule *rule) {
+    const struct epmd_node *node = &registration->node;
     uint32_t port;
-    if (registration->node.port == 0 || !ekka_port(registration->node.name, base, &port))
+    bool exists = ekka_port(node->name, rule->base, &port);
+    if (node->port == 0 || port == 0 || port == node->port)
         return 0;
-    return (uint16_t)port;
+    bool may_open = exists && ekka_offset(node->name) <= rule->offset_max &&
+                    port >= FRONT_PORT_MIN && port != rule->epmd_port;
+    return may_open ? (uint16_t)port : rule->own;
 }
 
 static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {

@@ -1,9 +1,10 @@
 /*
  * Which local node a distribution connection at a front port is for.
  *
- * A node is reached from other hosts on base + the offset of its name (erlang/ekka_port). Nodes of
- * one offset share that port, and a handshake does not name whom it is meant for. But a node asks
- * for the port just before it connects, from the same address. So a connection is for
+ * A node is reached from other hosts on base + the offset of its name (erlang/ekka_port), or, where
+ * that is not a port to be opened because of a name (front_ports_derive), on the daemon's own front
+ * port. Nodes of one port share it, and a handshake does not name whom it is meant for. But a node
+ * asks for the port just before it connects, from the same address. So a connection is for
  *
  *   1. the name that its address looked up and has not connected to since: of the look-ups of the
  *      last FRONT_FRESH_MS the oldest, for connections come in the order of their look-ups; of
@@ -32,11 +33,23 @@ struct front_ports;
 struct front_ports *front_ports_new(void);
 void front_ports_free(struct front_ports *ports);
 
+/* Which ports names may open. */
+struct front_rule {
+    uint16_t base;       /* of ekka's rule */
+    uint16_t offset_max; /* larger offsets are process ids, dates and hashes of pods, not numbers */
+    uint16_t own;        /* the daemon's own front port */
+    uint16_t epmd_port;  /* epmd's, whether it is open or not; 0: none */
+};
+
+#define FRONT_PORT_MIN 1024 /* lower ones belong to the services of the system */
+
 /*
- * The front port that the rule gives a registered node, 0 for none: a remote shell, a node that
- * listens nowhere, a sum over 65,535.
+ * The front port of a registered node: base + offset; or the daemon's own where the offset is over
+ * offset_max, or where the sum is over 65,535, below FRONT_PORT_MIN, or epmd's port: a name is not
+ * to open ports that nobody allowed. 0 for none: a remote shell, a node that listens nowhere, a
+ * node that listens on base + offset itself.
  */
-uint16_t front_ports_derive(const struct registration *registration, uint16_t base);
+uint16_t front_ports_derive(const struct registration *registration, const struct front_rule *rule);
 
 /* Puts a node behind registration->front_port, which is not 0. False when out of memory. */
 bool front_ports_add(struct front_ports *ports, struct registration *registration);

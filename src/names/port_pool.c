@@ -398,6 +398,11 @@ bool port_pool_has(const struct port_pool *pool, uint16_t port) {
     return pool_claim_on_port(pool, port) != NULL;
 }
 
+struct bytes port_pool_holder(const struct port_pool *pool, uint16_t port) {
+    const struct claim *claim = pool_claim_on_port(pool, port);
+    return claim == NULL ? bytes_of(NULL, 0) : bytes_of(claim->name, claim->len);
+}
+
 size_t port_pool_count(const struct port_pool *pool) {
     return HASH_CNT(by_name, pool->claims_by_name);
 }

@@ -122,8 +122,10 @@ bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port
  * changes. */
 struct bytes port_pool_name_on(const struct port_pool *pool, uint16_t port);
 
-/* Whether the port is leased, or a registration's. */
+/* Whether the port is leased, or a registration's; and whose, the first's, empty for nobody's: it
+ * is borrowed until the pool changes. */
 bool port_pool_has(const struct port_pool *pool, uint16_t port);
+struct bytes port_pool_holder(const struct port_pool *pool, uint16_t port);
 
 /* How many leases and registrations there are; front ports are none. */
 size_t port_pool_count(const struct port_pool *pool);

@@ -200,10 +200,10 @@ void front_unregistered(struct front *front, struct registration *registration) 
     proxy_node_left(front->proxy, registration);
 }
 
-void front_configure(struct front *front, bool proxy, const struct proxy_options *streams) {
-    proxy_configure(front->proxy, streams);
-    front->options.proxy = proxy;
-    front_routes_configure(front->routes, proxy);
+void front_configure(struct front *front, const struct front_options *options) {
+    proxy_configure(front->proxy, &options->streams);
+    front->options.proxy = options->proxy;
+    front_routes_configure(front->routes, options);
 }
 
 /* --- beginning and end --- */

@@ -25,19 +25,21 @@
 struct front;
 
 struct front_options {
-    bool proxy;            /* else nodes are reached on their own ports only */
-    uint16_t base;         /* of the rule */
+    bool proxy; /* else nodes are reached on their own ports only */
+    struct front_rule rule;
     const char *addresses; /* to open front ports on, a comma list; borrowed */
     size_t ports_max;      /* that are opened besides the daemon's own */
     size_t hellos_max;     /* that are waited for, FRONT_HELLOS_MAX at most */
     struct proxy_options streams;
 };
 
-/* Why a node has no front port. */
+/* Why a node has no front port yet; it is tried again. */
 struct front_shortage {
     const struct registration *registration;
     uint16_t port;
     const char *reason;
+    bool in_use;       /* a program of this host listens there */
+    struct bytes name; /* the name that the port is leased to, or registered on; empty: none */
 };
 
 /* What is told to the owner, from the event loop. All is borrowed for the call. */
@@ -45,12 +47,19 @@ struct front_hooks {
     /* A peer daemon, whose descriptor goes to who takes it. False: nobody does. */
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
 
+    /* A front port was opened for this node, or closed after it, the last one behind it. */
+    void (*opened)(void *context, uint16_t port, const struct registration *registration);
+    void (*closed)(void *context, uint16_t port, const struct registration *registration);
+
     /* This node is behind a port of which another one is the first. */
     void (*shared)(void *context, uint16_t port, const struct registration *registration);
 
     void (*short_of)(void *context, const struct front_shortage *shortage);
 
-    /* The proxy was turned on or off, and a registered node has got its front port or lost it. */
+    /* A node that had been told short has its front port now; `moved` follows. */
+    void (*recovered)(void *context, const struct registration *registration);
+
+    /* The front port of a registered node has changed: it was tried again, or front_configure. */
     void (*moved)(void *context, const struct registration *registration);
 
     /* A caller whose hello had to be waited for was not taken. */
@@ -78,8 +87,11 @@ struct front *front_new(const struct front_house *house, const struct front_opti
 /* Closes all streams. To be called before the server is freed. NULL is fine. */
 void front_free(struct front *front);
 
-/* Turns the proxy on or off for what is registered and what comes. What streams there are stay. */
-void front_configure(struct front *front, bool proxy, const struct proxy_options *streams);
+/*
+ * Puts `proxy`, `rule.offset_max` and `streams` in force for what is registered and what comes; the
+ * rest of the options cannot change. What streams there are stay.
+ */
+void front_configure(struct front *front, const struct front_options *options);
 
 /* See epmd_server_hooks. */
 const char *front_take(struct front *front, const struct first_caller *caller, int fd,

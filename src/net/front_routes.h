@@ -3,13 +3,25 @@
  *
  * The front ports that the server began with, as the daemon's own, are open as long as it runs.
  * For a node whose name derives another, that one is opened when the node registers and closed when
- * the last node behind it has left; unless the node listens there itself, or somebody else does.
+ * the last node behind it has left; unless the node listens there itself.
+ *
+ * A node that could not be given its port, for whatever reason, is tried again: after
+ * FRONT_RETRY_FIRST_MS, then after twice the time, up to FRONT_RETRY_MAX_MS. A new shortage, or a
+ * node that leaves, makes the time short again. Nothing is kept for it but one timer: a try is a
+ * walk over the registered names in steps of FRONT_RETRY_STEP, each a turn of the loop, and a port
+ * that cannot be opened is tried once in each walk. So it works without memory too.
+ *
  * This module sets a registration's front_port and loopback_only. Internal to net/front.
  */
 #ifndef PORTOLAN_NET_FRONT_ROUTES_H
 #define PORTOLAN_NET_FRONT_ROUTES_H
 
 #include "net/front.h"
+
+#define FRONT_RETRY_FIRST_MS 1000
+#define FRONT_RETRY_MAX_MS 60000
+#define FRONT_RETRY_STEP 128 /* names looked at in a turn of the loop */
+#define FRONT_RETRY_OPENS 8  /* and ports that are tried to be opened */
 
 struct front_routes;
 
@@ -21,8 +33,8 @@ struct front_routes *front_routes_new(const struct front_house *house,
 /* Leaves the listeners to the server. NULL is fine. */
 void front_routes_free(struct front_routes *routes);
 
-/* Puts what is registered behind front ports, or takes it away from behind them. */
-void front_routes_configure(struct front_routes *routes, bool proxy);
+/* See front_configure. */
+void front_routes_configure(struct front_routes *routes, const struct front_options *options);
 
 /* A node has registered; its registration is about to end. */
 void front_routes_add(struct front_routes *routes, struct registration *registration);

@@ -1,7 +1,9 @@
 """Which port a node is reached on from where, on a host whose nodes register what they like."""
 
 import contextlib
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ import wire
 from daemon import listening_addresses
 from deadlines import scaled, wait_for
 from members import free_base
-from portoland import portoland  # noqa: F401
+from portoland import a_range, portoland  # noqa: F401
 from proxied import Node, counted, echo, ended, front_of, front_ports, refused, send_name, streams
 
 BASE = 4370
@@ -34,7 +36,7 @@ class Site(contextlib.ExitStack):
 
     def run(self, *flags, **options):
         with self.pair.here.entered():
-            self.daemon = self.start(*flags, port=BASE, **options)
+            self.daemon = self.start(*flags, **{"port": BASE, **options})
         return self
 
     def node(self, name, **fields):
@@ -147,14 +149,59 @@ def test_a_node_that_others_need_not_reach_has_no_front_port(site, name, port):
     site.assert_goes_on()
 
 
-def test_a_number_over_the_last_port_gives_none(portoland):
-    daemon = portoland("--set", "node.name=portolan@127.0.0.1", port=free_base(1))
+def test_a_number_over_the_last_port_opens_none(portoland):
+    daemon = portoland("--set", "node.name=portolan@127.0.0.1", "--set", "front.offset_max=59999", port=free_base(1))
     last = 65535 - daemon.port
     with contextlib.ExitStack() as held:
-        for name, front in ((f"n{last + 1}", None), ("n59999", None), ("n60000", daemon.port), ("n60001", daemon.port + 1)):
+        for name, offset in ((f"n{last + 1}", 0), ("n59999", 0), ("n60000", 0), ("n60001", 1)):
             node = held.enter_context(Node(daemon.port, name))
-            assert front_ports(daemon)[name] == front
+            assert front_ports(daemon)[name] == daemon.port + offset
             assert wire.look_up(daemon.port, name).port == node.port
+
+
+# --- ports that names must not open ---
+
+
+@pytest.mark.parametrize("name, offset", [("app-7b77bc47b4-54123", 54123), ("vmq_1302", 1302), ("epmd-starter-3710", 3710)])
+def test_digits_that_number_no_node_open_no_port(site, name, offset):
+    """A process id, a date or the hash of a pod: 5672 is RabbitMQ's, and 8080 somebody's too."""
+    site.run()
+    node = site.node(name)
+    assert site.told(name) == (node.port, BASE)
+    assert site.listeners(BASE + offset) == []
+    echo(*site.stream(node, BASE))
+
+
+def test_each_port_that_a_name_opens_and_closes_has_a_line_in_the_log(site):
+    site.run()
+    first, second = site.node("emqx-7"), site.node("hare-7")
+    site.daemon.logged("front_port_opened", f"front_port={BASE + 7}", "name=emqx-7")
+    site.gone(first)
+    site.gone(second)
+    site.daemon.logged("front_port_closed", f"front_port={BASE + 7}", "name=hare-7")
+    assert site.daemon.log.count("front_port_opened") == site.daemon.log.count("front_port_closed") == 1
+
+
+def test_a_name_opens_neither_a_port_of_the_system_nor_epmds(site):
+    site.run("--set", "epmd.port=1030", port=1000)
+    with site.pair.here.entered():
+        nodes = [site.enter_context(Node(1000, name)) for name in ("low-3", "epmd-30", "fine-31")]
+    assert [front_ports(site.daemon)[node.name] for node in nodes] == [1000, 1000, 1031]
+    assert site.listeners(1003) == site.listeners(1030) == []
+
+
+def test_the_largest_offset_can_be_changed_while_nodes_run(site, tmp_path):
+    conf = tmp_path / "portolan.conf"
+    conf.write_text("")
+    site.run("-c", conf)
+    node = site.node("emqx-7")
+    ends = site.stream(node, BASE + 7)
+    for most, front in ((6, BASE), (7, BASE + 7)):
+        conf.write_text(f"front.offset_max = {most}\n")
+        assert site.daemon.says("reload")["applied"] == ["front.offset_max"]
+        assert site.told("emqx-7") == (node.port, front)
+    assert site.listeners(BASE + 7) != []
+    echo(*ends)
 
 
 # --- ports that are shared or taken ---
@@ -200,23 +247,41 @@ def test_a_node_on_loopback_is_told_by_the_way_that_the_caller_came(site):
 
 def test_a_taken_front_port_is_gone_without_until_it_is_free(site):
     site.run()
-    with site.pair.here.entered(), socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", BASE + 8))
-        other.listen()
-        with site.daemon.dial() as watch:
-            assert watch.ask("watch")["ok"]
+    with site.daemon.dial() as watch:
+        assert watch.ask("watch")["ok"]
+
+        def event(kind):
+            return next(event for event in iter(watch.reply, None) if event["event"] == kind)
+
+        with site.pair.here.entered(), socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", BASE + 8))
+            other.listen()
             emqx = site.node("emqx-8")
-            event = next(event for event in iter(watch.reply, None) if event["event"] == "no_front_port")
-            told = {name: event[name] for name in ("name", "port", "front_port", "reason")}
-            assert told == {
-                "name": "emqx-8", "port": emqx.port, "front_port": BASE + 8, "reason": "Address already in use"}
-        assert site.told("emqx-8") == (emqx.port, emqx.port)
-        site.gone(emqx)
-        site.assert_goes_on()
-    again = site.node("emqx-8")
-    assert site.told("emqx-8") == (again.port, BASE + 8)
-    echo(*site.stream(again, BASE + 8))
+            holder = f"{Path('/proc/self/comm').read_text().strip()} (process {os.getpid()})"
+            told = event("no_front_port")
+            told = {name: told[name] for name in ("name", "port", "front_port", "reason", "holder")}
+            assert told == {"name": "emqx-8", "port": emqx.port, "front_port": BASE + 8,
+                            "reason": "Address already in use", "holder": holder}
+            site.daemon.logged("no_front_port", "name=emqx-8", f'holder="{holder}"')
+            assert site.told("emqx-8") == (emqx.port, emqx.port)
+            site.assert_goes_on()
+        given = event("front_port_given")
+        assert (given["name"], given["port"], given["front_port"]) == ("emqx-8", emqx.port, BASE + 8)
+        site.daemon.logged("front_port_given", "name=emqx-8", f"front_port={BASE + 8}")
+    assert site.told("emqx-8") == (emqx.port, BASE + 8)
+    echo(*site.stream(emqx, BASE + 8))
+
+
+def test_a_port_that_is_leased_to_another_is_given_when_the_lease_ends(site):
+    site.run(*a_range(1, BASE + 9))
+    with site.pair.here.entered():
+        assert site.daemon.lease("other@h") == BASE + 9
+    emqx = site.node("emqx-9")
+    site.daemon.logged("no_front_port", "name=emqx-9", "holder=other")
+    site.daemon.says("lease", "other@h", "--release")
+    site.daemon.logged("front_port_given", "name=emqx-9")
+    assert site.told("emqx-9") == (emqx.port, BASE + 9)
 
 
 def test_more_numbered_nodes_than_front_ports_are_all_registered(site):
@@ -229,9 +294,8 @@ def test_more_numbered_nodes_than_front_ports_are_all_registered(site):
     assert site.told(nodes[-1].name) == (nodes[-1].port, nodes[-1].port)
     site.daemon.logged("no_front_port", f"name=n{most + 1}", "too many descriptors")
     site.gone(nodes[2])
-    late = site.node("late-50")
-    assert site.told("late-50") == (late.port, BASE + 50)
-    echo(*site.stream(late, BASE + 50))
+    site.daemon.logged("front_port_given")
+    assert sorted(port or 0 for port in front_ports(site.daemon).values())[:3] == [0, 0, BASE + 1]
 
 
 # --- without the proxy ---

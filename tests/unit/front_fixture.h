@@ -38,7 +38,10 @@ static int linked_fd;
 static uint8_t linked_first[SOME_HELLO_MAX];
 static size_t linked_len;
 static bool takes_links;
-static unsigned shared, short_of, moved, refused, server_refused;
+static unsigned shared, short_of, recovered, moved, refused, server_refused;
+static uint16_t opened_port, closed_port; /* the last one */
+static bool in_use;
+static char holder[64];
 static char reason[128];
 
 static inline bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
@@ -66,6 +69,27 @@ static inline void on_moved(void *context, const struct registration *registrati
     moved++;
 }
 
+static inline void on_opened(void *context, uint16_t port,
+                             const struct registration *registration) {
+    (void)context;
+    (void)registration;
+    opened_port = port; /* no assertion here: it would allocate memory */
+}
+
+static inline void on_closed(void *context, uint16_t port,
+                             const struct registration *registration) {
+    (void)context;
+    (void)registration;
+    ck_assert(!epmd_server_listens(server, port));
+    closed_port = port;
+}
+
+static inline void on_recovered(void *context, const struct registration *registration) {
+    (void)context;
+    ck_assert_uint_ne(registration->front_port, 0);
+    recovered++;
+}
+
 static inline void keep_reason(const char *text) {
     snprintf(reason, sizeof reason, "%s", text);
 }
@@ -74,6 +98,9 @@ static inline void on_short_of(void *context, const struct front_shortage *short
     (void)context;
     ck_assert_uint_eq(shortage->registration->front_port, 0);
     keep_reason(shortage->reason);
+    in_use = shortage->in_use;
+    snprintf(holder, sizeof holder, "%.*s", (int)shortage->name.len,
+             (const char *)shortage->name.data);
     short_of++;
 }
 
@@ -140,6 +167,9 @@ static inline uint16_t find_ports(void) {
 static inline void make_front(void) {
     const struct front_house house = {.base = base, .server = server, .registry = some.registry};
     const struct front_hooks hooks = {.link = on_link,
+                                      .opened = on_opened,
+                                      .closed = on_closed,
+                                      .recovered = on_recovered,
                                       .shared = on_shared,
                                       .short_of = on_short_of,
                                       .moved = on_moved,
@@ -169,7 +199,7 @@ static inline void begin(void) {
     other_port = (uint16_t)(own_port + 4);
     streams = (struct proxy_options){.streams_max = 100};
     options = (struct front_options){.proxy = true,
-                                     .base = own_port,
+                                     .rule = {.base = own_port, .offset_max = 99, .own = own_port},
                                      .addresses = "127.0.0.1",
                                      .ports_max = 10,
                                      .hellos_max = FRONT_HELLOS_MAX,
@@ -181,7 +211,8 @@ static inline void begin(void) {
     server = epmd_server_new(base, &service, &server_options, &hooks, &listeners);
     ck_assert_ptr_nonnull(server);
     make_front();
-    shared = short_of = moved = refused = server_refused = 0;
+    shared = short_of = recovered = moved = refused = server_refused = 0;
+    opened_port = closed_port = 0;
     linked_fd = -1;
     takes_links = true;
     reason[0] = '\0';
@@ -254,7 +285,7 @@ static inline struct bytes make_hello(struct some_hello *hello, const char *prot
 
 static inline void turn_proxy(bool on) {
     options.proxy = on;
-    front_configure(front, on, &streams);
+    front_configure(front, &options);
 }
 
 static inline bool listens(uint16_t port) {

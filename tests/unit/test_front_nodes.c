@@ -1,4 +1,6 @@
 #include "front_fixture.h"
+
+#include "net/front_routes.h"
 #include "suites.h"
 
 /* --- ports --- */
@@ -130,7 +132,115 @@ START_TEST(without_memory_a_node_has_no_front_port_and_nothing_is_left_open) {
 }
 END_TEST
 
+/* --- trying again --- */
+
+START_TEST(a_port_that_was_taken_is_opened_when_it_is_free) {
+    uint16_t port = (uint16_t)(own_port + 1);
+    int fd = sockets_listen("127.0.0.1", &port);
+    const struct some_listening_node one = make_node("rabbit1"), other = make_node("hare1");
+    ck_assert_uint_eq(short_of, 2);
+    ck_assert(in_use);
+    close(fd);
+    turn_until(base, recovered == 2);
+    ck_assert_uint_eq(moved, 2);
+    ck_assert_uint_eq(opened_port, port);
+    ck_assert_uint_eq(one.registration->front_port, port);
+    ck_assert_uint_eq(other.registration->front_port, port);
+    ck_assert(one.registration->loopback_only);
+    ck_assert_uint_eq(shared, 1);
+    ck_assert_uint_eq(short_of, 2); /* told once, however often it was tried */
+    end_node(&one);
+    end_node(&other);
+    ck_assert_uint_eq(closed_port, port);
+}
+END_TEST
+
+START_TEST(for_want_of_descriptors_or_memory_it_is_tried_again_too) {
+    front_free(front);
+    options.ports_max = 1;
+    make_front();
+    const struct some_listening_node one = make_node("rabbit1"), two = make_node("rabbit2");
+    ck_assert_uint_eq(short_of, 1);
+    ck_assert(!in_use);
+    end_node(&one);
+    turn_until(base, recovered == 1);
+    ck_assert_uint_eq(two.registration->front_port, own_port + 2);
+    end_node(&two);
+
+    struct registration *poor = some_registration(some.registry, "rabbit1", 1234);
+    fail_nth_allocation(1);
+    front_registered(front, poor);
+    ck_assert(allocation_failed());
+    ck_assert_uint_eq(poor->front_port, 0);
+    turn_until(base, recovered == 2);
+    ck_assert_uint_eq(poor->front_port, own_port + 1);
+    unregister(poor);
+}
+END_TEST
+
+START_TEST(a_node_that_led_to_this_daemon_is_tried_again_when_it_does_no_longer) {
+    const struct some_listening_node one = make_node("rabbit1");
+    struct registration *other =
+        some_registration(some.registry, "rabbit2", (uint16_t)(own_port + 1));
+    front_registered(front, other);
+    ck_assert_uint_eq(short_of, 1);
+    end_node(&one);
+    turn_until(base, recovered == 1);
+    ck_assert_uint_eq(other->front_port, own_port + 2);
+    unregister(other);
+}
+END_TEST
+
+START_TEST(a_node_that_has_left_is_not_tried_again) {
+    uint16_t port = (uint16_t)(own_port + 1);
+    int fd = sockets_listen("127.0.0.1", &port);
+    const struct some_listening_node gone = make_node("rabbit1"), stays = make_node("hare1");
+    end_node(&gone);
+    close(fd);
+    turn_until(base, recovered == 1);
+    ck_assert_uint_eq(front_ports_count(front_ports_of(front), port), 1);
+    end_node(&stays);
+}
+END_TEST
+
+START_TEST(many_names_are_tried_in_steps) {
+    uint16_t port = (uint16_t)(own_port + 1);
+    int fd = sockets_listen("127.0.0.1", &port);
+    struct registration *nodes[3 * FRONT_RETRY_STEP];
+    const size_t count = sizeof nodes / sizeof nodes[0];
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%zu-1", i);
+        nodes[i] = some_registration(some.registry, name, 1234);
+        front_registered(front, nodes[i]);
+    }
+    ck_assert_uint_eq(short_of, count);
+    close(fd);
+    turn_until(base, recovered == count);
+    for (size_t i = 0; i < count; i++)
+        unregister(nodes[i]);
+    ck_assert(!listens(port));
+}
+END_TEST
+
 /* --- on and off --- */
+
+START_TEST(nodes_move_when_the_largest_offset_changes) {
+    const struct some_listening_node one = make_node("rabbit1"), two = make_node("hare2");
+    options.rule.offset_max = 1;
+    front_configure(front, &options);
+    ck_assert_uint_eq(one.registration->front_port, own_port + 1);
+    ck_assert_uint_eq(two.registration->front_port, own_port);
+    ck_assert_uint_eq(moved, 1);
+    ck_assert(!listens((uint16_t)(own_port + 2)));
+    options.rule.offset_max = 2;
+    front_configure(front, &options);
+    ck_assert_uint_eq(two.registration->front_port, own_port + 2);
+    ck_assert_uint_eq(moved, 2);
+    end_node(&one);
+    end_node(&two);
+}
+END_TEST
 
 START_TEST(without_the_proxy_nobody_is_behind_a_port) {
     const struct some_listening_node node = make_node("rabbit1");
@@ -194,6 +304,12 @@ Suite *front_nodes_suite(void) {
     tcase_add_test(tests, front_ports_are_bounded);
     tcase_add_test(tests, a_port_where_only_epmd_is_spoken_is_no_front_port);
     tcase_add_test(tests, without_memory_a_node_has_no_front_port_and_nothing_is_left_open);
+    tcase_add_test(tests, a_port_that_was_taken_is_opened_when_it_is_free);
+    tcase_add_test(tests, for_want_of_descriptors_or_memory_it_is_tried_again_too);
+    tcase_add_test(tests, a_node_that_led_to_this_daemon_is_tried_again_when_it_does_no_longer);
+    tcase_add_test(tests, a_node_that_has_left_is_not_tried_again);
+    tcase_add_test(tests, many_names_are_tried_in_steps);
+    tcase_add_test(tests, nodes_move_when_the_largest_offset_changes);
     tcase_add_test(tests, without_the_proxy_nobody_is_behind_a_port);
     tcase_add_test(tests, the_first_registered_stays_the_owner_when_the_proxy_comes_back);
     tcase_add_test(tests, streams_stay_when_the_proxy_is_turned_off);

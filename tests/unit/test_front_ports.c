@@ -65,22 +65,50 @@ static void look_up(struct registration *registration, struct bytes address, int
 
 /* --- the rule --- */
 
+#define OWN 4377
+
 static uint16_t derive(const char *name, uint16_t port, uint16_t base) {
     const struct registration registration = {.node = some_node(name, port)};
-    return front_ports_derive(&registration, base);
+    const struct front_rule rule = {.base = base, .offset_max = 99, .own = OWN, .epmd_port = 4369};
+    return front_ports_derive(&registration, &rule);
 }
 
 START_TEST(the_rule_gives_base_and_offset) {
     ck_assert_uint_eq(derive("rabbit", 25672, 4370), 4370);
     ck_assert_uint_eq(derive("rabbit12", 25672, 4370), 4382);
-    ck_assert_uint_eq(derive("rabbit535", 25672, 65000), 65535);
+    ck_assert_uint_eq(derive("rabbit99", 25672, 4370), 4469);
+    ck_assert_uint_eq(derive("rabbit35", 25672, 65500), 65535);
+    ck_assert_uint_eq(derive("rabbit60001", 25672, 4370), 4371);
 }
 END_TEST
 
 START_TEST(what_nobody_can_reach_has_no_front_port) {
     ck_assert_uint_eq(derive("remsh1", 25672, 4370), 0);
     ck_assert_uint_eq(derive("rabbit1", 0, 4370), 0);
-    ck_assert_uint_eq(derive("rabbit536", 25672, 65000), 0);
+}
+END_TEST
+
+START_TEST(digits_that_are_no_number_of_a_node_open_no_port) {
+    ck_assert_uint_eq(derive("rabbit100", 25672, 4370), OWN);
+    ck_assert_uint_eq(derive("app-7b77bc47b4-54123", 25672, 4370), OWN);
+    ck_assert_uint_eq(derive("vmq_1302", 25672, 4370), OWN);
+    ck_assert_uint_eq(derive("epmd-starter-3710", 25672, 4370), OWN);
+    ck_assert_uint_eq(derive("backup20261125", 25672, 4370), OWN);
+}
+END_TEST
+
+START_TEST(a_port_that_is_not_a_nodes_to_have_is_not_opened) {
+    ck_assert_uint_eq(derive("rabbit36", 25672, 65500), OWN); /* over the last port */
+    ck_assert_uint_eq(derive("rabbit3", 25672, 1020), OWN);   /* of the system's services */
+    ck_assert_uint_eq(derive("rabbit4", 25672, 1020), 1024);
+    ck_assert_uint_eq(derive("rabbit69", 25672, 4300), OWN); /* epmd's */
+    ck_assert_uint_eq(derive("rabbit70", 25672, 4300), 4370);
+}
+END_TEST
+
+START_TEST(a_node_that_listens_on_the_port_of_the_whole_rule_is_left_alone) {
+    ck_assert_uint_eq(derive("emqx7", 4377, 4370), 0);
+    ck_assert_uint_eq(derive("emqx150", 4520, 4370), 0);
 }
 END_TEST
 
@@ -350,6 +378,9 @@ Suite *front_ports_suite(void) {
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, the_rule_gives_base_and_offset);
     tcase_add_test(tests, what_nobody_can_reach_has_no_front_port);
+    tcase_add_test(tests, digits_that_are_no_number_of_a_node_open_no_port);
+    tcase_add_test(tests, a_port_that_is_not_a_nodes_to_have_is_not_opened);
+    tcase_add_test(tests, a_node_that_listens_on_the_port_of_the_whole_rule_is_left_alone);
     tcase_add_test(tests, without_a_lookup_the_first_registered_is_called);
     tcase_add_test(tests, who_registered_first_is_the_owner_in_whatever_order_they_come);
     tcase_add_test(tests, a_hidden_node_owns_a_port_only_when_all_are_hidden);
