@@ -7,6 +7,7 @@
 #include "daemon/config_print.h"
 #include "daemon/config_reload.h"
 #include "daemon/daemon.h"
+#include "daemon/preflight.h"
 
 #include <string.h>
 
@@ -158,7 +159,7 @@ static const struct flag {
     {"--config", "FILE", set_file, "the same"},
     {"--set", "KEY=VALUE", set_pair, "set any of the keys below"},
     {"--check-config", NULL, set_check_config,
-     "say what is wrong with the configuration, and what is ignored of it; exit with 0 or 1"},
+     "check the configuration, and all that a start would open; exit with 0 or 1"},
     {"--print-config", NULL, set_print_config,
      "print every key with its value, and where that came from"},
     {"--json", NULL, set_json, "print the configuration as JSON"},
@@ -289,6 +290,8 @@ static bool load_config(struct command *command) {
     apply_debug_flags(command);
     if (command->task == TASK_RUN || command->task == TASK_CHECK_CONFIG)
         good &= config_check(&command->config, &command->report);
+    if (good && command->task == TASK_CHECK_CONFIG)
+        good = preflight(&command->config, &command->report);
     config_report_print(&command->report, CONFIG_WARNING, program, stderr);
     config_report_print(&command->report, CONFIG_ERROR, program, stderr);
     return good;

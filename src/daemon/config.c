@@ -121,6 +121,11 @@ bool config_set_pair(struct config *config, const char *pair, const char *flag,
     return done;
 }
 
+const char *config_where(const struct config *config, const char *name) {
+    const char *where = config->wheres[config_key_number(config_key_find(name))];
+    return where == NULL ? "the default" : where;
+}
+
 /* --- all of it --- */
 
 static bool replace_text(char **place, const char *text) {

@@ -100,6 +100,9 @@ bool config_set(struct config *config, const char *name, const char *value,
 bool config_set_pair(struct config *config, const char *pair, const char *flag,
                      struct config_report *report);
 
+/* Where the value of a key came from, for a sentence: "the default", or config_origin's `where`. */
+const char *config_where(const struct config *config, const char *name);
+
 /* Reads the environment and the file. False when the report has errors. */
 bool config_load(struct config *config, struct config_report *report);
 

@@ -1,6 +1,7 @@
 #include "daemon/config_check.h"
 
-#include "daemon/config_keys.h"
+#include "daemon/config_sense.h"
+#include "daemon/config_types.h"
 #include "erlang/ekka_port.h"
 #include "net/address.h"
 
@@ -9,20 +10,14 @@
 #define ADDRESS_ITEM_SIZE 128
 #define SEPARATORS ", \t"
 
-/* Where the value of a key came from, for a sentence. */
-static const char *where_of(const struct config *config, const char *name) {
-    const char *where = config->wheres[config_key_number(config_key_find(name))];
-    return where == NULL ? "the default" : where;
-}
-
 static bool check_range(const struct config *config, struct config_report *report) {
     if (config->dist_listen_min <= config->dist_listen_max)
         return true;
     config_report_add(report, CONFIG_ERROR,
                       "cannot use the range of ports: node.dist_listen_min is %u (%s) and "
                       "node.dist_listen_max is %u (%s); the first must not be the greater one",
-                      config->dist_listen_min, where_of(config, "node.dist_listen_min"),
-                      config->dist_listen_max, where_of(config, "node.dist_listen_max"));
+                      config->dist_listen_min, config_where(config, "node.dist_listen_min"),
+                      config->dist_listen_max, config_where(config, "node.dist_listen_max"));
     return false;
 }
 
@@ -38,7 +33,7 @@ static bool check_addresses(const struct config *config, const char *name, const
         if (!address_parse(item, 0, &address)) {
             config_report_add(report, CONFIG_ERROR,
                               "%s: cannot set %s: '%s' is no IP address; it takes %s",
-                              where_of(config, name), name, config_quote(item, quoted),
+                              config_where(config, name), name, config_quote(item, quoted),
                               config_type_takes(CONFIG_ADDRESSES));
             return false;
         }
@@ -57,7 +52,7 @@ static bool check_front_port(const struct config *config, struct config_report *
                           "%s: cannot open the front port of node.name %s: the rule gives names "
                           "that begin with remsh no port; choose another name, or set "
                           "front.enable = off",
-                          where_of(config, "node.name"), config->node_name);
+                          config_where(config, "node.name"), config->node_name);
         return false;
     }
     if (ekka_port(node, config->dist_base_port, &port))
@@ -66,8 +61,8 @@ static bool check_front_port(const struct config *config, struct config_report *
                       "%s: cannot open the front port of node.name %s: node.dist_base_port %u (%s) "
                       "and the offset %u make %u, and ports end at 65535; use a smaller number "
                       "before the @",
-                      where_of(config, "node.name"), config->node_name, config->dist_base_port,
-                      where_of(config, "node.dist_base_port"), ekka_offset(node), port);
+                      config_where(config, "node.name"), config->node_name, config->dist_base_port,
+                      config_where(config, "node.dist_base_port"), ekka_offset(node), port);
     return false;
 }
 
@@ -77,7 +72,7 @@ static bool check_some_port(const struct config *config, struct config_report *r
     config_report_add(report, CONFIG_ERROR,
                       "there is no port to open: epmd.enable (%s) and front.enable (%s) are off; "
                       "set one of them on",
-                      where_of(config, "epmd.enable"), where_of(config, "front.enable"));
+                      config_where(config, "epmd.enable"), config_where(config, "front.enable"));
     return false;
 }
 
@@ -87,5 +82,6 @@ bool config_check(const struct config *config, struct config_report *report) {
     bool front = check_addresses(config, "front.address", config->front_address, report);
     bool port = check_front_port(config, report);
     bool some = check_some_port(config, report);
+    config_sense(config, report);
     return range && epmd && front && port && some;
 }

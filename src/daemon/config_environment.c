@@ -102,12 +102,30 @@ static void warn_of(const char *variable, const char *name, struct config_report
                           variable, name, config_environment_variable(OURS, nearest, "__", meant));
 }
 
+/* PORTOLAN_LOG_LEVEL: of EMQX's variables some have one underscore for the dot, of ours none. */
+static void warn_of_single_underscore(const char *variable, struct config_report *report) {
+    char ours[CONFIG_VARIABLE_SIZE], meant[CONFIG_VARIABLE_SIZE];
+    int len = (int)strcspn(variable, "=");
+    for (size_t i = 0; i < config_keys_count; i++) {
+        config_environment_variable(OURS, config_keys[i].name, "_", ours);
+        if (strlen(ours) != (size_t)len || strncmp(ours, variable, (size_t)len) != 0)
+            continue;
+        config_report_add(report, CONFIG_WARNING,
+                          "%s is not used: the variable of %s is %s, with two underscores", ours,
+                          config_keys[i].name,
+                          config_environment_variable(OURS, config_keys[i].name, "__", meant));
+    }
+}
+
 static void warn_of_unknown(struct config_report *report) {
     char name[CONFIG_VARIABLE_SIZE];
     for (char *const *at = environ; at != NULL && *at != NULL; at++) {
-        if (begins_with(*at, OURS) && key_of(*at, name, sizeof name) &&
-            config_key_family_is_ours(name) && config_key_find(name) == NULL &&
-            !config_ignored_is_emqx(name))
+        if (!begins_with(*at, OURS))
+            continue;
+        if (!key_of(*at, name, sizeof name))
+            warn_of_single_underscore(*at, report);
+        else if (config_key_family_is_ours(name) && config_key_find(name) == NULL &&
+                 !config_ignored_is_emqx(name))
             warn_of(*at, name, report);
     }
 }

@@ -86,7 +86,9 @@ static void key_of(const char *line, char *key, size_t size) {
 }
 
 static bool is_ignored(const char *key) {
-    return !config_key_family_is_ours(key) || config_ignored_is_emqx(key);
+    if (config_key_family_is_ours(key))
+        return config_ignored_is_emqx(key);
+    return !config_key_family_is_mistyped(key);
 }
 
 static void refuse_long_line(struct parser *parser, const char *line) {

@@ -128,6 +128,14 @@ bool config_key_family_is_ours(const char *name) {
     return false;
 }
 
+/* What follows the first dot is exactly that of the nearest key. */
+bool config_key_family_is_mistyped(const char *name) {
+    const char *rest = strchr(name, '.');
+    const char *meant = rest == NULL ? NULL : config_key_nearest(name);
+    const char *meant_rest = meant == NULL ? NULL : strchr(meant, '.');
+    return meant_rest != NULL && strcmp(rest, meant_rest) == 0;
+}
+
 const char *config_key_nearest(const char *name) {
     struct nearest nearest = nearest_to(name);
     for (size_t i = 0; i < KEYS; i++)

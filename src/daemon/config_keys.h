@@ -34,6 +34,9 @@ size_t config_key_number(const struct config_key *key);
 /* Whether keys of ours begin as this one does, up to the first dot. */
 bool config_key_family_is_ours(const char *name);
 
+/* Of a family that is not ours: whether it is a mistyped key of ours, as custer.discovery is. */
+bool config_key_family_is_mistyped(const char *name);
+
 /* The known key that differs least from `name`, or NULL when none is near. EMQX's are known too. */
 const char *config_key_nearest(const char *name);
 

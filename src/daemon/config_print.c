@@ -113,7 +113,11 @@ void config_print_checked(const struct config *config, const struct config_repor
     }
     if (file == NULL)
         fprintf(out, "%s: no configuration file was read\n", program);
-    fprintf(out, "%s: configuration is fine\n", program);
+    if (report->counts[CONFIG_WARNING] == 0)
+        fprintf(out, "%s: configuration is fine\n", program);
+    else
+        fprintf(out, "%s: configuration can be used; see the warning%s\n", program,
+                report->counts[CONFIG_WARNING] == 1 ? "" : "s");
 }
 
 /* --- the table --- */

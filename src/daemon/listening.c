@@ -51,7 +51,7 @@ static void say_taken(const struct daemon_options *options, const char *address,
                 options->program, address, holder.program, (int)holder.pid);
 }
 
-static const char *cure_of(int error) {
+const char *listening_cure(int error) {
     switch (error) {
     case EADDRNOTAVAIL:
         return "; is it an address of this host? 'ip address' lists them";
@@ -86,7 +86,7 @@ static enum exit_code explain(const struct daemon_options *options, uint16_t por
         say_taken(options, address, port);
     else
         fprintf(stderr, "%s: cannot listen on %s: %s%s\n", options->program, address,
-                strerror(failure->error), cure_of(failure->error));
+                strerror(failure->error), listening_cure(failure->error));
     return EXIT_FAILED;
 }
 

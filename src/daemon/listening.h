@@ -16,6 +16,9 @@
 bool listening_open(struct listeners *listeners, const struct config *config,
                     const struct daemon_options *options, enum exit_code *code);
 
+/* What to do about an address that cannot be listened on, for the end of a sentence: "; ...". */
+const char *listening_cure(int error);
+
 /* The port on which nodes of this host find the daemon: epmd's, or the front port. */
 uint16_t listening_epmd_port(const struct listeners *listeners);
 

@@ -1,0 +1,114 @@
+#include "daemon/config_sense.h"
+
+#include "discovery/discovery.h"
+#include "erlang/ekka_port.h"
+#include "names/port_pool.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* In the emqx.conf that EMQX ships, and so known to everybody. */
+#define KNOWN_COOKIE "emqxsecretcookie"
+
+static void warn(const struct config *config, const char *key, struct config_report *report,
+                 const char *text) {
+    config_report_add(report, CONFIG_WARNING, "%s: %s %s", config_where(config, key), key, text);
+}
+
+static bool has_secret(const struct config *config) {
+    return config->cookie[0] != '\0' || config->cookie_file[0] != '\0' ||
+           config->cluster_certfile[0] != '\0';
+}
+
+/* Whether a list of names has one that is not this daemon's. */
+static bool names_another(const struct config *config) {
+    const char *list = config->cluster_seeds;
+    for (list += strspn(list, ", \t"); *list != '\0'; list += strspn(list, ", \t")) {
+        size_t len = strcspn(list, ", \t");
+        if (len != strlen(config->node_name) || strncmp(list, config->node_name, len) != 0)
+            return true;
+        list += len;
+    }
+    return false;
+}
+
+static void judge_discovery(const struct config *config, struct config_report *report) {
+    bool manual = config->cluster_discovery == DISCOVERY_MANUAL;
+    if (manual && config->cluster_seeds[0] != '\0')
+        warn(config, "cluster.static.seeds", report,
+             "is not used, for cluster.discovery is manual; set that to static");
+    if (manual)
+        return;
+    if (!has_secret(config))
+        warn(config, "cluster.discovery", report,
+             "finds nobody: a cluster needs a secret, and none is set; set node.cookie_file, "
+             "node.cookie or cluster.tls.*");
+    if (!names_another(config))
+        warn(config, "cluster.discovery", report,
+             "finds nobody: cluster.static.seeds names no other daemon");
+}
+
+static void judge_secret(const struct config *config, struct config_report *report) {
+    if (strcmp(config->cookie, KNOWN_COOKIE) == 0)
+        warn(config, "node.cookie", report,
+             "is the one that EMQX ships, which everybody knows; choose a secret of your own, and "
+             "use it on all hosts");
+    if (has_secret(config) && !config->front_enable)
+        warn(config, "front.enable", report,
+             "is off: daemons talk through the front port, so there is no cluster without it");
+}
+
+static void judge_ports(const struct config *config, struct config_report *report) {
+    uint16_t first = config->dist_listen_min, last = config->dist_listen_max;
+    uint32_t own, front_last = config->dist_base_port + (uint32_t)config->front_offset_max;
+    bool has_own = ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &own);
+    if (config->port_enforce && config->port_policy == PORT_POLICY_ANY)
+        warn(config, "node.port_enforce", report,
+             "has no effect, for node.port_policy is any; set that to range or derived");
+    if (config->epmd_enable && config->epmd_port >= first && config->epmd_port <= last)
+        warn(config, "epmd.port", report,
+             "lies in the range of leases, node.dist_listen_min to node.dist_listen_max; move one "
+             "of them");
+    if (!config->front_enable)
+        return;
+    if ((config->dist_base_port <= last && front_last >= first) ||
+        (has_own && own >= first && own <= last))
+        config_report_add(report, CONFIG_WARNING,
+                          "%s: the range of leases, %u-%u, covers front ports (%u-%u, and that of "
+                          "node.name, %u): no lease is given for those in use; move the range",
+                          config_where(config, "node.dist_listen_min"), first, last,
+                          config->dist_base_port, (unsigned)front_last, (unsigned)own);
+}
+
+static void judge_event_program(const struct config *config, struct config_report *report) {
+    const char *path = config->cluster_on_event;
+    struct stat status;
+    const char *reason = NULL;
+    if (path[0] == '\0')
+        return;
+    if (stat(path, &status) < 0)
+        reason = strerror(errno);
+    else if (!S_ISREG(status.st_mode))
+        reason = "not a file";
+    else if (access(path, X_OK) < 0)
+        reason = "not executable by this user";
+    if (reason != NULL)
+        config_report_add(report, CONFIG_WARNING,
+                          "%s: cluster.on_event %s cannot be run for events: %s",
+                          config_where(config, "cluster.on_event"), path, reason);
+    if (!has_secret(config))
+        warn(config, "cluster.on_event", report,
+             "is never run: there are no events of a cluster without node.cookie_file, "
+             "node.cookie or cluster.tls.*");
+}
+
+void config_sense(const struct config *config, struct config_report *report) {
+    if (config->personality == CONFIG_AS_EPMD)
+        return;
+    judge_discovery(config, report);
+    judge_secret(config, report);
+    judge_ports(config, report);
+    judge_event_program(config, report);
+}

@@ -1,0 +1,152 @@
+#include "daemon/preflight.h"
+
+#include "base/control_path.h"
+#include "daemon/cluster_key.h"
+#include "daemon/listening.h"
+#include "erlang/ekka_port.h"
+#include "net/port_holder.h"
+#include "net/port_probe.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- secrets --- */
+
+static void check_secrets(const struct config *config, struct config_report *report) {
+    struct tls *tls;
+    char error[CLUSTER_KEY_ERROR_SIZE];
+    if (!cluster_key_open(config, &tls, error))
+        config_report_add(report, CONFIG_ERROR, "%s", error);
+    else
+        tls_free(tls);
+}
+
+/* --- addresses and ports --- */
+
+/* On port 0 an address is opened without taking anything from anybody. */
+static void check_addresses(const char *list, struct config_report *report) {
+    struct listeners listeners = {.count = 0};
+    struct listen_failure failure;
+    char address[ADDRESS_TEXT_SIZE];
+    if (listeners_open(&listeners, LISTENER_FRONT, list, 0, &failure)) {
+        listeners_close(&listeners);
+        return;
+    }
+    address_set_port(&failure.address, 0);
+    config_report_add(report, CONFIG_ERROR, "cannot listen on %s: %s%s",
+                      address_format(&failure.address, address), strerror(failure.error),
+                      listening_cure(failure.error));
+}
+
+/* Whether a program is what this configuration is for, or holds the port for it. */
+static bool is_expected(const char *program) {
+    return strcmp(program, "portoland") == 0 || strcmp(program, "systemd") == 0;
+}
+
+static void check_port(uint16_t port, const char *what, struct config_report *report) {
+    struct port_holder holder;
+    bool starved = false;
+    if (port_probe_is_free(&starved, port) || starved)
+        return;
+    if (!port_holder_find(port, &holder))
+        config_report_add(report, CONFIG_WARNING,
+                          "%s, %u, is in use by a process that cannot be seen from here; unless "
+                          "that is portoland, the start will fail",
+                          what, port);
+    else if (!is_expected(holder.program))
+        config_report_add(report, CONFIG_ERROR,
+                          "cannot listen on %s, %u: it is in use by %s (process %d); stop that, "
+                          "or choose another port",
+                          what, port, holder.program, (int)holder.pid);
+}
+
+static void check_ports(const struct config *config, struct config_report *report) {
+    uint32_t front;
+    if (config->front_enable &&
+        ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &front)) {
+        check_addresses(config->front_address, report);
+        check_port((uint16_t)front, "the front port", report);
+    }
+    if (config->epmd_enable) {
+        check_addresses(config->epmd_address, report);
+        check_port(config->epmd_port, "the port of epmd", report);
+    }
+}
+
+/* --- files --- */
+
+/* 0 when a file can be made or written at the path, or its directory made; else an errno. */
+static int why_not_writable(const char *path) {
+    char directory[PATH_MAX];
+    if (access(path, W_OK) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return errno;
+    if ((size_t)snprintf(directory, sizeof directory, "%s", path) >= sizeof directory)
+        return ENAMETOOLONG;
+    char *slash = strrchr(directory, '/');
+    if (slash == NULL)
+        return ENOENT;
+    slash[slash == directory ? 1 : 0] = '\0';
+    return access(directory, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static void check_log(const struct config *config, struct config_report *report) {
+    int error = config->log_to[0] == '/' ? why_not_writable(config->log_to) : 0;
+    if (error != 0)
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot write the log file %s: %s; does its directory exist, and may "
+                          "this user write there?",
+                          config_where(config, "log.to"), config->log_to, strerror(error));
+}
+
+static void check_control_socket(const struct config *config, struct config_report *report) {
+    const char *path = config->control_socket;
+    struct stat status;
+    if (path[0] == '\0' || control_path_is_in_tmp(path))
+        return;
+    if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot make the control socket %s: there is a file of another kind "
+                          "in its place; move it away, or choose another place",
+                          config_where(config, "control.socket"), path);
+}
+
+/* The nearest directory above a path that is there. */
+static int why_no_directory(const char *path) {
+    char directory[PATH_MAX];
+    struct stat status;
+    if ((size_t)snprintf(directory, sizeof directory, "%s", path) >= sizeof directory)
+        return ENAMETOOLONG;
+    while (stat(directory, &status) < 0) {
+        char *slash = strrchr(directory, '/');
+        if (errno != ENOENT || slash == NULL)
+            return errno;
+        slash[slash == directory ? 1 : 0] = '\0';
+    }
+    if (!S_ISDIR(status.st_mode))
+        return ENOTDIR;
+    return access(directory, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static void check_state(const struct config *config, struct config_report *report) {
+    int error = config->data_dir == NULL ? 0 : why_no_directory(config->data_dir);
+    if (error != 0)
+        config_report_add(report, CONFIG_WARNING,
+                          "%s: the directory %s cannot be written: %s; a restart will forget "
+                          "leases, creations and the cluster",
+                          config_where(config, "node.data_dir"), config->data_dir, strerror(error));
+}
+
+bool preflight(const struct config *config, struct config_report *report) {
+    size_t errors = report->counts[CONFIG_ERROR];
+    check_secrets(config, report);
+    check_ports(config, report);
+    check_log(config, report);
+    check_control_socket(config, report);
+    check_state(config, report);
+    return report->counts[CONFIG_ERROR] == errors;
+}
