@@ -4,6 +4,7 @@
 #include "daemon/cluster_discovery.h"
 #include "daemon/cluster_store_file.h"
 #include "daemon/cluster_text.h"
+#include "daemon/member_hosts.h"
 #include "erlang/ekka_port.h"
 #include "net/loop.h"
 #include "net/peer_dial.h"
@@ -31,6 +32,7 @@ struct cluster_shell {
     struct tls *tls;
     struct peer_links *links;
     struct cluster *cluster;
+    struct member_hosts *hosts;
     struct cluster_store_file *store;
     struct cluster_discovery *discovery;
     struct event *tick_event, *save_event;
@@ -154,6 +156,22 @@ static void keep_news(struct cluster_shell *shell, const struct cluster_event *e
     snprintf(news->text, sizeof news->text, "%s", text);
 }
 
+static bool changes_members(enum cluster_event_type type) {
+    switch (type) {
+    case CLUSTER_EVENT_UP:
+    case CLUSTER_EVENT_JOINED:
+    case CLUSTER_EVENT_LEFT:
+    case CLUSTER_EVENT_FORCED_OUT:
+    case CLUSTER_EVENT_CLEANED:
+    case CLUSTER_EVENT_JOIN_PROGRESS:
+    case CLUSTER_EVENT_JOIN_DONE:
+    case CLUSTER_EVENT_MERGED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void io_notify(void *context, const struct cluster_event *event) {
     struct cluster_shell *shell = context;
     char text[CLUSTER_TEXT_SIZE];
@@ -162,6 +180,8 @@ static void io_notify(void *context, const struct cluster_event *event) {
     cluster_text_of_event(event, shell->config->node_name, is_of_failure ? shell->failure : NULL,
                           text);
     cluster_events_tell(shell->events, event, text);
+    if (shell->hosts != NULL && changes_members(event->type))
+        member_hosts_changed(shell->hosts);
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS || event->type == CLUSTER_EVENT_JOIN_DONE ||
         event->type == CLUSTER_EVENT_JOIN_FAILED)
         keep_news(shell, event, text);
@@ -312,6 +332,10 @@ const struct address *cluster_shell_address(const struct cluster_shell *shell, c
     return link == NULL ? NULL : peer_link_address(link);
 }
 
+bool cluster_shell_has_host(const struct cluster_shell *shell, struct bytes address) {
+    return peer_links_has_host(shell->links, address) || member_hosts_has(shell->hosts, address);
+}
+
 /* --- beginning and end --- */
 
 static struct cluster_options options_of(struct cluster_shell *shell, uint16_t front_port) {
@@ -356,13 +380,16 @@ static bool build(struct cluster_shell *shell, const struct cluster_shell_option
            shell->save_event != NULL;
 }
 
-static bool start(struct cluster_shell *shell, uint16_t front_port, char *error) {
+static bool start(struct cluster_shell *shell, const struct cluster_shell_options *of,
+                  char *error) {
     char old_name[CLUSTER_NAME_MAX + 1];
-    const struct cluster_options options = options_of(shell, front_port);
+    const struct cluster_options options = options_of(shell, of->front_port);
     enum cluster_start verdict =
         cluster_store_file_start(shell->store, &options, now(), &shell->cluster, old_name);
-    if (verdict == CLUSTER_STARTED)
-        return true;
+    if (verdict == CLUSTER_STARTED) {
+        shell->hosts = member_hosts_new(of->base, shell->cluster);
+        return shell->hosts != NULL;
+    }
     if (verdict == CLUSTER_START_NAME_CHANGED)
         snprintf(error, CLUSTER_SHELL_ERROR_SIZE,
                  "cannot start as %s: this daemon is a member of a cluster as %s, and a member's "
@@ -388,7 +415,7 @@ struct cluster_shell *cluster_shell_new(const struct cluster_shell_options *opti
     shell->config = options->config;
     shell->events = options->events;
     shell->tls = options->tls;
-    if (build(shell, options) && start(shell, options->front_port, error) &&
+    if (build(shell, options) && start(shell, options, error) &&
         begin_discovery(shell, options->base)) {
         settle(shell);
         return shell;
@@ -407,6 +434,7 @@ void cluster_shell_free(struct cluster_shell *shell) {
             save(shell);
     }
     cluster_discovery_free(shell->discovery);
+    member_hosts_free(shell->hosts);
     peer_links_free(shell->links);
     cluster_free(shell->cluster);
     cluster_store_file_free(shell->store);

@@ -41,6 +41,10 @@ struct peer_counters cluster_shell_counters(const struct cluster_shell *shell);
 /* The address of the link to a member; NULL: there is none. */
 const struct address *cluster_shell_address(const struct cluster_shell *shell, const char *name);
 
+/* Whether a member's host has the address (address_host's bytes): it is linked from there, or
+ * daemon/member_hosts knows. Answered at once. */
+bool cluster_shell_has_host(const struct cluster_shell *shell, struct bytes address);
+
 /* A caller at the front port: see peer_links_accept. */
 bool cluster_shell_take(struct cluster_shell *shell, int fd, const struct address *peer,
                         struct bytes first);

@@ -50,7 +50,7 @@ struct config {
     char *epmd_address; /* comma list, "" for all */
     int64_t packet_timeout_ms;
     bool relaxed_commands;
-    bool remote_names;
+    int remote_names;          /* enum remote_names */
     uint64_t peer_connections; /* 0: any number */
     bool front_enable;
     char *front_address; /* comma list, "" for all */

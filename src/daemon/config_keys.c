@@ -48,8 +48,10 @@ const struct config_key config_keys[] = {
      "ERL_EPMD_RELAXED_COMMAND_CHECK",
      "Whether epmd -kill and -stop work; under the name epmd, -kill does so long as no name is "
      "registered"},
-    {"epmd.remote_names", CONFIG_SWITCH, AT(remote_names), "off", "on", LIVE, NULL,
-     "Whether other hosts may list the names"},
+    {"epmd.remote_names", CONFIG_LISTERS, AT(remote_names), "members", "on", LIVE, NULL,
+     "Which other hosts may list the names: all (on), none (off), or those of the cluster's "
+     "members; "
+     "the others get an empty list"},
     {"epmd.peer_connections", CONFIG_COUNT, AT(peer_connections), "512", NULL, LIVE, NULL,
      "How many waiting connections one other host may have; 0 for any number"},
     {"front.enable", CONFIG_SWITCH, AT(front_enable), "on", "off", AT_START, NULL,

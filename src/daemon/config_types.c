@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "daemon/config_node.h"
 #include "discovery/discovery.h"
+#include "names/epmd_service.h"
 #include "names/port_pool.h"
 
 #include <inttypes.h>
@@ -150,6 +151,15 @@ static const char *parse_choice(const char *text, const char *const *names,
     return find_name(text, names, &out->choice) ? NULL : "that is none of the choices";
 }
 
+/* Whatever says on or off elsewhere does so here. */
+static const char *parse_listers(const char *text, union config_value *out) {
+    bool on;
+    if (!text_parse_switch(text, &on))
+        return parse_choice(text, remote_names_names, out);
+    out->choice = on ? REMOTE_NAMES_ON : REMOTE_NAMES_OFF;
+    return NULL;
+}
+
 static const char *parse_discovery(const char *text, union config_value *out) {
     static const char *const later[] = {"mcast", "dns", "etcd", "k8s", NULL};
     int ignored;
@@ -212,6 +222,8 @@ const char *config_type_parse(enum config_type type, const char *text, const cha
         return parse_percent(text, out);
     case CONFIG_POLICY:
         return parse_choice(text, port_policy_names, out);
+    case CONFIG_LISTERS:
+        return parse_listers(text, out);
     case CONFIG_DISCOVERY:
         return parse_discovery(text, out);
     case CONFIG_LOG_LEVEL:
@@ -258,6 +270,8 @@ const char *config_type_takes(enum config_type type) {
         return "a share from 1% to 100%";
     case CONFIG_POLICY:
         return "range, derived or any";
+    case CONFIG_LISTERS:
+        return "on, off or members";
     case CONFIG_DISCOVERY:
         return "manual or static";
     case CONFIG_LOG_LEVEL:
@@ -314,6 +328,8 @@ void config_type_store(enum config_type type, void *place, union config_value va
 static const char *choice_name(enum config_type type, int choice) {
     if (type == CONFIG_POLICY)
         return port_policy_names[choice];
+    if (type == CONFIG_LISTERS)
+        return remote_names_names[choice];
     if (type == CONFIG_DISCOVERY)
         return discovery_names[choice];
     return type == CONFIG_LOG_LEVEL ? log_level_names[choice] : log_format_names[choice];

@@ -23,6 +23,7 @@ enum config_type {
     CONFIG_COUNT,      /* count */
     CONFIG_PERCENT,    /* count: 1 to 100 */
     CONFIG_POLICY,     /* choice: enum port_policy */
+    CONFIG_LISTERS,    /* choice: enum remote_names */
     CONFIG_DISCOVERY,  /* choice: enum discovery_kind */
     CONFIG_LOG_LEVEL,  /* choice: enum log_level */
     CONFIG_LOG_FORMAT, /* choice: enum log_format */

@@ -186,7 +186,7 @@ static bool build_names(struct daemon *daemon) {
         .pool = daemon->pool,
         .relaxed_commands = config->relaxed_commands,
         .quits_when_idle = config->personality == CONFIG_AS_EPMD,
-        .remote_names = config->remote_names,
+        .remote_names = (enum remote_names)config->remote_names,
     };
     return true;
 }
@@ -262,6 +262,11 @@ static bool build_front(struct daemon *daemon) {
         return false;
     daemon->service.fronts = front_ports_of(daemon->front_host.front);
     return true;
+}
+
+static bool on_member_asked(void *context, struct bytes address) {
+    const struct daemon *daemon = context;
+    return daemon->cluster != NULL && cluster_shell_has_host(daemon->cluster, address);
 }
 
 /* Other daemons ask epmd's port where this one's front port is, by the name that they know. */
@@ -355,6 +360,8 @@ static bool build(struct daemon *daemon) {
     if (build_names(daemon) && build_loop(daemon) && build_users(daemon) && build_server(daemon) &&
         build_front(daemon) && build_cluster(daemon, error) && build_control(daemon)) {
         answer_for_itself(daemon);
+        daemon->service.member_hosts =
+            (struct member_hosts_query){.has = on_member_asked, .context = daemon};
         return true;
     }
     log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", error));

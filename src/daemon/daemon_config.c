@@ -58,7 +58,7 @@ static void apply_config(struct daemon *daemon) {
     const struct epmd_server_options options = daemon_server_options(daemon);
     const struct port_pool_options ports = daemon_pool_options(daemon->config);
     daemon->service.relaxed_commands = daemon->config->relaxed_commands;
-    daemon->service.remote_names = daemon->config->remote_names;
+    daemon->service.remote_names = (enum remote_names)daemon->config->remote_names;
     epmd_server_configure(daemon->server, &options);
     user_share_configure(daemon->users.descriptors, daemon_user_descriptors(daemon->config));
     if (daemon->pool != NULL)

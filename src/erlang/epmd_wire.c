@@ -156,11 +156,11 @@ void epmd_write_port2_reply(struct writer *writer, const struct epmd_node *node)
     write_bytes(writer, node->extra);
 }
 
-void epmd_write_names_line(struct writer *writer, const struct epmd_node *node) {
+void epmd_write_names_line(struct writer *writer, struct bytes name, uint16_t port) {
     write_text(writer, "name ");
-    write_bytes(writer, node->name);
+    write_bytes(writer, name);
     write_text(writer, " at port ");
-    write_decimal(writer, node->port);
+    write_decimal(writer, port);
     write_u8(writer, '\n');
 }
 

@@ -102,7 +102,7 @@ void epmd_write_alive2_reply(struct writer *writer, uint16_t highest_version, bo
                              uint32_t creation);
 void epmd_write_port2_reply(struct writer *writer,
                             const struct epmd_node *node); /* NULL: unknown */
-void epmd_write_names_line(struct writer *writer, const struct epmd_node *node);
+void epmd_write_names_line(struct writer *writer, struct bytes name, uint16_t port);
 void epmd_write_dump_line(struct writer *writer, const struct epmd_node *node, uint32_t holder);
 void epmd_write_dump_unused_line(struct writer *writer, struct bytes name, uint16_t port,
                                  uint32_t holder);

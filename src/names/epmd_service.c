@@ -1,5 +1,7 @@
 #include "names/epmd_service.h"
 
+const char *const remote_names_names[] = {"off", "on", "members", NULL};
+
 static struct epmd_answer close_because(const char *reason) {
     return (struct epmd_answer){.action = EPMD_ACTION_CLOSE, .reason = reason};
 }
@@ -61,8 +63,8 @@ void epmd_service_end(const struct epmd_service *service, struct registration *r
     registry_remove(service->registry, registration);
 }
 
-static bool reaches_node(const struct epmd_caller *caller, const struct registration *found) {
-    return caller->local && (caller->loopback || !found->loopback_only);
+static struct caller_view view_of(const struct epmd_caller *caller) {
+    return (struct caller_view){.local = caller->local, .loopback = caller->loopback};
 }
 
 /* Hidden, for no node is to take the daemon for one of its own kind. */
@@ -89,12 +91,32 @@ static struct epmd_answer answer_port_please2(const struct epmd_service *service
         return just_reply();
     }
     struct epmd_node told = found->node;
-    if (found->front_port != 0 && !reaches_node(caller, found)) {
-        told.port = found->front_port;
+    told.port = caller_view_port(view_of(caller), found);
+    if (told.port != found->node.port)
         front_ports_looked_up(service->fronts, found, caller->address, caller->now_ms);
-    }
     epmd_write_port2_reply(reply, &told);
     return just_reply();
+}
+
+static bool may_list(const struct epmd_service *service, const struct epmd_caller *caller) {
+    const struct member_hosts_query *members = &service->member_hosts;
+    if (caller->local || service->remote_names == REMOTE_NAMES_ON)
+        return true;
+    return service->remote_names == REMOTE_NAMES_MEMBERS && members->has != NULL &&
+           members->has(members->context, caller->address);
+}
+
+/* An empty list to whoever may not have one: clients take a close for a daemon that is broken. */
+static struct epmd_answer answer_names(const struct epmd_service *service,
+                                       const struct epmd_caller *caller) {
+    if (may_list(service, caller))
+        return (struct epmd_answer){
+            .action = EPMD_ACTION_LIST, .listing = LISTING_NAMES, .view = view_of(caller)};
+    const char *reason = service->remote_names == REMOTE_NAMES_OFF
+                             ? "epmd.remote_names is off"
+                             : "epmd.remote_names is for hosts of members";
+    return (struct epmd_answer){
+        .action = EPMD_ACTION_LIST, .listing = LISTING_NO_NAMES, .reason = reason};
 }
 
 static struct epmd_answer answer_kill(const struct epmd_service *service, struct writer *reply) {
@@ -123,8 +145,7 @@ static struct epmd_answer answer_stop(const struct epmd_service *service, struct
 struct epmd_answer epmd_service_answer(const struct epmd_service *service,
                                        const struct epmd_request *request,
                                        const struct epmd_caller *caller, struct writer *reply) {
-    bool open_to_all = request->operation == EPMD_PORT_PLEASE2 ||
-                       (request->operation == EPMD_NAMES && service->remote_names);
+    bool open_to_all = request->operation == EPMD_PORT_PLEASE2 || request->operation == EPMD_NAMES;
     if (!caller->local && !open_to_all)
         return close_because("caller is not on this host");
     switch (request->operation) {
@@ -133,7 +154,7 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
     case EPMD_PORT_PLEASE2:
         return answer_port_please2(service, request->name, caller, reply);
     case EPMD_NAMES:
-        return (struct epmd_answer){.action = EPMD_ACTION_LIST, .listing = LISTING_NAMES};
+        return answer_names(service, caller);
     case EPMD_DUMP:
         return (struct epmd_answer){.action = EPMD_ACTION_LIST, .listing = LISTING_DUMP};
     case EPMD_KILL:

@@ -7,17 +7,16 @@
  *   ALIVE2         local               HOLD, or REFUSE with a reply that says so
  *   PORT_PLEASE2   all                 REPLY; for own_name, as long as no node has it registered,
  *                                      with the daemon's own front port, as of a hidden node
- *   NAMES          local; others if    LIST
- *                  remote_names
+ *   NAMES          local; others as    LIST; of no names, with `reason`, to whoever may not
+ *                  remote_names says
  *   DUMP           local               LIST
  *   KILL           local               QUIT if relaxed, or if it quits_when_idle and no name is
  *                                      registered; else REPLY "NO"
  *   STOP           local, relaxed      EVICT, or REPLY "NOEXIST"
  *   any of these   others              CLOSE
  *
- * A look-up is answered with the port that the caller can reach: from this host the node's own,
- * from others its front port, if it has one. A node that listens on loopback only is for callers of
- * this host that came by another address as far away as for others.
+ * A look-up is answered with the port that the caller can reach, and NAMES has the same one
+ * (caller_view_port).
  *
  * The daemon's own name is no registration: no listing shows it, and KILL does not mind it.
  */
@@ -28,15 +27,27 @@
 #include "names/listing.h"
 #include "names/port_pool.h"
 
+/* Which other hosts may list names. */
+enum remote_names { REMOTE_NAMES_OFF, REMOTE_NAMES_ON, REMOTE_NAMES_MEMBERS };
+extern const char *const remote_names_names[]; /* by enum remote_names, NULL at the end */
+
+/* How the service asks whether a member of the cluster runs on the host with that address. It is
+ * answered at once, from what is known. */
+struct member_hosts_query {
+    bool (*has)(void *context, struct bytes address); /* NULL: there are no members */
+    void *context;
+};
+
 struct epmd_service {
     struct registry *registry;  /* borrowed */
     struct port_pool *pool;     /* borrowed; NULL: no port is promised or refused */
     struct front_ports *fronts; /* borrowed; NULL: nodes are reached on their own ports only */
     bool relaxed_commands;      /* whether KILL and STOP work, whatever is registered */
     bool quits_when_idle;       /* KILL works also when nothing is registered, as in OTP's epmd */
-    bool remote_names;          /* whether other hosts may list names */
-    struct bytes own_name;      /* the alive name of node.name; borrowed */
-    uint16_t own_front_port;    /* where other daemons call this one; 0: no answer of its own */
+    enum remote_names remote_names;
+    struct member_hosts_query member_hosts;
+    struct bytes own_name;   /* the alive name of node.name; borrowed */
+    uint16_t own_front_port; /* where other daemons call this one; 0: no answer of its own */
 };
 
 struct epmd_caller {
@@ -54,7 +65,7 @@ enum epmd_action {
     EPMD_ACTION_REPLY, /* send the reply, close */
     EPMD_ACTION_HOLD, /* send the reply, keep the connection for `registration`, which exists now */
     EPMD_ACTION_REFUSE, /* send the reply; the caller closes, or its time runs out; `reason` */
-    EPMD_ACTION_LIST,   /* send the listing of `listing`, close */
+    EPMD_ACTION_LIST,   /* send the listing of `listing` as from `view`, close */
     EPMD_ACTION_EVICT,  /* end `registration` and its connection; send the reply, close */
     EPMD_ACTION_QUIT,   /* send the reply, end the daemon */
 };
@@ -64,6 +75,7 @@ struct epmd_answer {
     const char *reason;
     struct registration *registration;
     enum listing_kind listing;
+    struct caller_view view;
 };
 
 /* Writes the reply, if there is one; the writer must have room for EPMD_SHORT_REPLY_MAX bytes. */

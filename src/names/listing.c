@@ -1,16 +1,23 @@
 #include "names/listing.h"
 
+uint16_t caller_view_port(struct caller_view view, const struct registration *registration) {
+    bool reaches = view.local && (view.loopback || !registration->loopback_only);
+    bool in_front = registration->front_port != 0 && !reaches;
+    return in_front ? registration->front_port : registration->node.port;
+}
+
 void listing_begin(struct listing *listing, enum listing_kind kind, struct registry *registry,
-                   uint16_t port) {
-    *listing = (struct listing){.kind = kind, .port = port, .part = REGISTRY_LIVE};
-    registry_cursor_begin(&listing->cursor, registry, REGISTRY_LIVE);
+                   uint16_t port, struct caller_view view) {
+    *listing = (struct listing){.kind = kind, .port = port, .view = view, .part = REGISTRY_LIVE};
+    if (kind != LISTING_NO_NAMES)
+        registry_cursor_begin(&listing->cursor, registry, REGISTRY_LIVE);
 }
 
 static void write_line(struct writer *writer, const struct listing *listing,
                        const struct registration *registration) {
     const struct epmd_node *node = &registration->node;
     if (listing->kind == LISTING_NAMES)
-        epmd_write_names_line(writer, node);
+        epmd_write_names_line(writer, node->name, caller_view_port(listing->view, registration));
     else if (listing->part == REGISTRY_LIVE)
         epmd_write_dump_line(writer, node, registration->holder_number);
     else
@@ -20,7 +27,7 @@ static void write_line(struct writer *writer, const struct listing *listing,
 /* The next name to write, of the departed after the live ones where those are asked for. */
 static const struct registration *next_registration(struct listing *listing) {
     const struct registration *next = registry_cursor_peek(&listing->cursor);
-    if (next != NULL || listing->kind == LISTING_NAMES || listing->part == REGISTRY_DEPARTED)
+    if (next != NULL || listing->kind != LISTING_DUMP || listing->part == REGISTRY_DEPARTED)
         return next;
     struct registry *registry = listing->cursor.registry;
     if (registry == NULL)

@@ -193,7 +193,7 @@ static uint16_t called_port(const struct epmd_conn *conn) {
     return getsockname(conn->fd, &own.any, &len) == 0 ? address_port(&own) : 0;
 }
 
-static void send_listing(struct epmd_conn *conn, enum listing_kind kind) {
+static void send_listing(struct epmd_conn *conn, const struct epmd_answer *answer) {
     const struct epmd_service *service = conn->server->service;
     struct outbox *outbox = malloc(sizeof *outbox + LISTING_PIECE);
     if (outbox == NULL) {
@@ -201,7 +201,8 @@ static void send_listing(struct epmd_conn *conn, enum listing_kind kind) {
         return;
     }
     *outbox = (struct outbox){.size = LISTING_PIECE};
-    listing_begin(&outbox->listing, kind, service->registry, called_port(conn));
+    listing_begin(&outbox->listing, answer->listing, service->registry, called_port(conn),
+                  answer->view);
     conn->outbox = outbox;
     enum drained drained = drain(conn);
     if (drained != BLOCKED) {
@@ -249,7 +250,7 @@ static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
         refuse(conn, "request", answer->reason);
         break;
     case EPMD_ACTION_LIST:
-        send_listing(conn, answer->listing);
+        send_listing(conn, answer);
         break;
     case EPMD_ACTION_HOLD:
         server->hooks.registered(server->hooks.context, answer->registration);
@@ -330,6 +331,8 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
     struct epmd_answer answer = epmd_service_answer(server->service, request, &caller, &reply);
     if (answer.action == EPMD_ACTION_HOLD)
         become_registered(conn, answer.registration);
+    if (answer.action == EPMD_ACTION_LIST && answer.reason != NULL)
+        tell_refused(conn, "listing", NULL, answer.reason);
     if (answer.action == EPMD_ACTION_REFUSE)
         tell_refused(conn, "registration", &request->node, answer.reason);
     if (server->options.delay_write_s > 0)

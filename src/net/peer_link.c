@@ -349,6 +349,15 @@ const struct peer_link *peer_links_find(const struct peer_links *links, const ch
     return NULL;
 }
 
+bool peer_links_has_host(const struct peer_links *links, struct bytes host) {
+    const struct peer_link *link;
+    TAILQ_FOREACH(link, &links->all, entry) {
+        if (link->state == PEER_LINK_OPEN && bytes_equal(address_host(&link->address), host))
+            return true;
+    }
+    return false;
+}
+
 bool peer_link_may_be_called(const struct peer_link *link, const char *name) {
     const char *at = strchr(name, '@');
     return tls_stream_peer_is(link->stream, at == NULL ? "" : at + 1);

@@ -101,6 +101,9 @@ void peer_link_set_name(struct peer_link *link, const char *name);
 /* The open link to the peer of that name; NULL: there is none. */
 const struct peer_link *peer_links_find(const struct peer_links *links, const char *name);
 
+/* Whether there is an open link to or from the host with that address (address_host's bytes). */
+bool peer_links_has_host(const struct peer_links *links, struct bytes host);
+
 /* Whether its certificate names the host of this node name. Without certificates: yes. */
 bool peer_link_may_be_called(const struct peer_link *link, const char *name);
 

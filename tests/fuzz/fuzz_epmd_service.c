@@ -65,11 +65,25 @@ static size_t count_shadows(void) {
 
 /* --- what each answer must be, and doing what it says --- */
 
+static bool of_members; /* other hosts are */
+
+static bool is_member(void *context, struct bytes address) {
+    (void)context;
+    (void)address;
+    return of_members;
+}
+
+static bool may_list(const struct conn *conn) {
+    return !conn->remote || service.remote_names == REMOTE_NAMES_ON ||
+           (service.remote_names == REMOTE_NAMES_MEMBERS && of_members);
+}
+
 static void begin_listing(struct conn *conn, enum listing_kind kind) {
-    must(!conn->remote || (kind == LISTING_NAMES && service.remote_names));
-    listing_begin(&conn->listing, kind, service.registry, OWN_PORT);
+    must(kind != LISTING_DUMP || !conn->remote);
+    must(kind == LISTING_DUMP || (kind == LISTING_NAMES) == may_list(conn));
+    listing_begin(&conn->listing, kind, service.registry, OWN_PORT, (struct caller_view){0});
     shadow_listing_begin(&conn->expected, kind, OWN_PORT);
-    for (size_t i = 0; i < SHADOWS; i++)
+    for (size_t i = 0; i < SHADOWS && kind != LISTING_NO_NAMES; i++)
         shadow_listing_add(&conn->expected, i, &conns[i].held);
     conn->state = LISTING;
 }
@@ -230,7 +244,10 @@ static void step(struct reader *script) {
     case 5:
         rules = read_u8(script);
         service.relaxed_commands = (rules & 1) != 0;
-        service.remote_names = (rules & 2) != 0;
+        service.remote_names = (rules & 2) != 0   ? REMOTE_NAMES_ON
+                               : (rules & 8) != 0 ? REMOTE_NAMES_MEMBERS
+                                                  : REMOTE_NAMES_OFF;
+        of_members = (rules & 16) != 0;
         service.quits_when_idle = (rules & 4) == 0;
         break;
     }
@@ -253,7 +270,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct reader script = reader_of(bytes_of(data, size));
     struct creations *creations = creations_new(0);
     must(creations != NULL);
-    service = (struct epmd_service){.registry = registry_new(creations), .quits_when_idle = true};
+    service = (struct epmd_service){.registry = registry_new(creations),
+                                    .quits_when_idle = true,
+                                    .member_hosts = {.has = is_member}};
     must(service.registry != NULL);
     for (size_t i = 0; i < SHADOWS; i++)
         conns[i].remote = false; /* all else was left as it began */

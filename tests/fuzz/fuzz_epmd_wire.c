@@ -59,7 +59,7 @@ static void check_replies(const struct epmd_node *node) {
         return;
     check_port2_reply(node);
     struct writer writer = writer_of(buffer, sizeof buffer);
-    epmd_write_names_line(&writer, node);
+    epmd_write_names_line(&writer, node->name, node->port);
     must(!writer.failed && buffer[writer.len - 1] == '\n');
     writer = writer_of(buffer, sizeof buffer);
     epmd_write_dump_line(&writer, node, UINT32_MAX);

@@ -95,7 +95,7 @@ static inline void shadow_take_line(struct reader *piece, const struct shadow_li
     struct writer writer = writer_of(line, sizeof line);
     const struct epmd_node node = shadow_node(shadow);
     if (listing->kind == LISTING_NAMES)
-        epmd_write_names_line(&writer, &node);
+        epmd_write_names_line(&writer, node.name, node.port);
     else
         epmd_write_dump_line(&writer, &node, shadow->holder_number);
     must(bytes_equal(read_bytes(piece, writer.len), writer_bytes(&writer)));

@@ -3,6 +3,7 @@
 #include "daemon/config_file.h"
 #include "daemon/config_print.h"
 #include "failing_allocation.h"
+#include "names/epmd_service.h"
 #include "names/port_pool.h"
 #include "suites.h"
 
@@ -32,12 +33,12 @@ START_TEST(defaults_are_those_of_the_manual) {
 END_TEST
 
 START_TEST(under_the_name_epmd_it_does_what_epmd_does_and_nothing_else) {
-    ck_assert(!config.remote_names);
+    ck_assert_int_eq(config.remote_names, REMOTE_NAMES_MEMBERS);
 
     config_fixture_become(CONFIG_AS_EPMD);
 
     ck_assert(config.epmd_enable);
-    ck_assert(config.remote_names);
+    ck_assert_int_eq(config.remote_names, REMOTE_NAMES_ON);
     ck_assert(!config.front_enable);
     ck_assert_str_eq(config.control_socket, "");
 }
@@ -78,7 +79,7 @@ START_TEST(every_key_is_set_from_its_text) {
     ck_assert_str_eq(config.epmd_address, "192.0.2.1,::1");
     ck_assert_int_eq(config.packet_timeout_ms, 1500);
     ck_assert(config.relaxed_commands);
-    ck_assert(config.remote_names);
+    ck_assert_int_eq(config.remote_names, REMOTE_NAMES_ON);
     ck_assert_uint_eq(config.peer_connections, 0);
     ck_assert_uint_eq(config.user_share, 50);
     ck_assert(!config.front_enable);
@@ -105,7 +106,7 @@ START_TEST(a_wrong_value_is_named_with_what_would_be_right) {
         {"epmd.port", "", "1 to 65535"},
         {"epmd.packet_timeout", "0", "over 0"},
         {"epmd.packet_timeout", "soon", "such as 60"},
-        {"epmd.remote_names", "maybe", "on or off"},
+        {"epmd.remote_names", "maybe", "on, off or members"},
         {"epmd.peer_connections", "4294967296", "a number from 0"},
         {"limits.user_share", "0%", "1% to 100%"},
         {"limits.user_share", "101", "1% to 100%"},

@@ -1,6 +1,7 @@
 #include "daemon/config_reload.h"
 
 #include "config_fixture.h"
+#include "names/epmd_service.h"
 #include "scratch.h"
 #include "suites.h"
 
@@ -67,12 +68,12 @@ END_TEST
 START_TEST(what_left_the_file_has_its_default_again) {
     write_file("epmd.remote_names = on\nepmd.port = 5601\n");
     ck_assert(reload());
-    ck_assert(config.remote_names);
+    ck_assert_int_eq(config.remote_names, REMOTE_NAMES_ON);
 
     config_free(&fresh);
     write_file("epmd.port = 5601\n");
     ck_assert(reload());
-    ck_assert(!config.remote_names);
+    ck_assert_int_eq(config.remote_names, REMOTE_NAMES_MEMBERS);
     ck_assert_str_eq(applied, "epmd.remote_names epmd.remote_names ");
 }
 END_TEST

@@ -154,21 +154,44 @@ START_TEST(a_name_that_left_is_unknown) {
 }
 END_TEST
 
-START_TEST(other_hosts_list_names_only_where_they_may) {
-    struct epmd_answer answer = ask_simple(true, EPMD_NAMES, "");
+static void assert_listed(struct epmd_answer answer, enum listing_kind kind) {
     ck_assert_int_eq(answer.action, EPMD_ACTION_LIST);
-    ck_assert_int_eq(answer.listing, LISTING_NAMES);
-    assert_closed(ask_simple(false, EPMD_NAMES, ""));
+    ck_assert_int_eq(answer.listing, kind);
+    ck_assert_int_eq(answer.reason != NULL, kind == LISTING_NO_NAMES);
+}
 
-    service.remote_names = true;
-    answer = ask_simple(false, EPMD_NAMES, "");
-    ck_assert_int_eq(answer.action, EPMD_ACTION_LIST);
-    ck_assert_int_eq(answer.listing, LISTING_NAMES);
+START_TEST(other_hosts_list_names_only_where_they_may) {
+    assert_listed(ask_simple(true, EPMD_NAMES, ""), LISTING_NAMES);
+    assert_listed(ask_simple(false, EPMD_NAMES, ""), LISTING_NO_NAMES);
+
+    service.remote_names = REMOTE_NAMES_ON;
+    assert_listed(ask_simple(false, EPMD_NAMES, ""), LISTING_NAMES);
+}
+END_TEST
+
+static bool is_member(void *context, struct bytes address) {
+    const bool *answer = context;
+    ck_assert_uint_eq(address.len, 0); /* the caller's, as it came */
+    return *answer;
+}
+
+START_TEST(names_are_listed_to_hosts_of_members) {
+    bool member = false;
+    service.remote_names = REMOTE_NAMES_MEMBERS;
+    assert_listed(ask_simple(false, EPMD_NAMES, ""), LISTING_NO_NAMES);
+
+    service.member_hosts = (struct member_hosts_query){.has = is_member, .context = &member};
+    assert_listed(ask_simple(false, EPMD_NAMES, ""), LISTING_NO_NAMES);
+    assert_listed(ask_simple(true, EPMD_NAMES, ""), LISTING_NAMES);
+    member = true;
+    assert_listed(ask_simple(false, EPMD_NAMES, ""), LISTING_NAMES);
+    service.remote_names = REMOTE_NAMES_OFF;
+    assert_listed(ask_simple(false, EPMD_NAMES, ""), LISTING_NO_NAMES);
 }
 END_TEST
 
 START_TEST(a_dump_is_for_this_host_alone) {
-    service.remote_names = true;
+    service.remote_names = REMOTE_NAMES_ON;
     service.relaxed_commands = true;
 
     assert_closed(ask_simple(false, EPMD_DUMP, ""));
@@ -382,6 +405,7 @@ Suite *epmd_service_suite(void) {
     tcase_add_test(tests, the_longest_node_is_looked_up_whole);
     tcase_add_test(tests, a_name_that_left_is_unknown);
     tcase_add_test(tests, other_hosts_list_names_only_where_they_may);
+    tcase_add_test(tests, names_are_listed_to_hosts_of_members);
     tcase_add_test(tests, a_dump_is_for_this_host_alone);
     tcase_add_test(tests, an_idle_epmd_may_be_killed_from_this_host_alone);
     tcase_add_test(tests, a_daemon_that_does_not_quit_when_idle_is_killed_only_when_relaxed);

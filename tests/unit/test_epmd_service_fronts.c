@@ -4,6 +4,7 @@
 #include "some_registry.h"
 #include "suites.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OWN 25672
@@ -54,6 +55,23 @@ static uint16_t told_port(const struct epmd_caller *caller, const char *name) {
     return (uint16_t)(buffer[2] << 8 | buffer[3]);
 }
 
+/* The port that NAMES has for the only name. */
+static uint16_t listed_port(const struct epmd_caller *caller) {
+    uint8_t buffer[LISTING_PIECE_MIN];
+    const struct epmd_request request = {.operation = EPMD_NAMES};
+    struct listing listing;
+    unsigned port = 0;
+    service.remote_names = REMOTE_NAMES_ON;
+    struct epmd_answer answer = epmd_service_answer(&service, &request, caller, NULL);
+    ck_assert_int_eq(answer.action, EPMD_ACTION_LIST);
+    listing_begin(&listing, answer.listing, service.registry, 4370, answer.view);
+    size_t len = listing_read(&listing, buffer, sizeof buffer - 1);
+    listing_end(&listing);
+    buffer[len] = '\0';
+    ck_assert_int_eq(sscanf((char *)buffer + 4, "name rabbit1 at port %u\n", &port), 1);
+    return (uint16_t)port;
+}
+
 static const struct registration *choose(const struct epmd_caller *caller) {
     const struct front_caller front = {
         .port = FRONT, .address = caller->address, .now_ms = caller->now_ms};
@@ -84,6 +102,18 @@ START_TEST(a_node_without_a_front_port_is_told_with_its_own_to_all) {
         ck_assert_uint_eq(told_port(&here, "rabbit1"), OWN);
         ck_assert_uint_eq(told_port(&near, "rabbit1"), OWN);
     }
+}
+END_TEST
+
+START_TEST(names_and_look_up_say_the_same_port_to_the_same_caller) {
+    const struct epmd_caller *callers[] = {&far, &here, &near};
+    for (int kind = 0; kind < 4; kind++) {
+        rabbit->loopback_only = (kind & 1) != 0;
+        rabbit->front_port = (kind & 2) != 0 ? 0 : FRONT;
+        for (size_t i = 0; i < 3; i++)
+            ck_assert_uint_eq(listed_port(callers[i]), told_port(callers[i], "rabbit1"));
+    }
+    rabbit->front_port = FRONT;
 }
 END_TEST
 
@@ -136,6 +166,7 @@ Suite *epmd_service_fronts_suite(void) {
     tcase_add_test(tests, a_caller_is_told_the_port_that_it_can_reach);
     tcase_add_test(tests, a_node_on_loopback_is_far_from_all_but_loopback);
     tcase_add_test(tests, a_node_without_a_front_port_is_told_with_its_own_to_all);
+    tcase_add_test(tests, names_and_look_up_say_the_same_port_to_the_same_caller);
     tcase_add_test(tests, the_registration_itself_keeps_its_own_port);
     tcase_add_test(tests, who_is_told_the_front_port_is_expected_there);
     tcase_add_test(tests, who_is_told_the_nodes_own_port_is_not);

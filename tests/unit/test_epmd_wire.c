@@ -301,7 +301,7 @@ START_TEST(lines_are_those_of_stock_epmd) {
     uint8_t buffer[128];
     struct writer writer = writer_of(buffer, sizeof buffer);
 
-    epmd_write_names_line(&writer, &node);
+    epmd_write_names_line(&writer, node.name, node.port);
     assert_bytes(writer_bytes(&writer), LITERAL("name rabbit at port 25684\n"));
 
     writer = writer_of(buffer, sizeof buffer);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define WHOLE_MAX (1024 * 1024)
+#define HERE ((struct caller_view){.local = true, .loopback = true})
 
 static struct some_registry some;
 static struct registry *registry;
@@ -32,7 +33,7 @@ static void end(void) {
 
 static struct bytes read_whole(enum listing_kind kind) {
     struct listing listing;
-    listing_begin(&listing, kind, registry, 4369);
+    listing_begin(&listing, kind, registry, 4369, HERE);
     size_t len = listing_read(&listing, whole, WHOLE_MAX);
     ck_assert_uint_eq(listing_read(&listing, whole + len, WHOLE_MAX - len), 0);
     listing_end(&listing);
@@ -48,7 +49,7 @@ static bool ends_a_line(enum listing_kind kind, struct bytes piece) {
 static struct bytes read_in_pieces(enum listing_kind kind, size_t size, void (*pause)(void)) {
     struct listing listing;
     size_t len = 0, got;
-    listing_begin(&listing, kind, registry, 4369);
+    listing_begin(&listing, kind, registry, 4369, HERE);
     while ((got = listing_read(&listing, pieces + len, size)) > 0) {
         ck_assert_uint_le(got, size);
         len += got;
@@ -85,6 +86,12 @@ static void remove_some(struct seeded *random, unsigned percent) {
     }
     registry_cursor_end(&cursor);
 }
+
+START_TEST(a_listing_of_no_names_is_the_head_alone) {
+    some_registration(registry, "rabbit", 25672);
+    assert_bytes(read_whole(LISTING_NO_NAMES), LITERAL("\x00\x00\x11\x11"));
+}
+END_TEST
 
 START_TEST(an_empty_listing_is_the_port_alone) {
     assert_bytes(read_whole(LISTING_NAMES), LITERAL("\x00\x00\x11\x11"));
@@ -150,7 +157,7 @@ static struct seeded pauses;
 static void come_and_look(void) {
     struct listing other;
     uint8_t buffer[LISTING_PIECE_MIN];
-    listing_begin(&other, LISTING_DUMP, registry, 1);
+    listing_begin(&other, LISTING_DUMP, registry, 1, HERE);
     register_random_names(&pauses, (int)seeded_below(&pauses, 3));
     if (seeded_chance(&pauses, 50))
         listing_read(&other, buffer, sizeof buffer);
@@ -216,7 +223,7 @@ START_TEST(a_dump_that_all_leave_in_the_midst_of_still_ends) {
     register_random_names(&random, 300);
     struct listing listing;
     uint8_t buffer[LISTING_PIECE_MIN];
-    listing_begin(&listing, LISTING_DUMP, registry, 4369);
+    listing_begin(&listing, LISTING_DUMP, registry, 4369, HERE);
     listing_read(&listing, buffer, sizeof buffer);
 
     remove_some(&random, 100);
@@ -232,7 +239,7 @@ START_TEST(an_unread_listing_may_be_ended) {
     struct seeded random = seeded_stream("unread");
     register_random_names(&random, 10);
     struct listing listing;
-    listing_begin(&listing, LISTING_DUMP, registry, 4369);
+    listing_begin(&listing, LISTING_DUMP, registry, 4369, HERE);
 
     listing_end(&listing);
     remove_some(&random, 100); /* would follow a cursor that was left behind */
@@ -244,6 +251,7 @@ Suite *listing_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("listing", &tests);
     tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, a_listing_of_no_names_is_the_head_alone);
     tcase_add_test(tests, an_empty_listing_is_the_port_alone);
     tcase_add_test(tests, names_lists_the_living_and_the_newest_first);
     tcase_add_test(tests, dump_lists_the_departed_after_the_living);
