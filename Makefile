@@ -70,7 +70,7 @@ BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all help run check check-unit check-sim check-mutations sim scale check-system \
-        check-long check-valgrind bench bench-smoke fuzz fuzzers lint format docs-from-keys install \
+        check-long check-valgrind bench bench-smoke attack attack-smoke fuzz fuzzers lint format docs-from-keys install \
         install-epmd uninstall clean
 
 all: $(PROGRAMS) $(LIBRARIES)
@@ -84,6 +84,7 @@ help:
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd, a bare epoll loop, serf, no proxy (bench-smoke: briefly)'
+	@echo 'make attack   attack a daemon and measure what its users feel; ATTACKS= names some'
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'
 	@echo 'make format   let clang-format have its way'
@@ -219,6 +220,22 @@ bench-smoke:
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/leaving.py --rounds 3 --names 2000
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py --rounds 1
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py --smoke
+
+# --- attack ---
+
+ATTACKS ?=
+
+attack: $(BUILD)/attack/probe
+	@$(MAKE) --no-print-directory all $(BENCH)
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/attack/run.py $(ATTACKS)
+
+attack-smoke: $(BUILD)/attack/probe
+	@$(MAKE) --no-print-directory all $(BENCH)
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/attack/run.py --rounds 1 --seconds 1
+
+$(BUILD)/attack/probe: $(call objects,tests/attack/*.c tests/bench/latency.c)
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 $(BUILD)/bench/load: $(call objects,tests/bench/l*.c)
 $(BUILD)/bench/bare_loop: $(call objects,tests/bench/bare_loop.c)

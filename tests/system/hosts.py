@@ -50,6 +50,10 @@ class Host:
             _check(_libc.setns(before, CLONE_NEWNET))
             os.close(before)
 
+    def stay(self):
+        """This thread moves to the host for good."""
+        _check(_libc.setns(self.namespace, CLONE_NEWNET))
+
     def ip(self, *words):
         with self.entered():
             subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
