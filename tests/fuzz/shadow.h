@@ -63,9 +63,11 @@ static inline void shadow_listing_begin(struct shadow_listing *listing, enum lis
     listing->kind = kind;
     listing->port = port;
     listing->head_seen = false;
+    for (size_t i = 0; i < SHADOWS; i++)
+        listing->ahead[i].life = 0;
 }
 
-/* Call it for all connections, in order. */
+/* Call it for all connections that the listing may have, in order. */
 static inline void shadow_listing_add(struct shadow_listing *listing, size_t which,
                                       const struct shadow *shadow) {
     listing->ahead[which] = *shadow;
