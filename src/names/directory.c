@@ -34,6 +34,7 @@ struct directory {
     struct slot *by_name; /* several slots may have one key: daemons of one host */
     struct owners owners;
     size_t count, bytes;
+    LIST_HEAD(, directory_cursor) cursors;
     directory_watch *watch;
     void *watch_context;
 };
@@ -57,6 +58,7 @@ struct directory *directory_new(directory_watch *watch, void *watch_context) {
     if (directory == NULL)
         return NULL;
     TAILQ_INIT(&directory->owners);
+    LIST_INIT(&directory->cursors);
     directory->watch = watch;
     directory->watch_context = watch_context;
     return directory;
@@ -97,9 +99,19 @@ static void tell(struct directory *directory, const struct slot *slot, bool regi
         directory->watch(directory->watch_context, &slot->entry, registered);
 }
 
+/* The walks that were about to see the entry see the one behind it. */
+static void pass_cursors_by(struct slot *slot) {
+    struct directory_cursor *cursor;
+    LIST_FOREACH(cursor, &slot->entry.owner->directory->cursors, link) {
+        if (cursor->next == &slot->entry)
+            directory_cursor_advance(cursor);
+    }
+}
+
 static void slot_drop(struct slot *slot) {
     struct directory_owner *owner = slot->entry.owner;
     struct directory *directory = owner->directory;
+    pass_cursors_by(slot);
     HASH_DELETE(hh, directory->by_name, slot);
     TAILQ_REMOVE(&owner->slots, slot, link);
     owner->count--;
@@ -110,13 +122,23 @@ static void slot_drop(struct slot *slot) {
     free(slot);
 }
 
+static void go_to_owner(struct directory_cursor *cursor, const struct directory_owner *owner) {
+    cursor->owner = owner;
+    cursor->next = owner == NULL ? NULL : directory_entry_first(owner);
+}
+
 static void owner_clear(struct directory_owner *owner) {
     while (!TAILQ_EMPTY(&owner->slots))
         slot_drop(TAILQ_FIRST(&owner->slots));
 }
 
 void directory_owner_remove(struct directory_owner *owner) {
+    struct directory_cursor *cursor;
     owner_clear(owner);
+    LIST_FOREACH(cursor, &owner->directory->cursors, link) {
+        if (cursor->owner == owner)
+            go_to_owner(cursor, TAILQ_NEXT(owner, link));
+    }
     TAILQ_REMOVE(&owner->directory->owners, owner, link);
     free(owner);
 }
@@ -210,6 +232,7 @@ static void slot_replace(struct slot *slot, const struct directory_name *node, u
     struct directory_owner *owner = slot->entry.owner;
     struct bytes name = slot->entry.node.name;
     tell(owner->directory, slot, false);
+    pass_cursors_by(slot);
     slot->entry.node = *node;
     slot->entry.node.name = name;
     slot->entry.sequence = sequence;
@@ -440,6 +463,30 @@ const struct directory_entry *directory_entry_first(const struct directory_owner
 const struct directory_entry *directory_entry_next(const struct directory_entry *entry) {
     const struct slot *slot = TAILQ_NEXT(slot_of(entry), link);
     return slot == NULL ? NULL : &slot->entry;
+}
+
+/* A cursor is noted at its directory, which does not change it. */
+void directory_cursor_begin(struct directory_cursor *cursor, const struct directory *directory) {
+    cursor->directory = (struct directory *)(uintptr_t)directory;
+    LIST_INSERT_HEAD(&cursor->directory->cursors, cursor, link);
+    go_to_owner(cursor, directory_owner_first(directory));
+}
+
+const struct directory_entry *directory_cursor_peek(struct directory_cursor *cursor) {
+    while (cursor->next == NULL && cursor->owner != NULL)
+        go_to_owner(cursor, directory_owner_next(cursor->owner));
+    return cursor->next;
+}
+
+void directory_cursor_advance(struct directory_cursor *cursor) {
+    if (cursor->next != NULL)
+        cursor->next = directory_entry_next(cursor->next);
+}
+
+void directory_cursor_end(struct directory_cursor *cursor) {
+    if (cursor->directory != NULL)
+        LIST_REMOVE(cursor, link);
+    *cursor = (struct directory_cursor){.directory = NULL};
 }
 
 size_t directory_count(const struct directory *directory) {

@@ -17,6 +17,8 @@
 #include "base/bytes.h"
 #include "erlang/node_name.h"
 
+#include <sys/queue.h>
+
 #define DIRECTORY_OWNER_NAMES_MAX 32768             /* names of one owner */
 #define DIRECTORY_OWNER_BYTES_MAX (2 * 1024 * 1024) /* and the bytes of these names */
 #define DIRECTORY_NAMES_MAX (1024 * 1024)           /* names of all owners */
@@ -120,6 +122,23 @@ const struct directory_owner *directory_owner_of_host(const struct directory *di
                                                       const struct directory_owner *after);
 const struct directory_entry *directory_entry_first(const struct directory_owner *owner);
 const struct directory_entry *directory_entry_next(const struct directory_entry *entry);
+
+/*
+ * A walk over all names, owner by owner in the order in which they came, that may pause while names
+ * come and go: what left before the walk reached it is not seen, and nothing is seen twice that did
+ * not come again. The directory must outlive it; a cursor must be ended, and may be ended twice.
+ */
+struct directory_cursor {
+    struct directory *directory; /* NULL once ended */
+    const struct directory_owner *owner;
+    const struct directory_entry *next;
+    LIST_ENTRY(directory_cursor) link;
+};
+
+void directory_cursor_begin(struct directory_cursor *cursor, const struct directory *directory);
+const struct directory_entry *directory_cursor_peek(struct directory_cursor *cursor);
+void directory_cursor_advance(struct directory_cursor *cursor);
+void directory_cursor_end(struct directory_cursor *cursor);
 
 size_t directory_count(const struct directory *directory);
 size_t directory_bytes(const struct directory *directory); /* of names, without what manages them */

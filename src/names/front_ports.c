@@ -1,5 +1,6 @@
 #include "names/front_ports.h"
 
+#include "base/port_set.h"
 #include "erlang/ekka_port.h"
 
 #include <stdlib.h>
@@ -39,9 +40,11 @@ struct shelf {
 
 struct front_ports {
     struct shelf *shelves;
+    struct port_set in_use; /* the ports of the shelves */
     struct place *places;
     struct lookups lookups; /* the oldest first */
     size_t lookup_count;
+    LIST_HEAD(, front_ports_cursor) cursors;
 };
 
 struct front_ports *front_ports_new(void) {
@@ -66,6 +69,11 @@ static void forget(struct front_ports *ports, struct lookup *lookup) {
 
 static void remove_place(struct front_ports *ports, struct place *place) {
     struct shelf *shelf = place->shelf;
+    struct front_ports_cursor *cursor;
+    LIST_FOREACH(cursor, &ports->cursors, link) {
+        if (cursor->next == place)
+            front_ports_cursor_advance(cursor);
+    }
     while (!TAILQ_EMPTY(&place->lookups))
         forget(ports, TAILQ_FIRST(&place->lookups));
     HASH_DEL(ports->places, place);
@@ -75,6 +83,7 @@ static void remove_place(struct front_ports *ports, struct place *place) {
     if (shelf->count > 0)
         return;
     HASH_DEL(ports->shelves, shelf);
+    port_set_remove(&ports->in_use, shelf->port);
     free(shelf);
 }
 
@@ -105,10 +114,12 @@ static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {
     shelf->port = port;
     TAILQ_INIT(&shelf->places);
     HASH_ADD(hh, ports->shelves, port, sizeof shelf->port, shelf);
-    if (shelf->hh.tbl != NULL)
-        return shelf;
-    free(shelf);
-    return NULL;
+    if (shelf->hh.tbl == NULL) {
+        free(shelf);
+        return NULL;
+    }
+    port_set_add(&ports->in_use, port);
+    return shelf;
 }
 
 /* Most come in the order of their registration; where the proxy is turned on, the newest first. */
@@ -183,13 +194,33 @@ struct registration *front_ports_at(const struct front_ports *ports, uint16_t po
 }
 
 uint16_t front_ports_next(const struct front_ports *ports, uint16_t after) {
-    const struct shelf *shelf, *following;
-    uint16_t next = 0;
-    HASH_ITER(hh, ports->shelves, shelf, following) {
-        if (shelf->port > after && (next == 0 || shelf->port < next))
-            next = shelf->port;
-    }
-    return next;
+    uint32_t next = port_set_next(&ports->in_use, (uint32_t)after + 1);
+    return next > UINT16_MAX ? 0 : (uint16_t)next;
+}
+
+void front_ports_cursor_begin(struct front_ports_cursor *cursor, struct front_ports *ports,
+                              uint16_t port) {
+    const struct shelf *shelf = shelf_of(ports, port);
+    cursor->ports = ports;
+    cursor->next = shelf == NULL ? NULL : TAILQ_FIRST(&shelf->places);
+    LIST_INSERT_HEAD(&ports->cursors, cursor, link);
+}
+
+const struct registration *front_ports_cursor_peek(const struct front_ports_cursor *cursor) {
+    const struct place *place = cursor->next;
+    return place == NULL ? NULL : place->registration;
+}
+
+void front_ports_cursor_advance(struct front_ports_cursor *cursor) {
+    struct place *place = cursor->next;
+    if (place != NULL)
+        cursor->next = TAILQ_NEXT(place, link);
+}
+
+void front_ports_cursor_end(struct front_ports_cursor *cursor) {
+    if (cursor->ports != NULL)
+        LIST_REMOVE(cursor, link);
+    *cursor = (struct front_ports_cursor){.ports = NULL};
 }
 
 /* --- look-ups --- */

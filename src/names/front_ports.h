@@ -22,6 +22,8 @@
 
 #include "names/registry.h"
 
+#include <sys/queue.h>
+
 #define FRONT_FRESH_MS 1000
 #define FRONT_LOOKUP_MS 10000
 #define FRONT_LOOKUPS_MAX 1024
@@ -65,6 +67,23 @@ struct registration *front_ports_at(const struct front_ports *ports, uint16_t po
 
 /* The ports with nodes behind them, in order; 0: no more. `after`: the one before, 0 at first. */
 uint16_t front_ports_next(const struct front_ports *ports, uint16_t after);
+
+/*
+ * A walk over the nodes of a port, the first registered first, that may pause while nodes come and
+ * go, also the last of them. The front ports must outlive it; it must be ended, and may be ended
+ * twice.
+ */
+struct front_ports_cursor {
+    struct front_ports *ports; /* NULL once ended */
+    void *next;
+    LIST_ENTRY(front_ports_cursor) link;
+};
+
+void front_ports_cursor_begin(struct front_ports_cursor *cursor, struct front_ports *ports,
+                              uint16_t port);
+const struct registration *front_ports_cursor_peek(const struct front_ports_cursor *cursor);
+void front_ports_cursor_advance(struct front_ports_cursor *cursor);
+void front_ports_cursor_end(struct front_ports_cursor *cursor);
 
 /* A caller of another host was told the front port of this node. */
 void front_ports_looked_up(struct front_ports *ports, struct registration *registration,

@@ -77,6 +77,7 @@ static struct place *add_place(struct port_pool *pool, uint16_t port) {
         free(place);
         return NULL;
     }
+    port_set_add(&pool->taken, port);
     return place;
 }
 
@@ -84,6 +85,7 @@ static void drop_place_if_free(struct port_pool *pool, struct place *place) {
     if (place->front || !TAILQ_EMPTY(&place->claims))
         return;
     HASH_DELETE(hh, pool->places, place);
+    port_set_remove(&pool->taken, place->port);
     free(place);
 }
 
@@ -111,7 +113,12 @@ static void hold(struct port_pool *pool, struct claim *claim) {
 static void drop_claim(struct port_pool *pool, struct claim *claim) {
     struct place *place = claim->place;
     bool was_saved = pool_is_saved(claim);
-    const struct claim *next = TAILQ_NEXT(claim, link);
+    struct claim *next = TAILQ_NEXT(claim, link);
+    struct port_pool_cursor *cursor;
+    LIST_FOREACH(cursor, &pool->cursors, link) {
+        if (cursor->next == claim)
+            cursor->next = next;
+    }
     pool->unsaved = pool->unsaved || was_saved;
     hold(pool, claim); /* it waits no longer */
     HASH_DELETE(by_name, pool->claims_by_name, claim);
@@ -363,23 +370,57 @@ static bool could_be_leased(const struct port_pool *pool, uint16_t port) {
     return pool->options.policy == PORT_POLICY_DERIVED || is_in_range(pool, port);
 }
 
-static int compare_ports(struct place *a, struct place *b) {
-    return (int)a->port - (int)b->port;
+static void go_to_port(struct port_pool_cursor *cursor, uint32_t port) {
+    const struct port_pool *pool = cursor->pool;
+    cursor->port = port_set_next(&pool->taken, port);
+    cursor->past_front = false;
+    cursor->next = NULL;
+    if (cursor->port <= UINT16_MAX)
+        cursor->next = pool_claim_on_port(pool, (uint16_t)cursor->port);
 }
 
-void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context) {
-    struct place *place, *following;
-    HASH_SRT(hh, pool->places, compare_ports);
-    HASH_ITER(hh, pool->places, place, following) {
-        const struct port_lease front = {.port = place->port, .front = true};
-        const struct claim *claim;
-        if (place->front && could_be_leased(pool, place->port))
-            visit(context, &front);
-        TAILQ_FOREACH(claim, &place->claims, link) {
-            const struct port_lease lease = show(claim);
-            visit(context, &lease);
+void port_pool_cursor_begin(struct port_pool_cursor *cursor, struct port_pool *pool) {
+    cursor->pool = pool;
+    LIST_INSERT_HEAD(&pool->cursors, cursor, link);
+    go_to_port(cursor, 0);
+}
+
+static bool is_at_front(const struct port_pool_cursor *cursor) {
+    const struct place *place = place_of(cursor->pool, (uint16_t)cursor->port);
+    return !cursor->past_front && place != NULL && place->front &&
+           could_be_leased(cursor->pool, place->port);
+}
+
+bool port_pool_cursor_peek(struct port_pool_cursor *cursor, struct port_lease *lease) {
+    while (cursor->port <= UINT16_MAX) {
+        if (is_at_front(cursor)) {
+            *lease = (struct port_lease){.port = (uint16_t)cursor->port, .front = true};
+            return true;
         }
+        cursor->past_front = true;
+        if (cursor->next != NULL) {
+            *lease = show(cursor->next);
+            return true;
+        }
+        go_to_port(cursor, cursor->port + 1);
     }
+    return false;
+}
+
+void port_pool_cursor_advance(struct port_pool_cursor *cursor) {
+    struct claim *claim = cursor->next;
+    if (cursor->port > UINT16_MAX)
+        return;
+    if (is_at_front(cursor))
+        cursor->past_front = true;
+    else if (claim != NULL)
+        cursor->next = TAILQ_NEXT(claim, link);
+}
+
+void port_pool_cursor_end(struct port_pool_cursor *cursor) {
+    if (cursor->pool != NULL)
+        LIST_REMOVE(cursor, link);
+    *cursor = (struct port_pool_cursor){.pool = NULL};
 }
 
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease) {

@@ -29,6 +29,8 @@
 
 #include "base/bytes.h"
 
+#include <sys/queue.h>
+
 #define PORT_LEASE_MS 60000
 #define PORT_STICKY_MAX 4096
 
@@ -111,9 +113,25 @@ typedef void port_lease_visit(void *context, const struct port_lease *lease);
 int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
                          void *context);
 
-/* Who has what, in the order of ports; those of one port in the order in which they came. A front
- * port stands before them, if a lease could be for it: in the range, or where the rule counts. */
-void port_pool_each(struct port_pool *pool, port_lease_visit *visit, void *context);
+/*
+ * A walk over who has what, in the order of ports; those of one port in the order in which they
+ * came. A front port stands before them, if a lease could be for it: in the range, or where the
+ * rule counts. It may pause while leases come and go; the pool must outlive it; it must be ended,
+ * and may be ended twice.
+ */
+struct port_pool_cursor {
+    struct port_pool *pool; /* NULL once ended */
+    uint32_t port;          /* over 65,535: at the end */
+    bool past_front;        /* the front port itself has been seen */
+    void *next;             /* of the names of the port */
+    LIST_ENTRY(port_pool_cursor) link;
+};
+
+void port_pool_cursor_begin(struct port_pool_cursor *cursor, struct port_pool *pool);
+/* False: that was the last. The lease is borrowed until the pool changes. */
+bool port_pool_cursor_peek(struct port_pool_cursor *cursor, struct port_lease *lease);
+void port_pool_cursor_advance(struct port_pool_cursor *cursor);
+void port_pool_cursor_end(struct port_pool_cursor *cursor);
 
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease);

@@ -2,6 +2,7 @@
 #ifndef PORTOLAN_NAMES_PORT_POOL_INNER_H
 #define PORTOLAN_NAMES_PORT_POOL_INNER_H
 
+#include "base/port_set.h"
 #include "names/port_pool.h"
 
 #include <sys/queue.h>
@@ -47,6 +48,8 @@ struct port_pool {
     struct claim *claims_by_name;
     struct claims waiting; /* those that are not held, by when they expire */
     struct place *places;
+    struct port_set taken; /* the ports of the places */
+    LIST_HEAD(, port_pool_cursor) cursors;
     struct memory *memories;
     struct memories memories_by_age; /* the longest unused first */
     bool unsaved;

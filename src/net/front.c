@@ -243,7 +243,7 @@ struct front_ports *front_ports_of(struct front *front) {
     return front_routes_ports(front->routes);
 }
 
-const struct proxy *front_proxy(const struct front *front) {
+struct proxy *front_proxy(const struct front *front) {
     return front->proxy;
 }
 

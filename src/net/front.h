@@ -103,7 +103,7 @@ void front_unregistered(struct front *front, struct registration *registration);
 
 /* For questions, and for names/epmd_service. */
 struct front_ports *front_ports_of(struct front *front);
-const struct proxy *front_proxy(const struct front *front);
+struct proxy *front_proxy(const struct front *front);
 struct front_counters front_counters(const struct front *front);
 
 #endif

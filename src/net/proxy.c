@@ -57,6 +57,7 @@ struct proxy {
     struct node_streams *nodes;
     size_t count;
     struct proxy_counters counters;
+    LIST_HEAD(, proxy_cursor) cursors;
     struct proxy_store store;
 };
 
@@ -126,6 +127,15 @@ static bool was_misled(const struct stream *stream) {
            stream->in.moved < stream->first_len + CHALLENGE_REPLY_SIZE;
 }
 
+/* The walks that were about to see the stream see the one behind it. */
+static void pass_cursors_by(const struct stream *stream) {
+    struct proxy_cursor *cursor;
+    LIST_FOREACH(cursor, &stream->proxy->cursors, link) {
+        if (cursor->next == stream)
+            proxy_cursor_advance(cursor);
+    }
+}
+
 static void close_stream(struct stream *stream, const char *reason) {
     struct proxy *proxy = stream->proxy;
     char peer[ADDRESS_TEXT_SIZE];
@@ -143,6 +153,7 @@ static void close_stream(struct stream *stream, const char *reason) {
     if (stream->limited)
         peer_limit_leave(proxy->peers, &stream->peer);
     leave_node(stream);
+    pass_cursors_by(stream);
     TAILQ_REMOVE(&proxy->streams, stream, link);
     proxy->count--;
     close(stream->caller_fd);
@@ -345,21 +356,38 @@ bool proxy_connects(const struct proxy *proxy, struct bytes caller,
     return false;
 }
 
-void proxy_each(const struct proxy *proxy,
-                void (*visit)(void *context, const struct proxy_stream_view *view), void *context) {
-    const struct stream *stream;
-    TAILQ_FOREACH(stream, &proxy->streams, link) {
-        const struct proxy_stream_view view = {.node = node_of(stream),
-                                               .caller = caller_of(stream),
-                                               .peer = &stream->peer,
-                                               .port = address_port(&stream->called),
-                                               .tls = stream->tls,
-                                               .open = stream->open,
-                                               .since_ms = stream->since_ms,
-                                               .bytes_in = stream->in.moved,
-                                               .bytes_out = stream->out.moved};
-        visit(context, &view);
-    }
+void proxy_cursor_begin(struct proxy_cursor *cursor, struct proxy *proxy) {
+    cursor->proxy = proxy;
+    cursor->next = TAILQ_FIRST(&proxy->streams);
+    LIST_INSERT_HEAD(&proxy->cursors, cursor, link);
+}
+
+bool proxy_cursor_peek(const struct proxy_cursor *cursor, struct proxy_stream_view *view) {
+    const struct stream *stream = cursor->next;
+    if (stream == NULL)
+        return false;
+    *view = (struct proxy_stream_view){.node = node_of(stream),
+                                       .caller = caller_of(stream),
+                                       .peer = &stream->peer,
+                                       .port = address_port(&stream->called),
+                                       .tls = stream->tls,
+                                       .open = stream->open,
+                                       .since_ms = stream->since_ms,
+                                       .bytes_in = stream->in.moved,
+                                       .bytes_out = stream->out.moved};
+    return true;
+}
+
+void proxy_cursor_advance(struct proxy_cursor *cursor) {
+    struct stream *stream = cursor->next;
+    if (stream != NULL)
+        cursor->next = TAILQ_NEXT(stream, link);
+}
+
+void proxy_cursor_end(struct proxy_cursor *cursor) {
+    if (cursor->proxy != NULL)
+        LIST_REMOVE(cursor, link);
+    *cursor = (struct proxy_cursor){.proxy = NULL};
 }
 
 size_t proxy_count(const struct proxy *proxy) {

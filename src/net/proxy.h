@@ -18,6 +18,8 @@
 #include "names/registry.h"
 #include "net/address.h"
 
+#include <sys/queue.h>
+
 #define PROXY_CONNECT_MS 5000
 
 struct event_base;
@@ -82,9 +84,21 @@ struct proxy_stream_view {
     uint64_t bytes_in, bytes_out; /* to the node, from the node */
 };
 
-/* The streams, the oldest first. */
-void proxy_each(const struct proxy *proxy,
-                void (*visit)(void *context, const struct proxy_stream_view *view), void *context);
+/*
+ * A walk over the streams, the oldest first, that may pause while streams come and go. The proxy
+ * must outlive it; it must be ended, and may be ended twice.
+ */
+struct proxy_cursor {
+    struct proxy *proxy; /* NULL once ended */
+    void *next;
+    LIST_ENTRY(proxy_cursor) link;
+};
+
+void proxy_cursor_begin(struct proxy_cursor *cursor, struct proxy *proxy);
+/* False: that was the last. What the view borrows is good until the stream ends. */
+bool proxy_cursor_peek(const struct proxy_cursor *cursor, struct proxy_stream_view *view);
+void proxy_cursor_advance(struct proxy_cursor *cursor);
+void proxy_cursor_end(struct proxy_cursor *cursor);
 
 size_t proxy_count(const struct proxy *proxy);
 struct proxy_counters proxy_counters(const struct proxy *proxy);

@@ -62,7 +62,12 @@ static void see(void *context, const struct port_lease *lease) {
 
 static void check_holders(struct port_pool *pool) {
     struct walk walk = {.before = 0};
-    port_pool_each(pool, see, &walk);
+    struct port_pool_cursor cursor;
+    struct port_lease lease;
+    port_pool_cursor_begin(&cursor, pool);
+    for (; port_pool_cursor_peek(&cursor, &lease); port_pool_cursor_advance(&cursor))
+        see(&walk, &lease);
+    port_pool_cursor_end(&cursor);
     must(walk.seen == port_pool_count(pool));
 }
 

@@ -99,8 +99,13 @@ static void show(void *context, const struct port_lease *lease) {
 }
 
 const char *all(void) {
+    struct port_pool_cursor cursor;
+    struct port_lease lease;
     shown[0] = '\0';
-    port_pool_each(pool, show, NULL);
+    port_pool_cursor_begin(&cursor, pool);
+    for (; port_pool_cursor_peek(&cursor, &lease); port_pool_cursor_advance(&cursor))
+        show(NULL, &lease);
+    port_pool_cursor_end(&cursor);
     return shown;
 }
 

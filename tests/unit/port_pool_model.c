@@ -344,6 +344,8 @@ static void see(void *context, const struct port_lease *lease) {
 static void assert_same(struct play *play) {
     struct walk walk = {.play = play};
     size_t claims = 0, fronts = 0;
+    struct port_pool_cursor cursor;
+    struct port_lease lease;
     for (int i = 0; i < NAMES; i++) {
         const struct model_name *name = &play->names[i];
         struct port_lease found;
@@ -354,7 +356,10 @@ static void assert_same(struct play *play) {
     }
     for (uint16_t port = FIRST - 2; port <= LAST + 2; port++)
         fronts += is_shown(play, port) ? 1 : 0;
-    port_pool_each(play->pool, see, &walk);
+    port_pool_cursor_begin(&cursor, play->pool);
+    for (; port_pool_cursor_peek(&cursor, &lease); port_pool_cursor_advance(&cursor))
+        see(&walk, &lease);
+    port_pool_cursor_end(&cursor);
     must(walk.seen == claims && walk.fronts == fronts);
     must(port_pool_count(play->pool) == claims);
     must(port_pool_unsaved(play->pool) == play->unsaved);
