@@ -1,8 +1,11 @@
 #include "net/loop.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <time.h>
 
 struct timeval loop_timeval(int64_t ms) {
     int64_t rest_ms = ms < 0 ? 0 : ms;
@@ -26,4 +29,34 @@ int loop_open_reserve(void) {
 
 bool loop_is_out_of_descriptors(int error) {
     return error == EMFILE || error == ENFILE;
+}
+
+static int64_t processor_us(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+static void count_turn(struct loop_turns *turns, int64_t took_us) {
+    if (took_us > turns->longest_us)
+        turns->longest_us = took_us;
+    if (took_us > LOOP_LONG_TURN_US)
+        turns->long_turns++;
+}
+
+bool loop_run(struct event_base *base, struct loop_turns *turns) {
+    int64_t counted_us = clock_monotonic_us(), used_us = processor_us();
+    int result;
+    while ((result = event_base_loop(base, EVLOOP_ONCE)) == 0) {
+        if (event_base_got_exit(base) || event_base_got_break(base))
+            return true;
+        int64_t now_us = clock_monotonic_us();
+        if (now_us - counted_us < LOOP_TURN_COUNTED_US)
+            continue;
+        int64_t now_used_us = processor_us();
+        count_turn(turns, now_used_us - used_us);
+        counted_us = now_us;
+        used_us = now_used_us;
+    }
+    return result > 0; /* nothing is left to wait for */
 }

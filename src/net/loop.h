@@ -7,6 +7,23 @@
 #include <sys/time.h>
 
 struct event;
+struct event_base;
+
+/*
+ * How long the turns of a loop take: what is done between two waits, in processor time of this
+ * thread, for on a busy machine the clock on the wall says more of others. A turn shorter than
+ * LOOP_TURN_COUNTED_US may be counted to the one behind it: then no clock of the kernel is asked
+ * for each, and the figure is too high by that at most.
+ */
+#define LOOP_LONG_TURN_US 10000
+#define LOOP_TURN_COUNTED_US 1000
+struct loop_turns {
+    int64_t longest_us;
+    uint64_t long_turns; /* of more than LOOP_LONG_TURN_US */
+};
+
+/* Runs the loop until it is told to end. False when it cannot. */
+bool loop_run(struct event_base *base, struct loop_turns *turns);
 
 /* As libevent takes it; negative times count as 0. */
 struct timeval loop_timeval(int64_t ms);
