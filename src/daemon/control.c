@@ -4,6 +4,8 @@
 #include "base/version.h"
 #include "daemon/control_cluster.h"
 #include "daemon/control_front.h"
+#include "daemon/control_names.h"
+#include "daemon/control_ports.h"
 #include "daemon/control_reply.h"
 #include "erlang/ekka_port.h"
 #include "erlang/node_name.h"
@@ -35,7 +37,7 @@ static json_t *bad_node(void) {
                            "\"node\" must be the name of a node: Name@Host, or Name");
 }
 
-/* --- status and names --- */
+/* --- status --- */
 
 static json_t *describe_listeners(const struct control_host *host) {
     json_t *all = json_array();
@@ -67,47 +69,38 @@ static json_int_t count_leases(const struct control_host *host) {
     return pool == NULL ? 0 : (json_int_t)port_pool_count(pool);
 }
 
-static json_t *run_status(struct control_host *host, struct control_peer *peer,
-                          const json_t *request) {
+static json_t *describe_turns(const struct loop_turns *turns) {
+    return json_pack("{s:f, s:I}", "longest_turn_ms", (double)turns->longest_us / 1000,
+                     "long_turns", (json_int_t)turns->long_turns);
+}
+
+static json_t *describe_control(const struct control_host *host) {
+    const struct control_counters counters = control_server_counters(host->events->control);
+    return json_pack("{s:I, s:I, s:I, s:I}", "connected", (json_int_t)counters.connected, "waiting",
+                     (json_int_t)counters.waiting, "accepted", (json_int_t)counters.accepted,
+                     "busy", (json_int_t)counters.busy);
+}
+
+static struct control_stream *run_status(struct control_host *host, struct control_peer *peer,
+                                         const json_t *request) {
     (void)peer;
     (void)request;
     const struct epmd_server_status status = epmd_server_status(host->epmd_server);
     int64_t uptime_ms = clock_monotonic_ms() - host->started_ms;
-    return control_ok_with(
-        json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o, s:o}",
+    json_t *head = control_ok_with(
+        json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
                   "version", PORTOLAN_VERSION, "node", host->config->node_name, "pid",
                   (int)getpid(), "started_at", events_json_time(host->started_wall_ms), "uptime_s",
                   (json_int_t)(uptime_ms / 1000), "listeners", describe_listeners(host), "names",
                   (json_int_t)registry_count(host->service->registry), "leases", count_leases(host),
                   "connections", "registered", (json_int_t)status.registered, "waiting",
                   (json_int_t)status.waiting, "ports", describe_ports(host->config), "counters",
-                  describe_counters(&status.counters), "front", control_front_status(host)));
+                  describe_counters(&status.counters), "control", describe_control(host), "loop",
+                  describe_turns(host->turns)));
+    return control_status_with_front(host, head);
 }
 
-static json_t *run_names(struct control_host *host, struct control_peer *peer,
-                         const json_t *request) {
-    struct registry_cursor cursor;
-    const struct registration *registration;
-    json_t *names = json_array();
-    int64_t now_ms = clock_monotonic_ms();
-    (void)peer;
-    if (json_is_true(json_object_get(request, "cluster"))) {
-        json_decref(names);
-        return control_cluster_names(host);
-    }
-    registry_cursor_begin(&cursor, host->service->registry, REGISTRY_LIVE);
-    for (; (registration = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
-        json_array_append_new(names,
-                              json_pack("{s:o, s:i, s:o, s:s, s:I, s:I}", "name",
-                                        events_json_text(registration->node.name), "port",
-                                        registration->node.port, "front_port",
-                                        control_port_or_null(registration->front_port), "type",
-                                        epmd_node_type_name(registration->node.type), "creation",
-                                        (json_int_t)registration->creation, "since_s",
-                                        (json_int_t)((now_ms - registration->since_ms) / 1000)));
-    registry_cursor_end(&cursor);
-    return control_ok_with(json_pack("{s:o}", "names", names));
-}
+/* --- where a node is --- */
 
 /* Whether a host in a node's name is this one. What is not certain is not: then its epmd is asked.
  */
@@ -184,93 +177,10 @@ static json_t *run_resolve(struct control_host *host, struct control_peer *peer,
     return describe_place(&place, json_object_get(request, "node"));
 }
 
-/* --- ports and leases --- */
+/* --- leases --- */
 
-static json_t *derive(const json_t *node, uint16_t base) {
-    uint32_t port;
-    char error[128];
-    if (ekka_port(bytes_of(json_string_value(node), json_string_length(node)), base, &port))
-        return json_pack("{s:O, s:i}", "node", node, "port", (int)port);
-    snprintf(error, sizeof error, "base %u + offset %u is %u, which is over 65535", base,
-             (unsigned)(port - base), (unsigned)port);
-    return json_pack("{s:O, s:n, s:s}", "node", node, "port", "error", error);
-}
-
-static bool are_texts(const json_t *list) {
-    const json_t *item;
-    size_t i;
-    json_array_foreach(list, i, item) {
-        if (!json_is_string(item))
-            return false;
-    }
-    return json_is_array(list);
-}
-
-static json_t *run_port(struct control_host *host, struct control_peer *peer,
-                        const json_t *request) {
-    const json_t *nodes = json_object_get(request, "nodes");
-    const json_t *base_member = json_object_get(request, "base");
-    json_int_t base =
-        base_member == NULL ? host->config->dist_base_port : json_integer_value(base_member);
-    json_t *ports;
-    const json_t *node;
-    size_t i;
-    (void)peer;
-    bool base_is_port =
-        (base_member == NULL || json_is_integer(base_member)) && base >= 0 && base <= UINT16_MAX;
-    if (!are_texts(nodes) || !base_is_port)
-        return control_failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port");
-    ports = json_array();
-    json_array_foreach(nodes, i, node) {
-        json_array_append_new(ports, derive(node, (uint16_t)base));
-    }
-    return control_ok_with(json_pack("{s:I, s:o}", "base", base, "ports", ports));
-}
-
-struct lease_list {
-    const struct control_host *host;
-    json_t *all;
-    int64_t now_ms;
-};
-
-static void add_holder(struct lease_list *list, struct bytes name, const struct port_lease *lease) {
-    bool waits = !lease->held && !lease->front;
-    json_array_append_new(
-        list->all,
-        json_pack("{s:o, s:i, s:b, s:b, s:o}", "name", events_json_text(name), "port", lease->port,
-                  "held", lease->held, "front", lease->front, "expires_in_ms",
-                  waits ? json_integer(lease->expires_ms - list->now_ms) : json_null()));
-}
-
-/* A front port is that of all nodes behind it. */
-static void add_lease(void *context, const struct port_lease *lease) {
-    struct lease_list *list = context;
-    const struct registration *node;
-    if (!lease->front) {
-        add_holder(list, lease->name, lease);
-        return;
-    }
-    const struct front_ports *ports = front_ports_of(list->host->front->front);
-    for (size_t i = 0; (node = front_ports_at(ports, lease->port, i)) != NULL; i++)
-        add_holder(list, node->node.name, lease);
-}
-
-static json_t *list_leases(const struct control_host *host) {
-    struct lease_list list = {.host = host, .all = json_array(), .now_ms = clock_monotonic_ms()};
-    if (host->service->pool != NULL)
-        port_pool_each(host->service->pool, add_lease, &list);
-    return list.all;
-}
-
-static json_t *run_leases(struct control_host *host, struct control_peer *peer,
-                          const json_t *request) {
-    (void)peer;
-    (void)request;
-    return control_ok_with(json_pack("{s:o}", "leases", list_leases(host)));
-}
-
-static json_t *no_lease(const struct control_host *host, struct bytes name,
-                        enum port_verdict verdict) {
+static struct control_stream *no_lease(const struct control_host *host, struct bytes name,
+                                       enum port_verdict verdict) {
     const struct config *config = host->config;
     char message[256];
     const char *code = "failed";
@@ -293,10 +203,9 @@ static json_t *no_lease(const struct control_host *host, struct bytes name,
                                       : "the rule gives this name no port",
                  (unsigned)derived);
     }
-    json_t *reply = control_failure(code, message);
     if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
-        json_object_set_new(json_object_get(reply, "error"), "holders", list_leases(host));
-    return reply;
+        return control_failure_with_leases(host, code, message);
+    return control_stream_of_json(control_failure(code, message));
 }
 
 static json_t *without_leases(void) {
@@ -304,8 +213,8 @@ static json_t *without_leases(void) {
                                      "portoland");
 }
 
-static json_t *run_lease(struct control_host *host, struct control_peer *peer,
-                         const json_t *request) {
+static struct control_stream *run_lease(struct control_host *host, struct control_peer *peer,
+                                        const json_t *request) {
     bool starved = false;
     const struct port_probe probe = {.is_free = port_probe_is_free, .context = &starved};
     struct port_lease lease;
@@ -314,26 +223,26 @@ static json_t *run_lease(struct control_host *host, struct control_peer *peer,
     int64_t now_ms = clock_monotonic_ms();
     (void)peer;
     if (!node_member(request, &node))
-        return bad_node();
+        return control_stream_of_json(bad_node());
     if (host->service->pool == NULL)
-        return without_leases();
+        return control_stream_of_json(without_leases());
     bool had_one = port_pool_find(host->service->pool, node.alive, &lease);
     enum port_verdict verdict =
         port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
     if (verdict != PORT_OK && starved)
-        return control_failure("failed",
-                               "no descriptor is left to try a port with; allow more with "
-                               "'ulimit -n'");
+        return control_stream_of_json(
+            control_failure("failed", "no descriptor is left to try a port with; allow more with "
+                                      "'ulimit -n'"));
     if (verdict != PORT_OK || !port_pool_find(host->service->pool, node.alive, &lease))
         return no_lease(host, node.alive, verdict);
     host->leases_changed(host->context);
     if (!had_one)
         events_leased(host->events, node.alive, port);
-    return control_ok_with(
+    return control_stream_of_json(control_ok_with(
         json_pack("{s:O, s:i, s:b, s:o, s:i}", "node", json_object_get(request, "node"), "port",
                   port, "held", lease.held, "expires_in_ms",
                   lease.held ? json_null() : json_integer(lease.expires_ms - now_ms), "epmd_port",
-                  host->own_epmd_port));
+                  host->own_epmd_port)));
 }
 
 static json_t *run_release(struct control_host *host, struct control_peer *peer,
@@ -391,22 +300,25 @@ static const struct command {
     const char *name;
     bool changes;
     json_t *(*run)(struct control_host *host, struct control_peer *peer, const json_t *request);
+    /* for one whose reply may be long */
+    struct control_stream *(*stream)(struct control_host *host, struct control_peer *peer,
+                                     const json_t *request);
 } commands[] = {
-    {"status", false, run_status},
-    {"names", false, run_names},
-    {"resolve", false, run_resolve},
-    {"port", false, run_port},
-    {"lease", true, run_lease},
-    {"release", true, run_release},
-    {"leases", false, run_leases},
-    {"streams", false, control_streams},
-    {"reload", true, run_reload},
-    {"stop", true, run_stop},
-    {"watch", false, run_watch},
-    {"cluster_status", false, control_cluster_status},
-    {"cluster_join", true, control_cluster_join},
-    {"cluster_leave", true, control_cluster_leave},
-    {"cluster_force_leave", true, control_cluster_force_leave},
+    {"status", .stream = run_status},
+    {"names", .stream = control_names},
+    {"resolve", .run = run_resolve},
+    {"port", .stream = control_port},
+    {"lease", .changes = true, .stream = run_lease},
+    {"release", .changes = true, .run = run_release},
+    {"leases", .stream = control_leases},
+    {"streams", .stream = control_streams},
+    {"reload", .changes = true, .run = run_reload},
+    {"stop", .changes = true, .run = run_stop},
+    {"watch", .run = run_watch},
+    {"cluster_status", .stream = control_cluster_status},
+    {"cluster_join", .changes = true, .stream = control_cluster_join},
+    {"cluster_leave", .changes = true, .stream = control_cluster_leave},
+    {"cluster_force_leave", .changes = true, .stream = control_cluster_force_leave},
 };
 
 static const struct command *find_command(struct bytes name) {
@@ -417,19 +329,29 @@ static const struct command *find_command(struct bytes name) {
     return NULL;
 }
 
-json_t *control_handle(void *context, struct control_peer *peer, const json_t *request) {
-    struct control_host *host = context;
+static const char *why_not(const struct control_peer *peer, const json_t *request,
+                           const struct command *command, const char **code) {
+    *code = "bad_request";
     if (json_integer_value(json_object_get(request, "v")) != CONTROL_PROTOCOL_VERSION)
-        return control_failure("bad_request", "\"v\" must be 1, the version of the protocol");
-    struct bytes name = control_text(request, "command");
-    if (name.len == 0)
-        return control_failure("bad_request", "\"command\" is missing");
-    const struct command *command = find_command(name);
+        return "\"v\" must be 1, the version of the protocol";
+    if (control_text(request, "command").len == 0)
+        return "\"command\" is missing";
+    *code = "unknown_command";
     if (command == NULL)
-        return control_failure("unknown_command", "this daemon has no such command");
+        return "this daemon has no such command";
+    *code = "denied";
     if (command->changes && !control_peer_may_change(peer))
-        return control_failure("denied",
-                               "this command is for root, the daemon's own user and the group "
-                               "portolan");
-    return command->run(host, peer, request);
+        return "this command is for root, the daemon's own user and the group portolan";
+    return NULL;
+}
+
+struct control_stream *control_handle(void *context, struct control_peer *peer,
+                                      const json_t *request) {
+    struct control_host *host = context;
+    const struct command *command = find_command(control_text(request, "command"));
+    const char *code, *message = why_not(peer, request, command, &code);
+    if (message != NULL)
+        return control_stream_of_json(control_failure(code, message));
+    return command->stream != NULL ? command->stream(host, peer, request)
+                                   : control_stream_of_json(command->run(host, peer, request));
 }

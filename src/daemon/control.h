@@ -12,6 +12,7 @@
 #include "daemon/front_host.h"
 #include "names/epmd_service.h"
 #include "net/control_server.h"
+#include "net/loop.h"
 
 /* What a command may say of a failure, at most. */
 #define CONTROL_ERROR_SIZE 512
@@ -24,8 +25,9 @@ struct control_host {
     struct events *events;
     const struct listeners *listeners;
     struct cluster_shell *cluster; /* NULL: the daemon runs alone */
-    struct front_host *front;      /* its front may be NULL: there are no front ports */
-    int64_t started_ms;            /* monotonic */
+    const struct loop_turns *turns;
+    struct front_host *front; /* its front may be NULL: there are no front ports */
+    int64_t started_ms;       /* monotonic */
     int64_t started_wall_ms;
     uint16_t own_epmd_port; /* where nodes of this host find the daemon */
 
@@ -38,6 +40,7 @@ struct control_host {
 };
 
 /* A control_handler; its context is a struct control_host. */
-json_t *control_handle(void *context, struct control_peer *peer, const json_t *request);
+struct control_stream *control_handle(void *context, struct control_peer *peer,
+                                      const json_t *request);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "daemon/cluster_text.h"
+#include "daemon/control_members.h"
 #include "daemon/control_reply.h"
 #include "discovery/discovery.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *no_cluster(const struct control_host *host) {
+json_t *control_no_cluster(const struct control_host *host) {
     if (host->config->front_enable)
         return control_failure("no_cluster",
                                "this daemon runs alone, for it has no cookie; set node.cookie or "
@@ -27,74 +28,36 @@ static const char *state_of(const struct cluster *cluster) {
     return cluster_is_in(cluster) ? "member" : "alone";
 }
 
-static json_t *describe_member(const struct control_host *host,
-                               const struct cluster_member_view *member) {
-    char text[ADDRESS_TEXT_SIZE];
-    const struct address *address = cluster_shell_address(host->cluster, member->name);
-    json_t *object = json_pack(
-        "{s:s, s:s, s:b, s:b, s:b, s:I, s:i, s:I, s:I}", "name", member->name, "state",
-        cluster_state_name(member->state), "self", member->is_self, "linked", member->linked,
-        "path_broken", member->path_broken, "incarnation", (json_int_t)member->incarnation, "port",
-        (int)member->port, "names", (json_int_t)member->names, "since_s",
-        (json_int_t)((clock_monotonic_ms() - member->since_ms) / 1000));
-    json_object_set_new(object, "address",
-                        address == NULL ? json_null() : json_string(address_format(address, text)));
-    if (member->cause != CLUSTER_CAUSE_NONE)
-        json_object_set_new(object, "cause", json_string(cluster_cause_name(member->cause)));
-    return object;
-}
-
-static int by_name(const void *a, const void *b) {
-    const struct cluster_member_view *left = a, *right = b;
-    return strcmp(left->name, right->name);
-}
-
-/* All members, sorted as EMQX sorts them. NULL when out of memory. */
-static struct cluster_member_view *sorted_members(const struct cluster *cluster, size_t *count) {
-    size_t most = cluster_member_count(cluster), cursor = 0;
-    struct cluster_member_view *all = calloc(most + 1, sizeof *all);
-    *count = 0;
-    if (all == NULL)
-        return NULL;
-    while (*count < most && cluster_member_next(cluster, &cursor, false, &all[*count]))
-        ++*count;
-    qsort(all, *count, sizeof *all, by_name);
-    return all;
-}
-
-static json_t *describe_members(const struct control_host *host) {
-    size_t count;
-    struct cluster_member_view *all = sorted_members(cluster_shell_cluster(host->cluster), &count);
-    json_t *members = all == NULL ? NULL : json_array();
-    for (size_t i = 0; members != NULL && i < count; i++)
-        json_array_append_new(members, describe_member(host, &all[i]));
-    free(all);
-    return members;
-}
-
-static json_t *describe(const struct control_host *host) {
+/* What is told of the cluster, with its members, and `more` (taken over, may be NULL) behind it. */
+static struct control_stream *describe(const struct control_host *host, json_t *more) {
     const struct cluster *cluster = cluster_shell_cluster(host->cluster);
     const struct peer_counters counters = cluster_shell_counters(host->cluster);
     struct cluster_id id = cluster_id(cluster);
     char id_text[64];
     snprintf(id_text, sizeof id_text, "%" PRIu64 "-%016" PRIx64, id.created_ms, id.random);
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:I, s:o, s:{s:I, s:I, s:I}}", "cluster",
-        host->config->cluster_name, "id", id_text, "self", cluster_self(cluster), "state",
-        state_of(cluster), "incarnation", (json_int_t)cluster_incarnation(cluster), "resting",
-        cluster_is_resting(cluster), "forced_out", cluster_was_forced_out(cluster), "discovery",
+    json_t *head = control_ok_with(json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:I}", "cluster", host->config->cluster_name,
+        "id", id_text, "self", cluster_self(cluster), "state", state_of(cluster), "incarnation",
+        (json_int_t)cluster_incarnation(cluster), "resting", cluster_is_resting(cluster),
+        "forced_out", cluster_was_forced_out(cluster), "discovery",
         discovery_names[host->config->cluster_discovery], "links",
         (json_int_t)cluster_link_count(cluster), "names",
-        (json_int_t)directory_count(cluster_directory(cluster)), "members", describe_members(host),
-        "handshakes", "accepted", (json_int_t)counters.accepted, "refused",
-        (json_int_t)counters.refused, "limited", (json_int_t)counters.limited);
+        (json_int_t)directory_count(cluster_directory(cluster))));
+    json_t *rest =
+        json_pack("{s:{s:I, s:I, s:I}}", "handshakes", "accepted", (json_int_t)counters.accepted,
+                  "refused", (json_int_t)counters.refused, "limited", (json_int_t)counters.limited);
+    if (more != NULL)
+        json_object_update(rest, more);
+    json_decref(more);
+    return control_members(host, head, rest);
 }
 
-json_t *control_cluster_status(struct control_host *host, struct control_peer *peer,
-                               const json_t *request) {
+struct control_stream *control_cluster_status(struct control_host *host, struct control_peer *peer,
+                                              const json_t *request) {
     (void)peer;
     (void)request;
-    return host->cluster == NULL ? no_cluster(host) : control_ok_with(describe(host));
+    return host->cluster == NULL ? control_stream_of_json(control_no_cluster(host))
+                                 : describe(host, NULL);
 }
 
 /* --- join --- */
@@ -116,28 +79,30 @@ static json_t *progress_of(const struct cluster_event *event) {
                      (json_int_t)event->count, "names", (json_int_t)event->names);
 }
 
+static struct control_stream *failure_of(const struct cluster_event *event, const char *text) {
+    json_t *reply = control_failure("node_down", text);
+    json_object_set_new(json_object_get(reply, "error"), "cause",
+                        json_string(cluster_cause_name(event->cause)));
+    return control_stream_of_json(reply);
+}
+
 static void on_told(void *context, const struct cluster_event *event, const char *text) {
     struct waiter *waiter = context;
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS) {
-        control_peer_reply(waiter->peer, progress_of(event), false);
+        control_peer_progress(waiter->peer, progress_of(event));
         return;
     }
-    json_t *reply;
-    if (event->type == CLUSTER_EVENT_JOIN_FAILED) {
-        reply = control_failure("node_down", text);
-        json_object_set_new(json_object_get(reply, "error"), "cause",
-                            json_string(cluster_cause_name(event->cause)));
-    } else {
-        reply = control_ok_with(describe(waiter->host));
-        json_object_set_new(reply, "taken_over",
-                            json_pack("{s:I, s:I}", "members", (json_int_t)event->count, "names",
-                                      (json_int_t)event->names));
-    }
-    control_peer_reply(waiter->peer, reply, true);
+    bool failed = event->type == CLUSTER_EVENT_JOIN_FAILED;
+    control_peer_reply(waiter->peer,
+                       failed
+                           ? failure_of(event, text)
+                           : describe(waiter->host, json_pack("{s:{s:I, s:I}}", "taken_over",
+                                                              "members", (json_int_t)event->count,
+                                                              "names", (json_int_t)event->names)));
     free(waiter);
 }
 
-static json_t *verdict_failure(enum cluster_verdict verdict) {
+static json_t *explain_verdict(enum cluster_verdict verdict) {
     switch (verdict) {
     case CLUSTER_ALREADY_IN:
         return control_failure("already_in_cluster", "it is a member of this cluster already; "
@@ -156,6 +121,10 @@ static json_t *verdict_failure(enum cluster_verdict verdict) {
     }
 }
 
+static struct control_stream *verdict_failure(enum cluster_verdict verdict) {
+    return control_stream_of_json(explain_verdict(verdict));
+}
+
 /* The member "node" of the request, as a C string. */
 static const char *target_of(const json_t *request) {
     struct bytes name = control_text(request, "node");
@@ -163,17 +132,15 @@ static const char *target_of(const json_t *request) {
     return good ? (const char *)name.data : NULL;
 }
 
-static json_t *ignored(const struct control_host *host) {
-    json_t *reply = control_ok_with(describe(host));
-    json_object_set_new(reply, "ignored", json_true());
-    return reply;
+static struct control_stream *ignored(const struct control_host *host) {
+    return describe(host, json_pack("{s:b}", "ignored", 1));
 }
 
-json_t *control_cluster_join(struct control_host *host, struct control_peer *peer,
-                             const json_t *request) {
+struct control_stream *control_cluster_join(struct control_host *host, struct control_peer *peer,
+                                            const json_t *request) {
     const char *target = target_of(request);
     if (host->cluster == NULL)
-        return no_cluster(host);
+        return control_stream_of_json(control_no_cluster(host));
     if (target == NULL)
         return verdict_failure(CLUSTER_BAD_NAME);
     struct waiter *waiter = malloc(sizeof *waiter);
@@ -191,59 +158,35 @@ json_t *control_cluster_join(struct control_host *host, struct control_peer *pee
 
 /* --- leave --- */
 
-json_t *control_cluster_leave(struct control_host *host, struct control_peer *peer,
-                              const json_t *request) {
+struct control_stream *control_cluster_leave(struct control_host *host, struct control_peer *peer,
+                                             const json_t *request) {
     (void)peer;
     (void)request;
     if (host->cluster == NULL)
-        return no_cluster(host);
+        return control_stream_of_json(control_no_cluster(host));
     if (cluster_shell_leave(host->cluster) == CLUSTER_OK)
-        return control_ok_with(describe(host));
-    return control_failure("node_not_in_cluster",
-                           "this daemon is in no cluster with others; there is nothing to leave");
+        return describe(host, NULL);
+    return control_stream_of_json(
+        control_failure("node_not_in_cluster",
+                        "this daemon is in no cluster with others; there is nothing to leave"));
 }
 
-json_t *control_cluster_force_leave(struct control_host *host, struct control_peer *peer,
-                                    const json_t *request) {
+struct control_stream *control_cluster_force_leave(struct control_host *host,
+                                                   struct control_peer *peer,
+                                                   const json_t *request) {
     const char *target = target_of(request);
     (void)peer;
     if (host->cluster == NULL)
-        return no_cluster(host);
+        return control_stream_of_json(control_no_cluster(host));
     if (target == NULL)
         return verdict_failure(CLUSTER_BAD_NAME);
     enum cluster_verdict verdict = cluster_shell_force_leave(host->cluster, target);
     if (verdict == CLUSTER_OK)
-        return control_ok_with(describe(host));
+        return describe(host, NULL);
     return verdict == CLUSTER_IGNORED ? ignored(host) : verdict_failure(verdict);
 }
 
 /* --- the directory --- */
-
-static json_t *describe_name(const struct directory_entry *entry) {
-    struct bytes host = directory_owner_host(entry->owner);
-    json_t *object = json_pack(
-        "{s:o, s:o, s:i, s:o, s:s, s:I, s:o, s:s}", "name", events_json_text(entry->node.name),
-        "host", events_json_text(host), "port", (int)entry->node.port, "front_port",
-        control_port_or_null(entry->node.front_port), "type", epmd_node_type_name(entry->node.type),
-        "creation", (json_int_t)entry->node.creation, "member",
-        events_json_text(directory_owner_name(entry->owner)), "member_state",
-        cluster_state_name(cluster_owner_state(entry->owner)));
-    return object;
-}
-
-json_t *control_cluster_names(struct control_host *host) {
-    if (host->cluster == NULL)
-        return no_cluster(host);
-    const struct directory *directory = cluster_directory(cluster_shell_cluster(host->cluster));
-    json_t *names = json_array();
-    const struct directory_owner *owner = directory_owner_first(directory);
-    for (; owner != NULL; owner = directory_owner_next(owner)) {
-        const struct directory_entry *entry = directory_entry_first(owner);
-        for (; entry != NULL; entry = directory_entry_next(entry))
-            json_array_append_new(names, describe_name(entry));
-    }
-    return control_ok_with(json_pack("{s:o}", "names", names));
-}
 
 static bool runs(const struct directory_entry *entry) {
     enum cluster_state state = cluster_owner_state(entry->owner);

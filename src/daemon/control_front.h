@@ -5,10 +5,10 @@
 #include "daemon/control.h"
 
 /* The command `streams`. */
-json_t *control_streams(struct control_host *host, struct control_peer *peer,
-                        const json_t *request);
+struct control_stream *control_streams(struct control_host *host, struct control_peer *peer,
+                                       const json_t *request);
 
-/* The member `front` of a status; null where there is no front port. */
-json_t *control_front_status(const struct control_host *host);
+/* A status (taken over) with its member `front` added: null where there is no front port. */
+struct control_stream *control_status_with_front(const struct control_host *host, json_t *status);
 
 #endif

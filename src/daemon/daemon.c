@@ -313,6 +313,7 @@ static bool build_control(struct daemon *daemon) {
         .listeners = &daemon->listeners,
         .cluster = daemon->cluster,
         .front = &daemon->front_host,
+        .turns = &daemon->turns,
         .started_ms = clock_monotonic_ms(),
         .started_wall_ms = clock_wall_ms(),
         .own_epmd_port = listening_epmd_port(&daemon->listeners),
@@ -321,8 +322,9 @@ static bool build_control(struct daemon *daemon) {
         .reload = daemon_reload,
         .stop = on_stop,
     };
+    const struct control_server_options options = daemon_control_options(daemon);
     daemon->control = control_server_new(daemon->base, control_fd, daemon->config->control_socket,
-                                         control_handle, &daemon->control_host);
+                                         &options, control_handle, &daemon->control_host);
     daemon->events.control = daemon->control;
     return daemon->control != NULL;
 }
@@ -380,7 +382,7 @@ static enum exit_code run(struct daemon *daemon) {
         log_started(daemon);
         process_notify_ready();
         hold_signals(false);
-        code = event_base_dispatch(daemon->base) < 0 ? EXIT_FAILED : EXIT_DONE;
+        code = loop_run(daemon->base, &daemon->turns) ? EXIT_DONE : EXIT_FAILED;
         hold_signals(true);
         process_notify_stopping();
     }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of the descriptors, those that may be callers of the control socket who wait. */
+#define CONTROL_WAITING_SHARE 8
+
 /* --- log --- */
 
 static int start_log(const struct config *config, const struct daemon_options *options) {
@@ -53,14 +56,24 @@ size_t daemon_user_descriptors(const struct config *config) {
     return user_share_of(process_descriptor_limit(), config->user_share);
 }
 
+struct control_server_options daemon_control_options(const struct daemon *daemon) {
+    return (struct control_server_options){
+        .user_share = daemon->config->user_share,
+        .waiting_max = process_descriptor_limit() / CONTROL_WAITING_SHARE,
+    };
+}
+
 /* Brings what runs in line with the configuration. */
 static void apply_config(struct daemon *daemon) {
     const struct epmd_server_options options = daemon_server_options(daemon);
     const struct port_pool_options ports = daemon_pool_options(daemon->config);
+    const struct control_server_options control = daemon_control_options(daemon);
     daemon->service.relaxed_commands = daemon->config->relaxed_commands;
     daemon->service.remote_names = (enum remote_names)daemon->config->remote_names;
     epmd_server_configure(daemon->server, &options);
     user_share_configure(daemon->users.descriptors, daemon_user_descriptors(daemon->config));
+    if (daemon->control != NULL)
+        control_server_configure(daemon->control, &control);
     if (daemon->pool != NULL)
         port_pool_configure(daemon->pool, &ports);
     if (daemon->front_host.front != NULL)

@@ -34,11 +34,13 @@ struct daemon {
     struct front_host front_host;  /* its front is NULL without front ports */
     int control_fd;                /* -1: none, or the control server's */
     struct control_host control_host;
+    struct loop_turns turns;
     struct control_server *control; /* NULL without control.socket */
 };
 
 /* The configuration as the parts take it. */
 struct epmd_server_options daemon_server_options(const struct daemon *daemon);
+struct control_server_options daemon_control_options(const struct daemon *daemon);
 struct port_pool_options daemon_pool_options(const struct config *config);
 size_t daemon_user_descriptors(const struct config *config);
 

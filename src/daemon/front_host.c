@@ -12,17 +12,25 @@
 #define PORTS_SHARE 16
 #define HELLOS_SHARE 16
 
+#define NAMES_TOLD 4 /* of those behind a port, in an event */
+
 static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
     const struct front_host *host = context;
     return host->link(host->context, fd, peer, first);
 }
 
-json_t *front_host_names(const struct front_host *host, uint16_t port) {
+/* The first of the nodes behind a port: an event lists a few, however many there are. */
+static json_t *first_names(const struct front_host *host, uint16_t port) {
     json_t *names = json_array();
-    const struct front_ports *ports = front_ports_of(host->front);
     const struct registration *node;
-    for (size_t i = 0; (node = front_ports_at(ports, port, i)) != NULL; i++)
+    struct front_ports_cursor cursor;
+    front_ports_cursor_begin(&cursor, front_ports_of(host->front), port);
+    while ((node = front_ports_cursor_peek(&cursor)) != NULL &&
+           json_array_size(names) < NAMES_TOLD) {
         json_array_append_new(names, events_json_text(node->node.name));
+        front_ports_cursor_advance(&cursor);
+    }
+    front_ports_cursor_end(&cursor);
     return names;
 }
 
@@ -37,8 +45,10 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
               log_text("cure", SHARED_CURE));
     if (events_is_watched(host->events))
         events_publish(host->events, "port_shared",
-                       json_pack("{s:o, s:i, s:o, s:s}", "name", events_json_text(name), "port",
-                                 port, "names", front_host_names(host, port), "reason",
+                       json_pack("{s:o, s:i, s:o, s:I, s:s}", "name", events_json_text(name),
+                                 "port", port, "names", first_names(host, port), "count",
+                                 (json_int_t)front_ports_count(front_ports_of(host->front), port),
+                                 "reason",
                                  "other nodes are behind this front port too; " SHARED_CURE));
 }
 

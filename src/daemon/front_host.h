@@ -24,9 +24,6 @@ struct front_host {
 /* Builds host->front. False when out of memory. */
 bool front_host_build(struct front_host *host, const struct front_house *house);
 
-/* The names of the nodes behind a front port, the first registered first. */
-json_t *front_host_names(const struct front_host *host, uint16_t port);
-
 /* Puts the configuration in force, as far as it can change. */
 void front_host_configure(struct front_host *host);
 

@@ -1,486 +1,403 @@
-#include "net/control_server.h"
-
+/* The control socket's server: who is accepted, who waits, and whose turn it is. */
 #include "base/clock.h"
-#include "base/log.h"
+#include "net/control_inner.h"
+#include "net/local_users.h"
 #include "net/loop.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
-#include <grp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define BEHIND (CONTROL_BACKLOG_MAX / 2)
+#define ACCEPTS_A_TURN 32
+#define RETRY_MS 200
 
-struct control_peer {
-    struct control_server *server;
-    struct bufferevent *stream;
-    bool may_change;
-    bool watches;
-    bool deaf;    /* no more requests of it are read */
-    bool held;    /* its reply comes later */
-    bool leaving; /* closed as soon as nothing is held and its output is sent */
-    void (*gone)(void *context);
-    void *gone_context;
-    TAILQ_ENTRY(control_peer) link;
-};
-TAILQ_HEAD(control_peers, control_peer);
+static const char busy_reply[] = "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":"
+                                 "\"too many callers of this user "
+                                 "wait, or no descriptor is left; try again\"}}\n";
 
-struct control_server {
-    struct event_base *base;
-    struct event *accept_event;
-    int listener;
-    int reserve_fd;
-    char *path;
-    control_handler *handler;
-    void *context;
-    struct control_peers peers; /* the longest idle first */
-    unsigned count;
-    unsigned watchers;
-    struct log_limit limits;
-};
+/* --- turns --- */
 
-/* --- the socket --- */
-
-static bool fill_address(struct sockaddr_un *address, const char *path) {
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    if (strlen(path) >= sizeof address->sun_path)
-        return false;
-    strcpy(address->sun_path, path);
-    return true;
+void control_server_wake(struct control_server *server) {
+    if (!event_pending(server->work_event, EV_TIMEOUT, NULL))
+        loop_set_timer(server->work_event, 0);
 }
 
-/* Makes the directory of the socket, one level: what is above it is the administrator's. */
-static void make_directory(const char *path) {
-    char directory[sizeof((struct sockaddr_un *)0)->sun_path];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path)
+static bool has_work(const struct control_server *server) {
+    return !TAILQ_EMPTY(&server->ready[0]) || !TAILQ_EMPTY(&server->ready[1]);
+}
+
+/* What was published since the last turn is passed on to all who watch and read. */
+static void wake_watchers(struct control_server *server) {
+    struct control_peer *peer;
+    if (!server->has_news)
         return;
-    memcpy(directory, path, (size_t)(slash - path));
-    directory[slash - path] = '\0';
-    mkdir(directory, 0755);
-}
-
-static bool somebody_answers(const struct sockaddr_un *address) {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return false;
-    bool answered = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                    errno == EAGAIN || errno == EACCES;
-    close(fd);
-    return answered;
-}
-
-static bool is_socket(const char *path) {
-    struct stat status;
-    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
-}
-
-int control_listen(const char *path) {
-    struct sockaddr_un address;
-    if (!fill_address(&address, path))
-        return -ENAMETOOLONG;
-    make_directory(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
-    if (bound < 0 && errno == EADDRINUSE && is_socket(path) && !somebody_answers(&address)) {
-        unlink(path);
-        bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
+    server->has_news = false;
+    TAILQ_FOREACH(peer, &server->peers, link) {
+        if (peer->watches)
+            control_peer_wake(peer);
     }
-    /* who may change things is asked of each caller; reading is for all (docs/control.md) */
-    if (bound == 0 && chmod(path, 0666) == 0 && listen(fd, CONTROL_PEERS_MAX) == 0)
-        return fd;
-    int error = errno;
-    close(fd);
-    return -error;
 }
 
-/* --- who calls --- */
-
-static bool is_in_group(int fd, gid_t primary) {
-    gid_t groups[256];
-    socklen_t size = sizeof groups;
-    const struct group *wanted = getgrnam(CONTROL_GROUP);
-    if (wanted == NULL)
-        return false;
-    if (primary == wanted->gr_gid)
-        return true;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
-        return false;
-    for (size_t i = 0; i < size / sizeof groups[0]; i++) {
-        if (groups[i] == wanted->gr_gid)
-            return true;
-    }
-    return false;
+/* The first of a queue that has had no step in this turn. */
+static struct control_peer *next_ready(struct control_server *server, bool may_change) {
+    struct control_peer *peer = TAILQ_FIRST(&server->ready[may_change]);
+    return peer == NULL || peer->turn == server->turn ? NULL : peer;
 }
 
-static bool may_change(int fd) {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        return false;
-    return peer.uid == 0 || peer.uid == geteuid() || is_in_group(fd, peer.gid);
+/* One that is alone has the turn for itself. */
+static int64_t end_of_step(const struct control_server *server, int64_t turn_ends_us) {
+    int64_t step_ends_us = clock_monotonic_us() + CONTROL_STEP_US;
+    return has_work(server) && step_ends_us < turn_ends_us ? step_ends_us : turn_ends_us;
 }
 
-bool control_peer_may_change(const struct control_peer *peer) {
-    return peer->may_change;
-}
-
-/* --- peers --- */
-
-static void end_peer(struct control_peer *peer) {
-    struct control_server *server = peer->server;
-    TAILQ_REMOVE(&server->peers, peer, link);
-    server->count--;
-    if (peer->held)
-        peer->gone(peer->gone_context);
-    if (peer->watches)
-        server->watchers--;
-    bufferevent_free(peer->stream);
-    free(peer);
-}
-
-static void free_text(const void *data, size_t len, void *context) {
-    (void)len;
-    (void)context;
-    free((void *)(uintptr_t)data);
-}
-
-/*
- * Queues one line. False when the peer has too much waiting already, or memory is out. A line may
- * be longer than the backlog: a list of all names is.
- */
-static bool send_line(struct control_peer *peer, const json_t *object) {
-    struct evbuffer *output = bufferevent_get_output(peer->stream);
-    char *text = json_dumps(object, JSON_COMPACT);
-    if (text == NULL)
-        return false;
-    size_t len = strlen(text);
-    if (evbuffer_get_length(output) >= CONTROL_BACKLOG_MAX ||
-        evbuffer_add_reference(output, text, len, free_text, NULL) < 0) {
-        free(text);
-        return false;
-    }
-    return evbuffer_add(output, "\n", 1) == 0;
-}
-
-static json_t *bad_request(const char *message) {
-    return json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", 1, "ok", 0, "error", "code", "bad_request",
-                     "message", message);
-}
-
-/*
- * Answers what cannot be read, and closes once the answer is out: where a line ends is unknown now.
- * False: the peer is gone already.
- */
-static bool dismiss(struct control_peer *peer, const char *message) {
-    json_t *reply = bad_request(message);
-    bool sent = reply != NULL && send_line(peer, reply);
-    json_decref(reply);
-    if (!sent) {
-        end_peer(peer);
-        return false;
-    }
-    peer->deaf = peer->leaving = true;
-    bufferevent_disable(peer->stream, EV_READ);
-    return true;
-}
-
-static void has_moved(struct control_peer *peer) {
-    TAILQ_REMOVE(&peer->server->peers, peer, link);
-    TAILQ_INSERT_TAIL(&peer->server->peers, peer, link);
-}
-
-/* False: the peer is gone. */
-static bool handle_line(struct control_peer *peer, const char *line, size_t len) {
-    struct control_server *server = peer->server;
-    has_moved(peer);
-    json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(request)) {
-        json_decref(request);
-        return dismiss(peer, "a request is one JSON object on one line");
-    }
-    json_t *reply = server->handler(server->context, peer, request);
-    json_decref(request);
-    if (reply == NULL && peer->held)
-        return true;
-    bool sent = reply != NULL && send_line(peer, reply);
-    json_decref(reply);
-    if (!sent)
-        end_peer(peer);
-    return sent;
-}
-
-static size_t backlog(const struct control_peer *peer) {
-    return evbuffer_get_length(bufferevent_get_output(peer->stream));
-}
-
-/*
- * Answers what has come. Who is behind with reading is answered no further until all is read, so
- * that many long answers to one who reads them never fill the backlog. False: the peer is gone.
- */
-static bool serve(struct control_peer *peer) {
-    struct evbuffer *input = bufferevent_get_input(peer->stream);
-    char *line;
-    size_t len;
-    while (!peer->deaf && !peer->held && backlog(peer) < BEHIND &&
-           (line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF)) != NULL) {
-        bool stays = handle_line(peer, line, len);
-        free(line);
-        if (!stays)
-            return false;
-    }
-    if (!peer->deaf && !peer->held && backlog(peer) < BEHIND &&
-        evbuffer_get_length(input) >= CONTROL_LINE_MAX)
-        return dismiss(peer, "the line is longer than 65536 bytes");
-    return true;
-}
-
-static void on_readable(struct bufferevent *stream, void *context) {
-    (void)stream;
-    serve(context);
-}
-
-static bool is_done(const struct control_peer *peer) {
-    return peer->leaving && !peer->held && backlog(peer) == 0;
-}
-
-static void on_drained(struct bufferevent *stream, void *context) {
-    struct control_peer *peer = context;
-    (void)stream;
-    if (serve(peer) && is_done(peer))
-        end_peer(peer);
-}
-
-/* A read tells the end of both: who closed, and who closed its writing side only. */
-static bool still_listens(const struct control_peer *peer) {
-    struct pollfd side = {.fd = bufferevent_getfd(peer->stream)};
-    return poll(&side, 1, 0) == 0;
-}
-
-static void stop_watching(struct control_peer *peer) {
-    if (peer->watches)
-        peer->server->watchers--;
-    peer->watches = false;
-}
-
-/*
- * Who says no more may still listen: what it asked for is sent before the end. Of events there is
- * no end, so its watch is over. The bufferevent reads no more now; should the peer go altogether
- * while its reply is still to come, the reply cannot be written, and that ends it.
- */
-static void on_event(struct bufferevent *stream, short what, void *context) {
-    struct control_peer *peer = context;
-    (void)stream;
-    if ((what & BEV_EVENT_EOF) == 0 || !still_listens(peer)) {
-        end_peer(peer);
-        return;
-    }
-    stop_watching(peer);
-    peer->leaving = true;
-    if (is_done(peer))
-        end_peer(peer);
-}
-
-static struct control_peer *new_peer(struct control_server *server, int fd) {
-    const struct timeval write_timeout = {.tv_sec = CONTROL_WRITE_TIMEOUT_S};
-    struct control_peer *peer = calloc(1, sizeof *peer);
+static bool step_one(struct control_server *server, bool may_change, int64_t until_us) {
+    struct control_peer *peer = next_ready(server, may_change);
     if (peer == NULL)
-        return NULL;
-    peer->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (peer->stream == NULL) {
-        free(peer);
-        return NULL;
+        return false;
+    TAILQ_REMOVE(&server->ready[may_change], peer, ready_link);
+    peer->ready = false;
+    control_peer_step(peer, end_of_step(server, until_us));
+    return true;
+}
+
+static void admit_waiting(struct control_server *server);
+
+/* A turn: one step for each that is ready, as far as the time goes; the rest has its turn next. */
+static void on_work(evutil_socket_t fd, short what, void *context) {
+    struct control_server *server = context;
+    int64_t until_us = clock_monotonic_us() + CONTROL_TURN_US;
+    bool any = true;
+    (void)fd;
+    (void)what;
+    wake_watchers(server);
+    server->turn++;
+    while (any && clock_monotonic_us() < until_us) {
+        any = step_one(server, true, until_us);
+        any = step_one(server, false, until_us) || any;
     }
-    peer->server = server;
-    peer->may_change = may_change(fd);
-    TAILQ_INSERT_TAIL(&server->peers, peer, link);
-    server->count++;
-    bufferevent_setcb(peer->stream, on_readable, on_drained, on_event, peer);
-    bufferevent_setwatermark(peer->stream, EV_READ, 0, CONTROL_LINE_MAX);
-    bufferevent_set_timeouts(peer->stream, NULL, &write_timeout);
-    bufferevent_enable(peer->stream, EV_READ | EV_WRITE);
-    return peer;
+    admit_waiting(server);
+    if (has_work(server))
+        control_server_wake(server);
 }
 
-/* Without a descriptor left, a caller is taken on the reserve and turned away: else it would call
- * for ever. */
-static int accept_with_reserve(struct control_server *server) {
-    if (server->reserve_fd >= 0)
-        close(server->reserve_fd);
-    server->reserve_fd = -1;
-    return accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+/* --- places --- */
+
+static size_t count_of_user(const struct control_server *server, uid_t user) {
+    const struct control_peer *peer;
+    size_t count = 0;
+    TAILQ_FOREACH(peer, &server->peers, link) {
+        count += !peer->caller.may_change && peer->caller.user == user;
+    }
+    return count;
 }
 
-/* Nothing is under way for it: no request that came, no reply, no watch. */
-static bool is_idle(const struct control_peer *peer) {
-    int unread = 0;
-    return !peer->held && !peer->watches && backlog(peer) == 0 &&
-           ioctl(bufferevent_getfd(peer->stream), FIONREAD, &unread) == 0 && unread == 0;
+/* A user's share of so many places. */
+static size_t share_of(const struct control_server *server, size_t places) {
+    size_t share = user_share_of(places, server->options.user_share);
+    return share == 0 ? places : share;
 }
 
-/*
- * Who gives way to a caller when there are too many: the longest idle. If none is idle, one that
- * may only read to one that may do more, so that those who watch never keep the daemon's owner out.
- */
-static struct control_peer *dispensable(const struct control_server *server, int caller_fd) {
+/* The longest idle of a user, or of all where that is NULL. */
+static struct control_peer *find_idle(const struct control_server *server, const uid_t *user) {
     struct control_peer *peer;
     TAILQ_FOREACH(peer, &server->peers, link) {
-        if (is_idle(peer))
-            return peer;
-    }
-    if (!may_change(caller_fd))
-        return NULL;
-    TAILQ_FOREACH(peer, &server->peers, link) {
-        if (!peer->may_change)
+        bool counts = user == NULL || (!peer->caller.may_change && peer->caller.user == *user);
+        if (counts && control_peer_is_idle(peer))
             return peer;
     }
     return NULL;
 }
 
-static bool make_room(struct control_server *server, int caller_fd) {
-    if (server->count < CONTROL_PEERS_MAX)
+static struct control_peer *find_dispensable(const struct control_server *server) {
+    struct control_peer *peer;
+    TAILQ_FOREACH(peer, &server->peers, link) {
+        if (!peer->caller.may_change)
+            return peer;
+    }
+    return NULL;
+}
+
+static bool end_one(struct control_peer *peer) {
+    if (peer != NULL)
+        control_peer_end(peer);
+    return peer != NULL;
+}
+
+/*
+ * Makes sure that there is a place for a caller, see the header. Whoever may change things is never
+ * kept out by those who may not: for want of another place it takes one of theirs.
+ */
+static bool find_place(struct control_server *server, const struct control_caller *caller) {
+    size_t share = share_of(server, CONTROL_PEERS_MAX);
+    if (!caller->may_change && count_of_user(server, caller->user) >= share)
+        return end_one(find_idle(server, &caller->user));
+    if (server->peer_count < CONTROL_PEERS_MAX || end_one(find_idle(server, NULL)))
         return true;
-    struct control_peer *peer = dispensable(server, caller_fd);
-    if (peer == NULL)
+    if (!caller->may_change)
         return false;
-    end_peer(peer);
+    return server->peer_count < CONTROL_PEERS_MAX + CONTROL_PEERS_RESERVE ||
+           end_one(find_dispensable(server));
+}
+
+/* --- those who wait --- */
+
+static void leave_queue(struct control_server *server, struct control_waiter *waiter) {
+    TAILQ_REMOVE(&server->waiting, waiter, link);
+    server->waiting_count--;
+    free(waiter);
+}
+
+static void admit_waiting(struct control_server *server) {
+    struct control_waiter *waiter, *following;
+    for (waiter = TAILQ_FIRST(&server->waiting); waiter != NULL; waiter = following) {
+        following = TAILQ_NEXT(waiter, link);
+        if (!find_place(server, &waiter->caller))
+            continue;
+        control_peer_new(server, waiter->fd, &waiter->caller);
+        leave_queue(server, waiter);
+    }
+    if (server->waiting_count > 0 && !event_pending(server->retry_event, EV_TIMEOUT, NULL))
+        loop_set_timer(server->retry_event, RETRY_MS);
+}
+
+/* Somebody may be idle meanwhile, and a descriptor may be free. */
+static void on_retry(evutil_socket_t fd, short what, void *context) {
+    struct control_server *server = context;
+    (void)fd;
+    (void)what;
+    event_add(server->accept_event, NULL);
+    admit_waiting(server);
+}
+
+void control_server_left(struct control_server *server) {
+    for (size_t i = 0; i < CONTROL_DESCRIPTORS_RESERVE; i++) {
+        if (server->reserve[i] < 0)
+            server->reserve[i] = loop_open_reserve();
+    }
+    if (server->waiting_count > 0)
+        control_server_wake(server);
+}
+
+/* A caller that cannot even wait is told to come again. */
+static void tell_busy(struct control_server *server, int fd) {
+    server->busy++;
+    if (log_limit_pass(&server->limits, clock_monotonic_ms()))
+        log_event(LOG_LEVEL_WARN, "limit", log_text("limit", "control connections or descriptors"),
+                  log_text("outcome", "told one to come again"));
+    (void)!send(fd, busy_reply, sizeof busy_reply - 1, MSG_NOSIGNAL);
+    close(fd);
+}
+
+static bool is_over_share(const struct control_server *server,
+                          const struct control_caller *caller) {
+    const struct control_waiter *waiter;
+    size_t count = 0;
+    TAILQ_FOREACH(waiter, &server->waiting, link) {
+        count += waiter->caller.user == caller->user;
+    }
+    return count >= share_of(server, server->options.waiting_max);
+}
+
+/* The newest of those who wait whose user has more than a share of them. */
+static struct control_waiter *find_greedy(const struct control_server *server) {
+    struct control_waiter *waiter;
+    TAILQ_FOREACH_REVERSE(waiter, &server->waiting, control_waiters, link) {
+        if (!waiter->caller.may_change && is_over_share(server, &waiter->caller))
+            return waiter;
+    }
+    return NULL;
+}
+
+/* Whether one more can wait: else one of a user that has more than a share gives way, if another
+ * one has. */
+static bool make_room_to_wait(struct control_server *server, const struct control_caller *caller) {
+    if (server->waiting_count < server->options.waiting_max)
+        return true;
+    if (!caller->may_change && is_over_share(server, caller))
+        return false;
+    struct control_waiter *greedy = find_greedy(server);
+    if (greedy == NULL)
+        return false;
+    tell_busy(server, greedy->fd);
+    leave_queue(server, greedy);
     return true;
 }
 
-/* Serves a caller; one on the reserve, or too many, is turned away. */
-static void take(struct control_server *server, int fd) {
-    if (server->reserve_fd < 0 || !make_room(server, fd)) {
-        if (log_limit_pass(&server->limits, clock_monotonic_ms()))
-            log_event(LOG_LEVEL_WARN, "limit",
-                      log_text("limit", "control connections or descriptors"),
-                      log_text("outcome", "closed one more"));
-        close(fd);
-    } else if (new_peer(server, fd) == NULL) {
-        close(fd);
+static void let_wait(struct control_server *server, int fd, const struct control_caller *caller) {
+    struct control_waiter *waiter =
+        make_room_to_wait(server, caller) ? calloc(1, sizeof *waiter) : NULL;
+    if (waiter == NULL) {
+        tell_busy(server, fd);
+        return;
     }
+    *waiter = (struct control_waiter){.fd = fd, .caller = *caller};
+    TAILQ_INSERT_TAIL(&server->waiting, waiter, link);
+    server->waiting_count++;
+    if (!event_pending(server->retry_event, EV_TIMEOUT, NULL))
+        loop_set_timer(server->retry_event, RETRY_MS);
+}
+
+/* --- accepting --- */
+
+/* Gives one of the descriptors in reserve for a caller. */
+static bool open_reserve(struct control_server *server) {
+    for (size_t i = 0; i < CONTROL_DESCRIPTORS_RESERVE; i++) {
+        if (server->reserve[i] < 0)
+            continue;
+        close(server->reserve[i]);
+        server->reserve[i] = -1;
+        return true;
+    }
+    return false;
+}
+
+static bool has_reserve(const struct control_server *server) {
+    for (size_t i = 0; i < CONTROL_DESCRIPTORS_RESERVE; i++) {
+        if (server->reserve[i] >= 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Without a descriptor left, a caller comes in on the reserve. It may stay if it may change things
+ * and is not on the last of them; any other is told to come again.
+ */
+static void accept_on_reserve(struct control_server *server) {
+    int fd = open_reserve(server)
+                 ? accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+                 : -1;
+    if (fd < 0) {
+        event_del(server->accept_event); /* for a while: else it would be called for ever */
+        loop_set_timer(server->retry_event, RETRY_MS);
+        return;
+    }
+    const struct control_caller caller = control_access_ask(&server->access, fd);
+    server->accepted++;
+    if (caller.may_change && has_reserve(server) && find_place(server, &caller))
+        control_peer_new(server, fd, &caller);
+    else
+        tell_busy(server, fd);
+    control_server_left(server);
+}
+
+static void take(struct control_server *server, int fd) {
+    const struct control_caller caller = control_access_ask(&server->access, fd);
+    server->accepted++;
+    if (find_place(server, &caller))
+        control_peer_new(server, fd, &caller);
+    else
+        let_wait(server, fd, &caller);
 }
 
 static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     struct control_server *server = context;
     (void)what;
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0 && loop_is_out_of_descriptors(errno))
-        fd = accept_with_reserve(server);
-    if (fd >= 0)
+    for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && loop_is_out_of_descriptors(errno))
+            accept_on_reserve(server);
+        if (fd < 0)
+            return;
         take(server, fd);
-    if (server->reserve_fd < 0)
-        server->reserve_fd = loop_open_reserve();
+    }
 }
 
-/* A peer that does not read is let go, but not here: its own request may be what is under way. */
-static void let_go(struct control_peer *peer) {
-    stop_watching(peer);
-    peer->deaf = peer->leaving = true;
-    bufferevent_disable(peer->stream, EV_READ);
-    bufferevent_trigger(peer->stream, EV_WRITE,
-                        BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
-}
-
-void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context) {
-    peer->held = true;
-    peer->gone = gone;
-    peer->gone_context = context;
-}
-
-void control_peer_release(struct control_peer *peer) {
-    peer->held = false;
-}
-
-void control_peer_reply(struct control_peer *peer, json_t *reply, bool last) {
-    bool sent = reply != NULL && send_line(peer, reply);
-    json_decref(reply);
-    has_moved(peer);
-    if (last)
-        peer->held = false;
-    if (!sent)
-        let_go(peer);
-    else if (last && evbuffer_get_length(bufferevent_get_input(peer->stream)) > 0)
-        bufferevent_trigger(peer->stream, EV_READ,
-                            BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
-}
-
-void control_peer_watch(struct control_peer *peer) {
-    if (peer->watches)
-        return;
-    peer->watches = true;
-    peer->server->watchers++;
-}
+/* --- events --- */
 
 bool control_server_is_watched(const struct control_server *server) {
     return server != NULL && server->watchers > 0;
 }
 
 void control_server_publish(struct control_server *server, json_t *event) {
-    struct control_peer *peer;
-    TAILQ_FOREACH(peer, &server->peers, link) {
-        if (peer->watches && event != NULL && !send_line(peer, event))
-            let_go(peer);
-    }
-    json_decref(event);
+    char line[CONTROL_PART_MAX];
+    struct writer out = writer_of(line, sizeof line);
+    if (!control_stream_write_json(&out, event))
+        return;
+    write_u8(&out, '\n');
+    if (out.failed)
+        return;
+    control_events_add(&server->events, writer_bytes(&out));
+    server->has_news = true;
+    control_server_wake(server);
+}
+
+struct control_counters control_server_counters(const struct control_server *server) {
+    return (struct control_counters){.connected = server->peer_count,
+                                     .waiting = server->waiting_count,
+                                     .accepted = server->accepted,
+                                     .busy = server->busy};
 }
 
 /* --- beginning and end --- */
 
-void control_unlisten(int listener, const char *path) {
-    close(listener);
-    unlink(path);
+void control_server_configure(struct control_server *server,
+                              const struct control_server_options *options) {
+    server->options = *options;
+    if (server->options.waiting_max > CONTROL_WAITING_MAX)
+        server->options.waiting_max = CONTROL_WAITING_MAX;
+    server->access = control_access_read();
+}
+
+static bool start_events(struct control_server *server) {
+    server->work_event = event_new(server->base, -1, 0, on_work, server);
+    server->retry_event = event_new(server->base, -1, 0, on_retry, server);
+    server->accept_event =
+        event_new(server->base, server->listener, EV_READ | EV_PERSIST, on_acceptable, server);
+    return server->work_event != NULL && server->retry_event != NULL &&
+           server->accept_event != NULL && event_add(server->accept_event, NULL) == 0;
 }
 
 struct control_server *control_server_new(struct event_base *base, int listener, const char *path,
+                                          const struct control_server_options *options,
                                           control_handler *handler, void *context) {
     struct control_server *server = calloc(1, sizeof *server);
-    if (server == NULL)
+    if (server == NULL) {
+        control_unlisten(listener, path);
         return NULL;
+    }
     *server = (struct control_server){
         .base = base, .listener = listener, .handler = handler, .context = context};
     TAILQ_INIT(&server->peers);
-    server->reserve_fd = loop_open_reserve();
+    TAILQ_INIT(&server->waiting);
+    TAILQ_INIT(&server->ready[0]);
+    TAILQ_INIT(&server->ready[1]);
+    for (size_t i = 0; i < CONTROL_DESCRIPTORS_RESERVE; i++)
+        server->reserve[i] = loop_open_reserve();
+    control_server_configure(server, options);
     server->path = strdup(path);
-    server->accept_event = event_new(base, listener, EV_READ | EV_PERSIST, on_acceptable, server);
-    if (server->path != NULL && server->accept_event != NULL &&
-        event_add(server->accept_event, NULL) == 0)
+    if (server->path != NULL && start_events(server))
         return server;
     control_server_free(server);
     return NULL;
 }
 
-/* Gives the peer the last of what it was sent, as far as it goes at once: the reply to `stop`. */
-static void flush(struct control_peer *peer) {
-    struct evbuffer *output = bufferevent_get_output(peer->stream);
-    evbuffer_unfreeze(output, 1); /* a bufferevent keeps the front of its output to itself */
-    evbuffer_write(output, bufferevent_getfd(peer->stream));
+static void close_all(struct control_server *server) {
+    struct control_waiter *waiter;
+    struct control_peer *peer;
+    while ((waiter = TAILQ_FIRST(&server->waiting)) != NULL) {
+        close(waiter->fd);
+        leave_queue(server, waiter);
+    }
+    while ((peer = TAILQ_FIRST(&server->peers)) != NULL) {
+        control_peer_flush(peer);
+        control_peer_end(peer);
+    }
 }
 
 void control_server_free(struct control_server *server) {
-    struct control_peer *peer;
     if (server == NULL)
         return;
-    while ((peer = TAILQ_FIRST(&server->peers)) != NULL) {
-        flush(peer);
-        end_peer(peer);
+    close_all(server);
+    for (size_t i = 0; i < CONTROL_DESCRIPTORS_RESERVE; i++) {
+        if (server->reserve[i] >= 0)
+            close(server->reserve[i]);
     }
-    if (server->reserve_fd >= 0)
-        close(server->reserve_fd);
-    if (server->accept_event != NULL)
-        event_free(server->accept_event);
+    loop_free_event(server->work_event);
+    loop_free_event(server->retry_event);
+    loop_free_event(server->accept_event);
     if (server->path != NULL)
         control_unlisten(server->listener, server->path);
     else

@@ -2,60 +2,98 @@
  * The control socket: JSON objects, one a line, on a Unix socket (docs/control.md). This module
  * moves lines and knows who calls; what a command means is its owner's.
  *
- * A peer costs at most CONTROL_LINE_MAX bytes of input and CONTROL_BACKLOG_MAX of output, and there
- * are at most CONTROL_PEERS_MAX of them: then the longest idle is closed for one more; with none
- * idle (all watch, or have a request under way), one that may not change things for one that may;
- * else the newcomer is closed. One that closes its writing side still gets the replies to
- * what it has asked, and is closed then; a watch of it ends.
+ * Nobody is kept waiting by a caller, whatever it asks for:
+ *
+ *   time     all callers together have CONTROL_TURN_US of a turn of the event loop, one of them
+ *            about CONTROL_STEP_US: then it is the next one's turn. Those who may change things and
+ *            those who may not are served by turns
+ *   memory   a caller costs at most CONTROL_LINE_MAX bytes of requests, CONTROL_PIECE_SIZE of
+ *            replies, and the state of one reply, which is made as it is read
+ *            (net/control_stream). All watchers together cost CONTROL_EVENTS_SIZE: an event is kept
+ *            once, for all of them
+ *   places   CONTROL_PEERS_MAX callers are served at a time, and CONTROL_PEERS_RESERVE more who may
+ *            change things. The others wait, in their order, until a place is free; one that is
+ *            idle gives its place to a caller that waits. A user who may not change things has a
+ *            share of the places, and of those who wait
+ *
+ * One that closes its writing side still gets the replies to what it has asked, and is closed then;
+ * a watch of it ends.
  */
 #ifndef PORTOLAN_NET_CONTROL_SERVER_H
 #define PORTOLAN_NET_CONTROL_SERVER_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "net/control_listen.h"
+#include "net/control_stream.h"
+
+#include <sys/types.h>
 
 #define CONTROL_LINE_MAX 65536
-#define CONTROL_BACKLOG_MAX (1 << 20)
+#define CONTROL_PIECE_SIZE 32768
+#define CONTROL_EVENTS_SIZE (1 << 20)
 #define CONTROL_PEERS_MAX 64
+#define CONTROL_PEERS_RESERVE 16
+#define CONTROL_WAITING_MAX 4096
+#define CONTROL_DESCRIPTORS_RESERVE 4
 #define CONTROL_WRITE_TIMEOUT_S 30
-#define CONTROL_GROUP "portolan"
+#define CONTROL_TURN_US 2000
+#define CONTROL_STEP_US 500
+#define CONTROL_FIRST_REQUEST_MS 1000 /* who has asked nothing is not idle before */
 
 struct event_base;
 struct control_server;
 struct control_peer;
 
 /*
- * Makes the socket at `path`, and the directory it is in. A socket that nobody answers on is a
- * leftover and is replaced. A listening descriptor, or -errno: EADDRINUSE when a daemon answers
- * there.
- */
-int control_listen(const char *path);
-
-/* Closes and removes it again, where no server came of it. */
-void control_unlisten(int listener, const char *path);
-
-/*
  * Called for each request. What it is handed is borrowed. It returns the reply, which becomes the
  * server's; NULL when out of memory, which closes the connection.
  */
-typedef json_t *control_handler(void *context, struct control_peer *peer, const json_t *request);
+typedef struct control_stream *control_handler(void *context, struct control_peer *peer,
+                                               const json_t *request);
 
-/* The listening descriptor becomes the server's, and `path` (copied) is removed at the end. */
+struct control_server_options {
+    uint64_t user_share; /* of the places, in percent */
+    size_t waiting_max;  /* callers that wait for a place; CONTROL_WAITING_MAX at most */
+};
+
+/*
+ * The listening descriptor becomes the server's, and `path` (copied) is removed at the end. NULL
+ * when out of memory: the descriptor is closed and the path removed.
+ */
 struct control_server *control_server_new(struct event_base *base, int listener, const char *path,
+                                          const struct control_server_options *options,
                                           control_handler *handler, void *context);
 void control_server_free(struct control_server *server);
+
+/* For callers to come; looks the group up anew (net/control_access). */
+void control_server_configure(struct control_server *server,
+                              const struct control_server_options *options);
+
+struct control_counters {
+    size_t connected, waiting; /* now */
+    uint64_t accepted, busy;   /* since the start: callers, and those who were told to come again */
+};
+struct control_counters control_server_counters(const struct control_server *server);
 
 /* Whether the peer may change things: root, the daemon's user, or of the group CONTROL_GROUP. */
 bool control_peer_may_change(const struct control_peer *peer);
 
+/* The user who runs it; (uid_t)-1 when that is not known. */
+uid_t control_peer_user(const struct control_peer *peer);
+
 /*
- * For a handler whose reply takes time: it calls control_peer_hold and returns NULL. Until
- * control_peer_reply is called with `last`, requests of that peer wait. `gone` is called when the
- * peer goes away before that; borrowed like `context`. (One that first closed its writing side, and
- * then went, is noticed only when something is written to it: hold for a limited time.)
+ * For a handler whose reply takes time: it calls control_peer_hold and returns NULL. Requests of
+ * that peer wait until control_peer_reply is called (with NULL when memory is out). `gone` is
+ * called when the peer goes away before that; borrowed like `context`. (One that first closed its
+ * writing side, and then went, is noticed only when something is written to it: hold for a limited
+ * time.)
  */
 void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context);
-void control_peer_reply(struct control_peer *peer, json_t *reply, bool last);
+
+void control_peer_reply(struct control_peer *peer, struct control_stream *reply);
+
+/* A line before that reply, taken over; it is left out while the peer does not read the one before.
+ */
+void control_peer_progress(struct control_peer *peer, json_t *line);
 
 /* Takes a hold back: the handler replies at once after all. */
 void control_peer_release(struct control_peer *peer);

@@ -26,6 +26,7 @@ static struct listeners no_listeners;
 static struct events events;
 static struct epmd_service service;
 static struct front_host no_front;
+static struct loop_turns no_turns;
 static struct control_host host;
 static bool reload_works;
 
@@ -71,6 +72,7 @@ static void start_once(void) {
         .events = &events,
         .listeners = &no_listeners,
         .front = &no_front,
+        .turns = &no_turns,
         .started_wall_ms = STARTED,
         .own_epmd_port = 4370,
         .leases_changed = on_leases_changed,
@@ -217,10 +219,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     start_once();
     struct creations *creations = fill(data[1]);
+    const struct control_server_options options = {.user_share = 100, .waiting_max = 16};
     int listener = control_listen(socket_path);
     must(listener >= 0);
     struct control_server *server =
-        control_server_new(base, listener, socket_path, control_handle, &host);
+        control_server_new(base, listener, socket_path, &options, control_handle, &host);
     must(server != NULL);
     events.control = server;
     check_input(bytes_of(data + 2, size - 2), data[0] == 0 ? 4096 : data[0]);

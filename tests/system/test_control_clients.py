@@ -11,7 +11,9 @@ from portolan_cli import open_to_all
 from portoland import Control, portoland  # noqa: F401
 from test_control import cpu_seconds, of_root
 
-PEERS_MAX = 64
+PEERS_MAX = 64  # places
+RESERVE = 16  # and more, for callers that may change things
+SHARE = PEERS_MAX // 4  # of a user who may not
 
 
 @pytest.fixture
@@ -178,26 +180,70 @@ def test_who_says_nothing_or_half_of_a_line_keeps_nobody_out(portoland):
     close_all(clients)
 
 
-def test_who_watches_stays_and_one_more_is_turned_away(portoland):
+def must_wait(client):
+    """It has come in and asked, and is neither answered nor closed."""
+    client.request("leases")
+    client.conn.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.conn.recv(1)
+    client.conn.settimeout(scaled(10))
+
+
+def test_who_watches_stays_and_one_more_waits_for_a_place(portoland):
     server = portoland()
-    watchers = dial_all(server, "watch", PEERS_MAX - 1)
+    watchers = dial_all(server, "watch", PEERS_MAX + RESERVE - 1)
     idle = server.dial()
     assert idle.ask("leases")["ok"]
-    with server.dial() as caller:
-        assert caller.ask("watch")["ok"] and idle.ended()
-        with server.dial() as more:
-            assert more.ended()
-        caller.close()
-        wait_for(lambda: server.call("status").returncode == 0, 5, "room for one more")
+    caller, more = server.dial(), server.dial()
+    assert caller.ask("watch")["ok"] and idle.ended()
+    must_wait(more)
+    caller.close()
+    assert more.reply()["ok"]
+    more.close()
     server.lease("a")
     assert {watcher.reply()["event"] for watcher in watchers} == {"leased"}
     close_all([*watchers, idle])
 
 
+def as_user(uid, action):
+    os.seteuid(uid)
+    try:
+        return action()
+    finally:
+        os.seteuid(0)
+
+
+@of_root
+def test_a_user_has_a_share_of_the_places(portoland, tmp_path):
+    open_to_all(tmp_path)
+    server = portoland()
+    watchers = as_user(65534, lambda: dial_all(server, "watch", SHARE))
+    late = as_user(65534, server.dial)
+    must_wait(late)
+    other = as_user(10001, server.dial)
+    assert other.ask("leases")["ok"] and server.call("status").returncode == 0
+    watchers.pop().close()
+    assert late.reply()["ok"]
+    close_all([*watchers, late, other])
+
+
+def test_a_thousand_callers_at_once_are_all_answered(portoland):
+    server = portoland()
+    clients = [server.dial() for _ in range(1000)]
+    for client in clients:
+        client.request("port", nodes=["a1"])
+    for client in clients:
+        assert client.reply()["ports"] == [{"node": "a1", "port": server.port + 1}]
+        client.close()
+
+
 def test_who_joins_stays(member, stalled):
     with Join(member, stalled) as join:
-        clients = [Control(str(member.socket)) for _ in range(PEERS_MAX)]
-        assert clients[-1].ask("status")["ok"] and clients[0].ended()
+        clients = []
+        for _ in range(PEERS_MAX):
+            clients.append(Control(str(member.socket)))
+            assert clients[-1].ask("leases")["ok"]
+        assert clients[0].ended()
         join.call.close()
         assert join.control.reply()["error"]["code"] == "node_down"
         close_all(clients)
@@ -207,23 +253,35 @@ def test_who_joins_stays(member, stalled):
 def test_who_may_only_read_keeps_out_nobody_who_may_change(portoland, tmp_path):
     open_to_all(tmp_path)
     server = portoland()
-    os.seteuid(65534)
-    try:
-        watchers = dial_all(server, "watch")
-        with server.dial() as more:
-            assert more.ended()
-    finally:
-        os.seteuid(0)
+    watchers = []
+    for uid in range(10001, 10001 + PEERS_MAX // SHARE):
+        watchers += as_user(uid, lambda: dial_all(server, "watch", SHARE))
+    waiting = as_user(10010, server.dial)
+    must_wait(waiting)
     assert server.call("status").returncode == 0
-    assert watchers[0].ended()
-    close_all(watchers)
+    mine = dial_all(server, "watch", RESERVE)
+    assert server.call("status").returncode == 0  # with all places taken, one of theirs is
+    assert watchers[0].ended() and not any(is_closed(client) for client in watchers[1:])
+    close_all([*watchers, *mine, waiting])
 
 
-def test_who_is_turned_away_does_not_fill_the_log(portoland):
-    server = portoland()
-    watchers = dial_all(server, "watch")
+def is_closed(client):
+    client.conn.setblocking(False)
+    try:
+        return client.conn.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_who_cannot_even_wait_is_told_so_and_does_not_fill_the_log(portoland):
+    server = portoland(descriptors=200)  # an eighth of which may wait
+    watchers = dial_all(server, "watch", PEERS_MAX + RESERVE)
+    waiting = [server.dial() for _ in range(200 // 8)]
     for _ in range(300):
         with server.dial() as caller:
-            assert caller.ended()
+            assert caller.reply()["error"]["code"] == "busy" and caller.ended()
     close_all(watchers)
+    for client in waiting:
+        assert client.ask("leases")["ok"]
+    close_all(waiting)
     assert 0 < server.log.count(" warn limit ") < 100

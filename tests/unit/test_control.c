@@ -4,6 +4,8 @@
 #include "some_registry.h"
 #include "suites.h"
 
+#include <string.h>
+
 static struct some_registry some;
 static struct epmd_service service;
 static struct config config;
@@ -27,10 +29,30 @@ static void teardown(void) {
     some_registry_free(&some);
 }
 
+/* The whole reply of a stream, read in pieces as small as can be. */
+static json_t *read_reply(struct control_stream *stream) {
+    static char text[1 << 20], piece[1024];
+    size_t len = 0;
+    enum control_step step = CONTROL_STEP_MORE;
+    ck_assert_ptr_nonnull(stream);
+    while (step == CONTROL_STEP_MORE) {
+        struct writer out = writer_of(piece, sizeof piece);
+        step = stream->write(stream, &out);
+        ck_assert(!out.failed && len + out.len < sizeof text);
+        memcpy(text + len, piece, out.len);
+        len += out.len;
+    }
+    ck_assert_int_eq(step, CONTROL_STEP_END);
+    stream->end(stream);
+    json_t *read = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_ptr_nonnull(read);
+    return read;
+}
+
 static void ask(const char *command, const char *node) {
     json_decref(reply);
     json_t *request = json_pack("{s:i, s:s, s:s*}", "v", 1, "command", command, "node", node);
-    reply = control_handle(&host, NULL, request);
+    reply = read_reply(control_handle(&host, NULL, request));
     json_decref(request);
     ck_assert(json_is_true(json_object_get(reply, "ok")));
 }

@@ -1,0 +1,11 @@
+/* What the control socket tells of names (docs/control.md, `names`). */
+#ifndef PORTOLAN_DAEMON_CONTROL_NAMES_H
+#define PORTOLAN_DAEMON_CONTROL_NAMES_H
+
+#include "daemon/control.h"
+
+/* The command `names`: of this daemon, or with "cluster":true of all members. */
+struct control_stream *control_names(struct control_host *host, struct control_peer *peer,
+                                     const json_t *request);
+
+#endif

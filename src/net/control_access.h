@@ -1,0 +1,33 @@
+/*
+ * Who calls at the control socket, as the kernel tells it, and what that allows (docs/control.md,
+ * "Who may").
+ */
+#ifndef PORTOLAN_NET_CONTROL_ACCESS_H
+#define PORTOLAN_NET_CONTROL_ACCESS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CONTROL_GROUP "portolan"
+
+struct control_access {
+    bool has_group;
+    gid_t group;
+};
+
+struct control_caller {
+    uid_t user; /* (uid_t)-1: not known */
+    bool may_change;
+};
+
+/*
+ * Looks CONTROL_GROUP up. That may ask a server (LDAP, NIS) and take its time: it is for the start
+ * and a reload, never for a caller.
+ */
+struct control_access control_access_read(void);
+
+/* The caller at the other end of a Unix socket: root, the daemon's own user and members of the
+ * group may change things. */
+struct control_caller control_access_ask(const struct control_access *access, int fd);
+
+#endif
