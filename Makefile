@@ -83,7 +83,7 @@ help:
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
-	@echo 'make bench    compare with stock epmd, a bare epoll loop, serf, no proxy (bench-smoke: briefly)'
+	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
 	@echo 'make attack   attack a daemon and measure what its users feel; ATTACKS= names some'
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""The proxy bench: Erlang distribution through the daemon's front port, beside the same without it.
+"""The proxy bench: Erlang distribution through the daemon's front port, beside the same through
+HAProxy and nginx, and without any proxy.
 
-One unmodified node is called by two others: one is told the node's own port, the other the front
-port of a daemon that the node is registered at. They take turns in short rounds, so that whatever
-else the machine does meets both alike; a ratio is taken within each round, and the median of the
-rounds is what counts. All is on this machine, over loopback.
+One unmodified node is called by others: one is told the node's own port, one the front port of a
+daemon that the node is registered at, and one each the port of HAProxy (mode tcp, splicing) and of
+nginx (stream), where they are installed. They take turns in short rounds, so that whatever else the
+machine does meets all alike; a ratio is taken within each round, and the median of the rounds is
+what counts. All is on this machine, over loopback.
 
 CPU time is what the scheduler counts for whole processes. A node's includes what its schedulers
 spend in looking for work before they sleep.
@@ -15,9 +17,12 @@ The exit status tells whether everything worked, never whether a figure was good
 import argparse
 import contextlib
 import ctypes
+import glob
 import json
 import os
+import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,7 +31,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from run import BUILD, Bar, Failure, Machine, answers_as_epmd, free_port, libc, read_line, say, stop
+from run import BUILD, REPOSITORY, Bar, Failure, Machine, answers_as_epmd, free_port, libc, read_line, say, stop
 
 MIB = 1 << 20
 STARTED_WITHIN_S = 30
@@ -92,6 +97,60 @@ class Daemon:
         return next(entry["port"] for entry in listed["names"] if entry["name"] == alive)
 
 
+class Relay:
+    """A proxy of somebody else's, which leads to one port."""
+
+    def __init__(self, command, machine, home, port):
+        self.port, self.log = port, home / f"{Path(command[0]).name}.log"
+        null = subprocess.DEVNULL
+        program = shutil.which(command[0], path=RELAY_PATH)
+        env = {"LD_LIBRARY_PATH": RELAY_LIBRARIES}
+        self.process = start(
+            machine, [program, *command[1:]], home, self.log, stdin=null, stdout=null, env=env
+        )
+        self.cpu = Cpu(self.process)
+
+    @classmethod
+    def haproxy(cls, machine, home, target):
+        port, config = free_port(), home / "haproxy.cfg"
+        config.write_text(
+            "defaults\n mode tcp\n option splice-auto\n timeout connect 5s\n timeout client 1h\n"
+            f" timeout server 1h\nfrontend in\n bind 127.0.0.1:{port}\n default_backend out\n"
+            f"backend out\n server node 127.0.0.1:{target}\n"
+        )
+        return cls(["haproxy", "-db", "-q", "-f", str(config)], machine, home, port)
+
+    @classmethod
+    def nginx(cls, machine, home, target):
+        port, config = free_port(), home / "nginx.conf"
+        where = "usr/lib/nginx/modules/ngx_stream_module.so"
+        module = next((path for path in (f"/{where}", UNPACKED / where) if os.path.exists(path)), None)
+        config.write_text(
+            (f"load_module {module};\n" if module else "")
+            + f"daemon off; master_process off; pid {home}/nginx.pid; error_log {home}/nginx.err;\n"
+            "events { worker_connections 512; }\nstream {\n tcp_nodelay on; proxy_timeout 1h;\n"
+            f" server {{ listen 127.0.0.1:{port}; proxy_pass 127.0.0.1:{target}; }}\n}}\n"
+        )
+        return cls(["nginx", "-p", str(home), "-c", str(config)], machine, home, port)
+
+
+RELAYS = {"haproxy": Relay.haproxy, "nginx": Relay.nginx}
+
+
+# Where scripts/deps unpacks them to, when they are not installed.
+UNPACKED = REPOSITORY / "build" / "debian"
+RELAY_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:{UNPACKED}/usr/sbin"
+RELAY_LIBRARIES = next(iter(glob.glob(f"{UNPACKED}/usr/lib/*-linux-gnu")), "")
+
+
+def relays_here():
+    """Those that can be run; of others it is said that they are left out."""
+    found = [name for name in RELAYS if shutil.which(name, path=RELAY_PATH)]
+    for name in RELAYS.keys() - set(found):
+        print(f"{name} is not there, and left out; scripts/deps bench fetches it")
+    return found
+
+
 class Node:
     """An Erlang node that runs a function of traffic.erl."""
 
@@ -119,6 +178,16 @@ class Node:
         return self.answer(ROUND_WITHIN_S)
 
 
+def wait_until_listening(port):
+    deadline = time.monotonic() + STARTED_WITHIN_S
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if time.monotonic() > deadline:
+            raise Failure(f"nobody listens on {port}")
+        time.sleep(0.01)
+
+
 # ----------------------------------------------------------------------------------- measuring
 
 
@@ -126,7 +195,7 @@ class Node:
 class Sample:
     value: float  # GiB/s, or microseconds a round trip
     caller: float  # CPU seconds a GiB, or milliseconds in 1,000 round trips
-    daemon: float
+    proxy: float
     callee: float
 
 
@@ -134,11 +203,9 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.machine = Machine.look()
-        self.samples = {(load, way): [] for load in ("bulk", "trips") for way in self.ways()}
-
-    @staticmethod
-    def ways():
-        return ("direct", "proxied")
+        self.relays = relays_here()
+        self.ways = ("direct", "proxied", *self.relays)
+        self.samples = {(load, way): [] for load in ("bulk", "trips") for way in self.ways}
 
     def set_up(self, stack):
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-proxy-")))
@@ -158,19 +225,26 @@ class Bench:
         env = {"ERL_EPMD_PORT": str(self.daemon.port)}
         self.callee = node(CALLEE, "callee", env=env)
         self.callee.answer(STARTED_WITHIN_S)
-        ports = {"direct": self.daemon.own_port_of_callee(), "proxied": self.daemon.port}
+        own = self.daemon.own_port_of_callee()
+        ports = {"direct": own, "proxied": self.daemon.port}
+        self.proxies = {"proxied": self.daemon}
+        for name in self.relays:
+            self.proxies[name] = relay = started(RELAYS[name](self.machine, home, own))
+            ports[name] = relay.port
         self.callers = {}
         for way, port in ports.items():
             # a caller listens to nobody, and knows one port, whatever node it looks for
             flags = ["-dist_listen", "false", "-erl_epmd_port", str(port)]
             self.callers[way] = caller = node(f"{way}@127.0.0.1", "caller", *flags)
             caller.answer(STARTED_WITHIN_S)
+            wait_until_listening(port)
             if caller.ask("connect", CALLEE) != "true":
                 raise Failure(f"no connection to {CALLEE} on port {port}")
 
     def sample(self, load, way):
         caller = self.callers[way]
-        clocks = [caller.cpu, self.daemon.cpu, self.callee.cpu]
+        proxy = self.proxies.get(way, self.daemon)  # idle, where there is none in the way
+        clocks = [caller.cpu, proxy.cpu, self.callee.cpu]
         before = [clock.ns() for clock in clocks]
         if load == "bulk":
             ns = int(caller.ask("bulk", self.options.binaries, MIB))
@@ -202,10 +276,10 @@ class Bench:
     def median(self, load, way, field="value"):
         return statistics.median(self.values(load, way, field))
 
-    def ratios(self, load):
-        """Proxied over direct, of each round."""
-        pairs = zip(self.values(load, "proxied"), self.values(load, "direct"), strict=True)
-        return sorted(proxied / direct for proxied, direct in pairs)
+    def ratios(self, load, other, field="value"):
+        """Proxied over another way, of each round."""
+        pairs = zip(self.values(load, "proxied", field), self.values(load, other, field), strict=True)
+        return sorted(proxied / beside for proxied, beside in pairs)
 
 
 # ----------------------------------------------------------------------------------- reporting
@@ -214,10 +288,10 @@ class Bench:
 def print_table(bench, load, title, unit):
     cpu = "CPU s a GiB" if load == "bulk" else "CPU us a trip"
     print(f"\n{title}")
-    print(f"{'':<9}{unit:>9}{'least':>9}{'most':>9}   {cpu}: {'caller':>8}{'daemon':>8}{'callee':>8}")
-    for way in bench.ways():
+    print(f"{'':<9}{unit:>9}{'least':>9}{'most':>9}   {cpu}: {'caller':>8}{'proxy':>8}{'callee':>8}")
+    for way in bench.ways:
         values = bench.values(load, way)
-        parts = [bench.median(load, way, field) for field in ("caller", "daemon", "callee")]
+        parts = [bench.median(load, way, field) for field in ("caller", "proxy", "callee")]
         print(
             f"{way:<9}{statistics.median(values):>9.2f}{min(values):>9.2f}{max(values):>9.2f}"
             f"   {'':<{len(cpu) + 1}} " + "".join(f"{part:>8.2f}" for part in parts)
@@ -226,13 +300,16 @@ def print_table(bench, load, title, unit):
 
 def bars(bench):
     judged = []
-    for load, what, bound, at_most in (
-        ("bulk", "throughput of a transfer, over direct", 0.8, False),
-        ("trips", "round trip of a small message, over direct", 1.3, True),
-    ):
-        ratios = bench.ratios(load)
-        remark = f" (rounds: {ratios[0]:.2f} to {ratios[-1]:.2f})"
-        judged.append(Bar(what, statistics.median(ratios), "x", bound, at_most, remark))
+    for relay in bench.relays:
+        for load, field, what, bound, at_most in (
+            ("bulk", "value", "throughput of a transfer", 2, False),
+            ("bulk", "proxy", "CPU of the proxy a GiB", 0.3, True),
+            ("trips", "value", "round trip of a small message", 0.6, True),
+        ):
+            ratios = bench.ratios(load, relay, field)
+            remark = f" (rounds: {ratios[0]:.2f} to {ratios[-1]:.2f})"
+            what = f"{what}, over {relay}"
+            judged.append(Bar(what, statistics.median(ratios), "x", bound, at_most, remark))
     return judged
 
 
@@ -241,8 +318,13 @@ def print_report(bench):
     print_table(bench, "bulk", f"Transfers of {options.binaries} binaries of 1 MiB", "GiB/s")
     print_table(bench, "trips", f"Round trips, medians of {options.trips:,}", "us")
     print(
-        f"\nThe daemon's CPU: {bench.median('bulk', 'proxied', 'daemon'):.3f} s for a GiB moved, "
-        f"{bench.median('trips', 'proxied', 'daemon'):.1f} ms for 1,000 round trips"
+        f"\nThe daemon's CPU: {bench.median('bulk', 'proxied', 'proxy'):.3f} s for a GiB moved, "
+        f"{bench.median('trips', 'proxied', 'proxy'):.1f} ms for 1,000 round trips"
+    )
+    print(
+        f"Over direct: {statistics.median(bench.ratios('bulk', 'direct')):.2f} x the throughput, "
+        f"{statistics.median(bench.ratios('trips', 'direct')):.2f} x the round trip; this is not "
+        "judged: it depends on how many CPUs there are for three processes"
     )
     print("\nThe bars")
     for bar in bars(bench):
