@@ -67,6 +67,13 @@ void catalogue_note(struct cluster *cluster, struct member *member, uint64_t seq
         pull(cluster, from, member);
 }
 
+void catalogue_pull_done(struct member *member) {
+    if (member->pulling == NULL)
+        return;
+    member->pulling->pulls--;
+    member->pulling = NULL;
+}
+
 void catalogue_link_gone(struct cluster *cluster, struct cluster_link *link) {
     directory_snapshot_abort(link->snapshot);
     link->snapshot = NULL;
@@ -176,12 +183,8 @@ bool catalogue_receive_names(struct cluster *cluster, struct cluster_link *link,
     }
     if ((names.flags & PEER_NAMES_LAST) == 0)
         return true;
-    if (member != NULL && member->pulling == link) {
-        member->pulling = NULL;
-        link->pulls--;
-    } else if (link->pulls > 0 && member == NULL) {
-        link->pulls--;
-    }
+    if (member != NULL && member->pulling == link)
+        catalogue_pull_done(member);
     if (link->snapshot != NULL)
         commit(cluster, link, member);
     pull_more(cluster, link);

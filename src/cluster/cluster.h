@@ -290,6 +290,12 @@ int64_t cluster_due_ms(const struct cluster *cluster);
  */
 uint8_t *cluster_store_of(const struct cluster *cluster, size_t *len);
 
+/*
+ * Whether all holds that must hold inside between two calls: NULL, or what does not. For tests; it
+ * walks over all members for each link.
+ */
+const char *cluster_check(const struct cluster *cluster);
+
 /* --- questions --- */
 
 struct cluster_member_view {

@@ -8,6 +8,7 @@
  *   catalogue.c  names: changes, snapshots       sync.c      anti-entropy
  *   failure.c    silence, suspicion, evidence    topology.c  who links to whom
  *   cluster_view.c  answers to questions         cluster_store.c  what survives a restart
+ *   cluster_check.c  what must hold between two calls
  *
  * How a call runs: a public function notes when it is (cluster_enter), does its work, and lets the
  * consequences follow (cluster_settle): news go out in one frame a link, links the topology wants
@@ -65,7 +66,7 @@ struct cluster_link {
     bool summary_awaited;
 
     /* catalogue.c: snapshots awaited, and the one that is coming in */
-    unsigned pulls;
+    unsigned pulls;       /* as many as members have this link as `pulling` */
     bool behind;          /* more is to be pulled when these are done … */
     uint64_t pull_cursor; /* … from here on the ring */
     struct directory_snapshot *snapshot;
@@ -237,6 +238,7 @@ void catalogue_receive_pull(struct cluster *cluster, struct cluster_link *link,
                             struct directory_version version, struct bytes owner);
 bool catalogue_receive_names(struct cluster *cluster, struct cluster_link *link,
                              struct reader *payload);
+void catalogue_pull_done(struct member *member); /* its names came, or are not wanted any more */
 void catalogue_link_gone(struct cluster *cluster, struct cluster_link *link);
 void catalogue_watch(void *cluster, const struct directory_entry *entry, bool registered);
 

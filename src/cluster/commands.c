@@ -32,6 +32,7 @@ static void forget_cluster(struct cluster *cluster, const struct cluster_link *b
         if (member == cluster->self)
             continue;
         failure_absolve(cluster, member);
+        catalogue_pull_done(member);
         if (member->owner != NULL)
             directory_owner_remove(member->owner);
         membership_remove(&cluster->membership, member);

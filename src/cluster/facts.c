@@ -92,6 +92,7 @@ static void forget(struct cluster *cluster, struct member *member) {
     bool was_split = member->silent;
     news_unqueue(cluster, member);
     failure_absolve(cluster, member);
+    catalogue_pull_done(member);
     if (member->owner != NULL)
         directory_owner_remove(member->owner);
     membership_remove(&cluster->membership, member);
@@ -103,7 +104,7 @@ static void drop_names(struct cluster *cluster, struct member *member) {
     if (member->owner != NULL)
         directory_owner_remove(member->owner);
     member->owner = NULL;
-    member->pulling = NULL;
+    catalogue_pull_done(member);
     membership_refresh(&cluster->membership, member);
 }
 

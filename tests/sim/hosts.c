@@ -2,6 +2,8 @@
 
 #include "cluster/membership.h"
 
+#define CHECKED_HOSTS_MAX 64 /* in a world: a look inside goes over all members and links */
+
 /* --- time --- */
 
 int64_t host_now(const struct host *host) {
@@ -24,9 +26,18 @@ int64_t seen_at(struct host *host, int64_t at_ms) {
     return at_ms < host->paused_until_ms ? host->paused_until_ms : at_ms;
 }
 
+/* Invariant 9: a member is whole inside, after every call. */
+static void check(struct host *host) {
+    const char *wrong =
+        host->world->host_count <= CHECKED_HOSTS_MAX ? cluster_check(host->cluster) : NULL;
+    if (wrong != NULL)
+        world_complain(host->world, "invariant 9: in %s %s", host->name, wrong);
+}
+
 void schedule_tick(struct host *host) {
     if (host->cluster == NULL)
         return;
+    check(host);
     int64_t due_ms = cluster_due_ms(host->cluster);
     if (due_ms == INT64_MAX)
         return;

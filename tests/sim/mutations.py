@@ -117,6 +117,9 @@ MUTATIONS = [
     ("believe others against one's own ears", "src/cluster/facts.c",
      "if (order > 0 && is_refuted_by_our_ears(cluster, member, record, from))",
      "if (false)"),
+    ("count a pull for ever whose member left", "src/cluster/facts.c",
+     "    member->owner = NULL;\n    catalogue_pull_done(member);",
+     "    member->owner = NULL;\n    member->pulling = NULL;"),
 ]
 
 

@@ -89,6 +89,25 @@ static void joining_elsewhere_leaves_first(void) {
     EXPECT(all_agree());
 }
 
+/* Whenever the one whose names are being pulled leaves: what was asked for is not waited for. */
+static void a_leave_in_the_midst_of_a_join_does_not_hold_it_up(void) {
+    for (int after_ms = 0; after_ms < 60 && broken == NULL; after_ms++) {
+        some_hosts(4);
+        host_join(host(1), host(0));
+        host_join(host(2), host(0));
+        host_register(host(2), "rabbit");
+        world_run(world, 1000);
+        host_join(host(3), host(0));
+        world_run(world, after_ms);
+        host_leave(host(2));
+        world_run(world, 1000);
+        EXPECT(host(3)->joins_done == 1);
+        EXPECT(all_agree());
+        if (after_ms < 59 && broken == NULL)
+            world_free(world);
+    }
+}
+
 static void a_large_directory_is_taken_over_whole(void) {
     some_hosts(2);
     struct directory_name node = {.port = 6369, .type = 77};
@@ -359,6 +378,7 @@ const struct story membership_stories[] = {
     STORY(joining_oneself_is_ignored_and_joining_a_member_refused),
     STORY(joining_a_closed_port_fails_and_keeps_the_old_cluster),
     STORY(joining_elsewhere_leaves_first),
+    STORY(a_leave_in_the_midst_of_a_join_does_not_hold_it_up),
     STORY(a_large_directory_is_taken_over_whole),
     STORY(sixteen_have_formed_0_3_s_after_the_last_join),
     STORY(a_daemon_of_another_cluster_name_is_refused),
