@@ -80,7 +80,8 @@ help:
 	@echo 'make run      install what the build needs, build, run the daemon in the foreground'
 	@echo 'make check    install what the tests need, build, run all tests'
 	@echo '              (check-unit, check-sim, check-system: a part; check-valgrind: system tests under valgrind)'
-	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams'
+	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
+	@echo '              500 daemons with sanitizers, stopped at random moments'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
@@ -159,8 +160,10 @@ check-system: $(PROGRAMS) $(LIBRARIES)
 
 # What takes too long for each change.
 check-long: $(PROGRAMS) $(LIBRARIES)
-	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_LONG=1 $(PYTHON) -m pytest -q -p no:cacheprovider -rPs \
-	    tests/system/test_cluster_otp.py tests/system/test_proxy.py
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined BUILD=$(BUILD)/sanitized all
+	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_LONG=1 PORTOLAN_SANITIZED=$(abspath $(BUILD)/sanitized) \
+	    $(PYTHON) -m pytest -q -p no:cacheprovider -rPs \
+	    tests/system/test_cluster_otp.py tests/system/test_proxy.py tests/system/test_random_stop.py
 
 check-valgrind: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_SLOW=10 PORTOLAN_WRAPPER='$(VALGRIND)' \

@@ -314,14 +314,15 @@ void peer_links_free(struct peer_links *links) {
     struct peer_dial *dial;
     if (links == NULL)
         return;
+    /* a dial ends the link that it is making, so it must go while that one is there */
+    while ((dial = TAILQ_FIRST(&links->dials)) != NULL)
+        peer_dial_free(dial);
     while ((link = TAILQ_FIRST(&links->all)) != NULL) {
         struct evbuffer *output = bufferevent_get_output(link->wire);
         evbuffer_unfreeze(output, 1); /* a bufferevent keeps the front of its output to itself */
         evbuffer_write(output, bufferevent_getfd(link->wire));
         peer_link_destroy(link);
     }
-    while ((dial = TAILQ_FIRST(&links->dials)) != NULL)
-        peer_dial_free(dial);
     peer_limit_free(links->second);
     free(links);
 }

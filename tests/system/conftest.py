@@ -4,6 +4,7 @@
     PORTOLAN_WRAPPER  words before its command, as `valgrind --error-exitcode=99`
     PORTOLAN_SLOW     a factor for all deadlines (1)
     PORTOLAN_LONG     if set, also what takes minutes
+    PORTOLAN_SANITIZED  a build with sanitizers, for test_random_stop.py
 """
 
 import os

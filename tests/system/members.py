@@ -22,10 +22,13 @@ PORTOLAND = str(BUILD / "bin" / "portoland")
 
 
 class Member:
-    """One portoland. A host's /etc/hosts is `names`, where that is given."""
+    """One portoland. A host's /etc/hosts is `names`, where that is given; `program`: another build."""
 
-    def __init__(self, name, directory, base=4370, host=None, names=None, **keys):
+    def __init__(
+        self, name, directory, base=4370, host=None, names=None, program=PORTOLAND, environment=None, **keys
+    ):
         self.name, self.host, self.names, self.base = name, host, names, base
+        self.program, self.environment = program, environment or {}
         self.directory = Path(directory) / name
         self.directory.mkdir(exist_ok=True)
         self.socket = self.directory / "socket"
@@ -59,14 +62,19 @@ class Member:
     def launch(self):
         conf = self.directory / "conf"
         conf.write_text(self.configuration())
-        words = [*WRAPPER, PORTOLAND, "-c", str(conf)]
+        words = [*WRAPPER, self.program, "-c", str(conf)]
         if self.names:  # a mount namespace of its own, with that file as /etc/hosts
             script = 'mount --bind "$0" /etc/hosts && exec "$@"'
             words = ["unshare", "-m", "sh", "-c", script, str(self.names), *words]
         with open(self.log_path, "ab") as log, self.entered():
             self.process = subprocess.Popen(
                 words,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.directory), "LC_ALL": "C.UTF-8"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOME": str(self.directory),
+                    "LC_ALL": "C.UTF-8",
+                    **self.environment,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
