@@ -128,6 +128,10 @@ void catalogue_receive_pull(struct cluster *cluster, struct cluster_link *link,
 
 /* --- taking in --- */
 
+static bool is_far_ahead(const struct cluster *cluster, struct directory_version version) {
+    return cluster_is_far_ahead(cluster, version.life + version.sequence);
+}
+
 /* Whether names of this member can be held: there is one who owns them, from the first on. */
 static bool may_own(struct cluster *cluster, struct member *member) {
     if (member == cluster->self || member_is_tombstone(member) || member->state == CLUSTER_CLEANED)
@@ -144,7 +148,8 @@ static void commit(struct cluster *cluster, struct cluster_link *link, struct me
     struct directory_snapshot *snapshot = link->snapshot;
     link->snapshot = NULL;
     struct directory_version version = directory_snapshot_version(snapshot);
-    if (member == NULL || version.life != member->life || !may_own(cluster, member)) {
+    if (member == NULL || version.life != member->life || is_far_ahead(cluster, version) ||
+        !may_own(cluster, member)) {
         directory_snapshot_abort(snapshot);
         return;
     }
@@ -216,7 +221,8 @@ static enum directory_verdict apply(struct directory_owner *owner,
 void catalogue_receive_change(struct cluster *cluster, struct cluster_link *link,
                               const struct peer_change *change) {
     struct member *member = membership_find(&cluster->membership, change->owner);
-    if (member == NULL || member->life != change->version.life || !may_own(cluster, member))
+    if (member == NULL || member->life != change->version.life ||
+        is_far_ahead(cluster, change->version) || !may_own(cluster, member))
         return; /* its record comes, or anti-entropy does */
     switch (apply(member->owner, change)) {
     case DIRECTORY_APPLIED:

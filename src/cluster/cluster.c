@@ -11,6 +11,7 @@
 
 #define INCARNATIONS_PER_MS 1000 /* a clock in microseconds */
 #define RESERVE 1000000          /* incarnations that a store covers beyond the one in use */
+#define AHEAD_MAX (CLUSTER_AHEAD_MAX_YEARS * UINT64_C(365) * 24 * 3600 * 1000 * INCARNATIONS_PER_MS)
 
 struct cluster_options cluster_options_default(void) {
     return (struct cluster_options){
@@ -72,6 +73,10 @@ uint64_t cluster_clock(const struct cluster *cluster) {
     return cluster_wall_ms(cluster) * INCARNATIONS_PER_MS;
 }
 
+bool cluster_is_far_ahead(const struct cluster *cluster, uint64_t number) {
+    return number >= PEER_NUMBER_MAX || number > cluster_clock(cluster) + AHEAD_MAX;
+}
+
 int64_t cluster_due_ms(const struct cluster *cluster) {
     return cluster->due_ms;
 }
@@ -128,7 +133,8 @@ static int64_t next_due_ms(const struct cluster *cluster) {
 void cluster_tick(struct cluster *cluster, int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     if (cluster->join != NULL && now_ms >= cluster->join_deadline_ms)
-        commands_join_failed(cluster, CLUSTER_CAUSE_TIMED_OUT, false);
+        commands_join_failed(cluster, cluster->join_cause, false);
+    contacts_fail_unbegun(cluster);
     links_expire_greetings(cluster);
     failure_tick(cluster);
     heartbeat(cluster);
@@ -168,7 +174,8 @@ void cluster_tell(struct cluster *cluster, enum cluster_event_type type, const c
 
 /* What the store said of a member; as far as we know it is as it was. */
 static bool restore_member(struct cluster *cluster, const struct store_record *record) {
-    if (membership_find(&cluster->membership, record->name) != NULL)
+    if (membership_find(&cluster->membership, record->name) != NULL ||
+        cluster_is_far_ahead(cluster, record->incarnation))
         return true;
     struct member *member = membership_add(&cluster->membership, record->name, record->state);
     if (member == NULL)
@@ -202,8 +209,9 @@ static enum cluster_start restore(struct cluster *cluster, struct bytes text,
     if (!bytes_equal(head.name, member_name(cluster->self)))
         return holds_others(rest) ? CLUSTER_START_NAME_CHANGED : CLUSTER_STARTED;
     cluster->id = head.id;
-    cluster->self->joined = head.joined;
-    if (*incarnation <= head.reserve)
+    if (!cluster_is_far_ahead(cluster, head.joined)) /* or it is of an attack: nobody heeds it */
+        cluster->self->joined = head.joined;
+    if (*incarnation <= head.reserve && !cluster_is_far_ahead(cluster, head.reserve))
         *incarnation = head.reserve + 1;
     struct store_record record;
     while (cluster_store_next(&rest, &record)) {

@@ -72,6 +72,7 @@
 #define CLUSTER_SEEDS_MAX 256                /* that cluster_discovered looks at */
 #define CLUSTER_FRAME_MAX (64 * 1024)        /* with its head */
 #define CLUSTER_QUEUE_MAX (16 * 1024 * 1024) /* what io.send should take before it says no */
+#define CLUSTER_AHEAD_MAX_YEARS 100          /* of numbers, above our own clock */
 
 struct cluster;
 struct cluster_link;
@@ -123,6 +124,9 @@ enum cluster_cause {
     CLUSTER_CAUSE_NOT_NEEDED, /* closed by us: the topology needs it no more */
     CLUSTER_CAUSE_OURSELVES,  /* the address leads back to us */
     CLUSTER_CAUSE_STOPPED,    /* the daemon said that it stops */
+    CLUSTER_CAUSE_NO_PORT,    /* told by the shell: no port follows from the name */
+    CLUSTER_CAUSE_BUSY,       /* told by the shell: the peer has no room for a handshake now */
+    CLUSTER_CAUSE_CLOCK,      /* the peer's numbers are far above our clock */
     CLUSTER_CAUSES
 };
 const char *cluster_cause_name(enum cluster_cause cause);
@@ -179,8 +183,8 @@ struct cluster_event {
  *
  * connect: begin to connect to the member (host from its name; port as it told, or by the rule).
  *     The shell answers with cluster_link_up, or with cluster_connect_failed, within
- *     CLUSTER_CONNECT_MS. One attempt a name at a time. False: it could not even begin (that
- *     counts as UNREACHABLE).
+ *     CLUSTER_CONNECT_MS. One attempt a name at a time. False: it could not even begin, for lack
+ *     of memory; the cluster treats that as a failed attempt, at the next cluster_tick.
  * send: queue whole frames. False: the queue is full (CLUSTER_QUEUE_MAX) or there is no memory;
  *     the cluster then gives the link up with io.disconnect.
  * disconnect: see "Links" above.

@@ -46,11 +46,12 @@ struct cluster_link {
     struct contact *contact; /* NULL until a caller has said its name */
     bool outgoing;
     bool established;
-    bool gone;      /* disconnected: to be freed when the call settles */
-    bool closing;   /* to be dropped when the news have gone out */
-    bool greeted;   /* our HELLO was sent */
-    bool objected;  /* we refuse the peer, it is not the peer that ends it */
-    bool join_sync; /* its sync takes over the state for cluster_join */
+    bool gone;        /* disconnected: to be freed when the call settles */
+    bool closing;     /* to be dropped when the news have gone out */
+    bool greeted;     /* our HELLO was sent */
+    bool objected;    /* we refuse the peer, it is not the peer that ends it */
+    bool join_sync;   /* its sync takes over the state for cluster_join */
+    bool found_alone; /* when it was established we had nobody else */
     int64_t up_ms;
     struct {
         bool heard;
@@ -89,6 +90,7 @@ struct contact {
     unsigned link_count;       /* links that refer to this contact, established or not */
     struct cluster_link *link; /* the established one */
     bool connecting;
+    bool unbegun; /* connecting, but io.connect could not begin: fails at the next tick */
     bool refused; /* the last attempt: nobody listens there */
     bool path_broken;
     unsigned attempts;
@@ -149,6 +151,7 @@ struct cluster {
     struct contact *join; /* the pending join's target */
     bool join_adopted;    /* we are in the target's cluster; its state is still coming */
     int64_t join_deadline_ms;
+    enum cluster_cause join_cause; /* why, if it is not done by then */
 
     int64_t next_heartbeat_ms, next_sync_ms, next_heal_ms, next_clean_ms;
     int64_t heal_interval_ms;
@@ -162,7 +165,9 @@ void cluster_wake_at(struct cluster *cluster, int64_t when_ms); /* tick no later
 void cluster_beat(struct cluster *cluster); /* there are links: heartbeats and comparisons go on */
 uint64_t cluster_wall_ms(const struct cluster *cluster);
 uint64_t cluster_clock(const struct cluster *cluster); /* the same as an incarnation */
-bool cluster_is_alone(const struct cluster *cluster);  /* nobody else is in the list */
+/* Whether a number is so far above our clock that it cannot be one of a clock: see membership.h. */
+bool cluster_is_far_ahead(const struct cluster *cluster, uint64_t number);
+bool cluster_is_alone(const struct cluster *cluster); /* nobody else is in the list */
 struct cluster_id cluster_new_id(struct cluster *cluster);
 int cluster_id_compare(struct cluster_id a, struct cluster_id b);
 void cluster_tell(struct cluster *cluster, enum cluster_event_type type, const char *name,
@@ -178,6 +183,7 @@ void contact_try_at(struct cluster *cluster, struct contact *contact, int64_t wh
 void contact_try_later(struct cluster *cluster, struct contact *contact); /* with back-off */
 void contact_attach(struct contact *contact, struct cluster_link *link);
 void contacts_connect(struct cluster *cluster); /* those that are due */
+void contacts_fail_unbegun(struct cluster *cluster);
 void contacts_follow_topology(struct cluster *cluster);
 void contacts_close_unwanted(struct cluster *cluster);
 void contacts_bury(struct cluster *cluster);
@@ -207,6 +213,7 @@ enum facts_verdict {
 };
 enum facts_verdict facts_apply(struct cluster *cluster, const struct peer_record *record,
                                struct cluster_link *from);
+bool facts_may_list(const struct cluster *cluster, struct bytes name); /* it is, or has room */
 bool facts_receive(struct cluster *cluster, struct cluster_link *link, struct bytes payload);
 void facts_declare_down(struct cluster *cluster, struct member *member, enum cluster_cause cause);
 void facts_end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
@@ -249,6 +256,7 @@ void commands_join_failed(struct cluster *cluster, enum cluster_cause cause, boo
 void commands_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
                             uint64_t claim);
 void commands_go_out(struct cluster *cluster, enum cluster_state kind, uint64_t incarnation);
+void commands_no_room(struct cluster *cluster, struct cluster_link *link);
 void commands_heal(struct cluster *cluster);
 
 #endif

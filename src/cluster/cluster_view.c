@@ -39,6 +39,9 @@ const char *cluster_cause_name(enum cluster_cause cause) {
         [CLUSTER_CAUSE_NOT_NEEDED] = "not-needed",
         [CLUSTER_CAUSE_OURSELVES] = "ourselves",
         [CLUSTER_CAUSE_STOPPED] = "stopped",
+        [CLUSTER_CAUSE_NO_PORT] = "no-port",
+        [CLUSTER_CAUSE_BUSY] = "busy",
+        [CLUSTER_CAUSE_CLOCK] = "clock",
     };
     return names[cause];
 }

@@ -141,6 +141,19 @@ void commands_join_failed(struct cluster *cluster, enum cluster_cause cause, boo
     cluster->io.notify(cluster->io_context, &event);
 }
 
+/* The peer has no place for us, and we have taken over its cluster for the one that we had: so we
+ * are in none. Two clusters that merge keep what they were. */
+void commands_no_room(struct cluster *cluster, struct cluster_link *link) {
+    bool joins = cluster->join != NULL && cluster->join == link->contact && cluster->join_adopted;
+    if (!link->established || (!joins && !link->found_alone))
+        return;
+    if (joins)
+        commands_join_failed(cluster, CLUSTER_CAUSE_FULL, false);
+    forget_cluster(cluster, link);
+    start_alone(cluster, 0);
+    cluster->resting = false;
+}
+
 /* Our record in the new cluster: above all that it knows of us. A claim is a join that happened. */
 void commands_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
                             uint64_t claim) {
@@ -191,6 +204,7 @@ enum cluster_verdict cluster_join(struct cluster *cluster, const char *target, i
         contact->reasons |= CONTACT_JOIN;
         cluster->join = contact;
         cluster->join_adopted = false;
+        cluster->join_cause = CLUSTER_CAUSE_TIMED_OUT;
         cluster->join_deadline_ms = now_ms + CLUSTER_JOIN_MS;
         cluster_wake_at(cluster, cluster->join_deadline_ms);
         contact_try_at(cluster, contact, now_ms);

@@ -90,7 +90,11 @@ static void attempt_failed(struct cluster *cluster, struct contact *contact,
     struct cluster_event event = {
         .type = CLUSTER_EVENT_LINK_REFUSED, .name = contact->name, .cause = cause, .by_us = by_us};
     cluster->io.notify(cluster->io_context, &event);
-    if (is_joining_it(cluster, contact) && contact->link_count == 0 && !contact->connecting)
+    bool ends_join =
+        is_joining_it(cluster, contact) && contact->link_count == 0 && !contact->connecting;
+    if (ends_join && cause == CLUSTER_CAUSE_BUSY)
+        cluster->join_cause = cause; /* it may have room in a moment */
+    else if (ends_join)
         commands_join_failed(cluster, cause, by_us);
     contact_try_later(cluster, contact);
     if (cause == CLUSTER_CAUSE_REFUSED)
@@ -117,8 +121,19 @@ void contacts_connect(struct cluster *cluster) {
         contact->attempts++;
         if (cluster->io.connect(cluster->io_context, contact->name))
             continue;
-        contact->connecting = false;
-        attempt_failed(cluster, contact, CLUSTER_CAUSE_UNREACHABLE, true);
+        contact->unbegun = true;
+        cluster_wake_at(cluster, cluster->now_ms + 1);
+    }
+}
+
+/* Not within the call that wanted the connection: whoever made it is not ready to be told yet. */
+void contacts_fail_unbegun(struct cluster *cluster) {
+    struct contact *contact;
+    TAILQ_FOREACH(contact, &cluster->contacts, entry) {
+        if (!contact->unbegun)
+            continue;
+        contact->unbegun = contact->connecting = false;
+        attempt_failed(cluster, contact, CLUSTER_CAUSE_NO_MEMORY, true);
     }
 }
 
@@ -216,6 +231,8 @@ int64_t contacts_due_ms(const struct cluster *cluster) {
     TAILQ_FOREACH(contact, &cluster->contacts, entry) {
         if (contact->next_try_ms < due_ms && !contact->connecting && contact->link == NULL)
             due_ms = contact->next_try_ms;
+        if (contact->unbegun && cluster->now_ms + 1 < due_ms)
+            due_ms = cluster->now_ms + 1;
     }
     const struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
@@ -342,7 +359,7 @@ void cluster_connect_failed(struct cluster *cluster, const char *name, enum clus
                             int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     struct contact *contact = contact_find(cluster, bytes_of_text(name));
-    if (contact != NULL && contact->connecting) {
+    if (contact != NULL && contact->connecting && !contact->unbegun) {
         contact->connecting = false;
         attempt_failed(cluster, contact, cause, false);
     }
@@ -364,6 +381,8 @@ static bool receive_refusal(struct cluster *cluster, struct cluster_link *link,
     uint8_t cause = read_u8(&reader);
     if (reader.failed || !is_said_by_peers(cause))
         return false;
+    if (cause == CLUSTER_CAUSE_FULL)
+        commands_no_room(cluster, link);
     link_drop(cluster, link, (enum cluster_cause)cause);
     return true;
 }
@@ -374,6 +393,10 @@ static bool receive_welcome(struct cluster *cluster, struct cluster_link *link,
     uint64_t known = read_u64(&reader), claim = read_u64(&reader);
     if (reader.failed || known >= PEER_NUMBER_MAX || claim >= PEER_NUMBER_MAX)
         return false;
+    if (cluster_is_far_ahead(cluster, known) || cluster_is_far_ahead(cluster, claim)) {
+        link_refuse(cluster, link, CLUSTER_CAUSE_CLOCK);
+        return true;
+    }
     greeting_receive_welcome(cluster, link, known, claim);
     return true;
 }

@@ -50,8 +50,6 @@ static enum facts_verdict apply_to_self(struct cluster *cluster, const struct pe
         commands_go_out(cluster, (enum cluster_state)record->state, record->incarnation);
         return FACTS_NEW;
     }
-    if (record->incarnation >= PEER_NUMBER_MAX)
-        return FACTS_REFUSED; /* there is no number above it, to answer with */
     struct directory_version own = directory_owner_version(self->owner);
     bool forgot = record->joined > self->joined; /* a join that our store had not kept */
     if (forgot)
@@ -204,6 +202,16 @@ static enum facts_verdict apply_tombstone(struct cluster *cluster, struct member
     return FACTS_NEW;
 }
 
+/* Whether one more can be in the list, when the longest cleaned gives way. */
+static bool has_room(const struct cluster *cluster) {
+    return membership_listed(&cluster->membership) < CLUSTER_MEMBERS_MAX;
+}
+
+bool facts_may_list(const struct cluster *cluster, struct bytes name) {
+    const struct member *member = membership_find(&cluster->membership, name);
+    return (member != NULL && member_is_listed(member)) || has_room(cluster);
+}
+
 /* A record for a member of whom nothing was known; one that has been down for long is remembered
  * as if we had cleaned it ourselves. */
 static struct member *add_member(struct cluster *cluster, const struct peer_record *record) {
@@ -235,6 +243,11 @@ static enum facts_verdict apply_living(struct cluster *cluster, struct member *m
                                        const struct peer_record *record,
                                        struct cluster_link *from) {
     bool is_new = member == NULL;
+    if (!is_new && member_is_tombstone(member)) {
+        keep_bounds(cluster, CLUSTER_ALIVE);
+        if (!has_room(cluster))
+            return FACTS_REFUSED;
+    }
     if (is_new && (member = add_member(cluster, record)) == NULL)
         return FACTS_REFUSED;
     enum cluster_state before = is_new ? CLUSTER_LEFT : (enum cluster_state)member->state;
@@ -290,8 +303,20 @@ static bool is_refuted_by_our_ears(struct cluster *cluster, const struct member 
     return true;
 }
 
+/* Numbers that no clock gives: they are refused, for whoever would have to go above them could not.
+ * A sequence counts changes, of which there is less than one in a microsecond. */
+static bool is_far_ahead(const struct cluster *cluster, const struct peer_record *record) {
+    bool tombstone = record->state == CLUSTER_LEFT || record->state == CLUSTER_FORCED_OUT;
+    if (tombstone)
+        return cluster_is_far_ahead(cluster, record->incarnation);
+    return cluster_is_far_ahead(cluster, record->incarnation) ||
+           cluster_is_far_ahead(cluster, record->life + record->names);
+}
+
 enum facts_verdict facts_apply(struct cluster *cluster, const struct peer_record *record,
                                struct cluster_link *from) {
+    if (is_far_ahead(cluster, record))
+        return FACTS_REFUSED;
     if (bytes_equal(record->name, member_name(cluster->self)))
         return apply_to_self(cluster, record);
     struct member *member = membership_find(&cluster->membership, record->name);

@@ -161,6 +161,7 @@ static void establish(struct cluster *cluster, struct cluster_link *link, bool h
         link_drop(cluster, contact->link, CLUSTER_CAUSE_DUPLICATE);
     }
     bool first = !link->established;
+    link->found_alone = first ? cluster_is_alone(cluster) : link->found_alone;
     if (cluster_id_compare(link->hello.id, cluster->id) != 0)
         adopt_id(cluster, link, link->hello.id);
     refute(cluster, link);
@@ -341,6 +342,24 @@ static bool joins_under_a_taken_name(const struct cluster *cluster,
            !failure_hears(cluster, member);
 }
 
+/* Also of what it says of us: we would have to go above that. */
+static bool is_far_ahead(const struct cluster *cluster, const struct peer_hello *hello) {
+    return cluster_is_far_ahead(cluster, hello->incarnation) ||
+           cluster_is_far_ahead(cluster, hello->life + hello->names) ||
+           cluster_is_far_ahead(cluster, hello->known_incarnation) ||
+           cluster_is_far_ahead(cluster, hello->known_joined);
+}
+
+/* Whether it would come into our list, by its will or ours: told before it has given up anything
+ * for that. If we go over to it, its list counts. */
+static bool wants_in(const struct cluster *cluster, const struct cluster_link *link,
+                     const struct peer_hello *hello) {
+    uint8_t ours =
+        link->contact == NULL ? PEER_INTENT_MEMBER : intent_towards(cluster, link->contact);
+    return ours != PEER_INTENT_JOIN &&
+           (hello->intent != PEER_INTENT_MEMBER || ours == PEER_INTENT_DISCOVER);
+}
+
 static enum cluster_cause objection(struct cluster *cluster, struct cluster_link *link,
                                     const struct peer_hello *hello) {
     if (hello->version != PEER_VERSION)
@@ -356,6 +375,10 @@ static enum cluster_cause objection(struct cluster *cluster, struct cluster_link
     }
     if (link->contact != NULL && !bytes_equal(hello->name, bytes_of_text(link->contact->name)))
         return CLUSTER_CAUSE_WRONG_NAME;
+    if (is_far_ahead(cluster, hello))
+        return CLUSTER_CAUSE_CLOCK;
+    if (wants_in(cluster, link, hello) && !facts_may_list(cluster, hello->name))
+        return CLUSTER_CAUSE_FULL;
     if (is_name_in_use(cluster, link, hello) || joins_under_a_taken_name(cluster, hello))
         return CLUSTER_CAUSE_NAME_IN_USE;
     return CLUSTER_CAUSE_NONE;

@@ -8,6 +8,10 @@
  *   life         of its last start or join: its names belong to it (names/directory.h)
  *   incarnation  of its last word that it is alive: one more each time it refutes a suspicion
  *
+ * A number that is more than CLUSTER_AHEAD_MAX_YEARS above one's own clock is refused, wherever it
+ * stands: above 2^53 there is none with which a member could answer a lie. So many years are no
+ * limit for a clock that was never set (1970), and leave room for answers until 2155.
+ *
  * joined <= life <= incarnation. Others may add a state to the record, for this incarnation. A
  * tombstone has one number, the incarnation at which the member left or was forced out: it ends all
  * memberships that were joined at or before it. Records of a member are ordered by

@@ -38,4 +38,5 @@ void stories_run(const char *name, uint64_t *passed, uint64_t *failed) {
     tracing = name != NULL;
     tell_all(membership_stories, name, passed, failed);
     tell_all(failure_stories, name, passed, failed);
+    tell_all(hostile_stories, name, passed, failed);
 }

@@ -15,6 +15,7 @@ struct story {
 
 extern const struct story membership_stories[]; /* join, leave, discovery */
 extern const struct story failure_stories[];    /* faults, splits, sizes */
+extern const struct story hostile_stories[];    /* lies, full lists */
 
 extern struct world *world; /* of the story that is told */
 extern const char *broken;  /* the first thing found wrong */

@@ -102,6 +102,21 @@ static void fail_connect(struct world *world, const struct event *event, int64_t
                event->host, event->other, (void *)(uintptr_t)packed);
 }
 
+bool world_say(struct world *world, int from, int to, struct bytes frames) {
+    struct wire *wire;
+    LIST_FOREACH(wire, world->wires, entry) {
+        for (int i = 0; i < 2; i++) {
+            struct wire_end *end = &wire->ends[i];
+            if (end->host->index == to && other_end(end)->host->index == from && is_held(end) &&
+                end->link != NULL) {
+                send_parcel(end, frames, false, CLUSTER_CAUSE_NONE);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static struct wire *new_wire(struct world *world, struct host *caller, struct host *callee) {
     struct wire *wire = calloc(1, sizeof *wire);
     if (wire == NULL)

@@ -133,6 +133,9 @@ bool host_runs(const struct host *host);
 void world_cut(struct world *world, int from, int to, bool cut);
 bool world_reaches(const struct world *world, int from, int to);
 
+/* Frames that `from` says to `to` on a link between them, as a liar might. False: there is none. */
+bool world_say(struct world *world, int from, int to, struct bytes frames);
+
 /* From here on one in so many of the core's allocations fails; 0: none does (scarce.c). */
 void scarce_begin(uint64_t seed, unsigned fails_one_in);
 
