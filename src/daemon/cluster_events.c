@@ -161,6 +161,6 @@ void cluster_events_turned_away(struct cluster_events *events, const struct peer
         return;
     log_event(LOG_LEVEL_WARN, "caller_refused", log_text("peer", peer),
               log_text("cause", cluster_cause_name(failure->cause)),
-              log_text("reason", cluster_text_of_caller(failure->cause)),
+              log_text("reason", cluster_text_of_caller(failure)),
               log_text("detail", failure->reason));
 }

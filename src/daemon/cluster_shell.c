@@ -121,8 +121,8 @@ static bool io_connect(void *context, const char *name) {
         member.state != CLUSTER_LEFT && member.state != CLUSTER_FORCED_OUT)
         return peer_dial_begin(shell->links, name, member.port, 0);
     uint16_t port = port_of_rule(config, name);
-    uint16_t epmd_port = config->epmd_enable ? config->epmd_port : 0;
-    return port != 0 && peer_dial_begin(shell->links, name, port, epmd_port);
+    uint16_t epmd_port = config->epmd_enable && port != 0 ? config->epmd_port : 0;
+    return peer_dial_begin(shell->links, name, port, epmd_port);
 }
 
 static bool io_send(void *context, void *handle, struct bytes frames) {
@@ -213,12 +213,15 @@ static size_t on_received(void *context, struct peer_link *link, struct bytes by
     return used;
 }
 
-static void on_down(void *context, struct peer_link *link, enum cluster_cause cause) {
+static void on_down(void *context, struct peer_link *link, const struct peer_failure *failure) {
     struct cluster_shell *shell = context;
     struct cluster_link *of_cluster = peer_link_owner(link);
     if (of_cluster == NULL)
         return;
-    cluster_link_down(shell->cluster, of_cluster, cause, now());
+    shell->failure = failure;
+    shell->failure_name = peer_link_name(link);
+    cluster_link_down(shell->cluster, of_cluster, failure->cause, now());
+    shell->failure = NULL;
     settle(shell);
 }
 

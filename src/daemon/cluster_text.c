@@ -60,9 +60,17 @@ static void say_of_place(const char *place, enum cluster_cause cause,
         break;
     case CLUSTER_CAUSE_CERTIFICATE:
         snprintf(out, size,
-                 "the certificates of this daemon and of the one at %s do not fit each other: %s; "
-                 "both need cluster.tls.* of one authority, each with its node.name's host",
-                 place, why == NULL ? "a name in them is not the host's" : why);
+                 "the certificates of this daemon and of the one at %s do not fit each other: %s",
+                 place,
+                 why == NULL ? "both hosts need cluster.tls.* of one authority, each with its "
+                               "node.name's host"
+                             : why);
+        break;
+    case CLUSTER_CAUSE_BUSY:
+        snprintf(out, size,
+                 "the daemon at %s has no room for one more handshake at the moment; try again, "
+                 "and see in its log who takes all of it",
+                 place);
         break;
     case CLUSTER_CAUSE_NOT_PORTOLAN:
         snprintf(out, size,
@@ -77,20 +85,20 @@ static void say_of_place(const char *place, enum cluster_cause cause,
 }
 
 /* The same, where a link stood or no call could be made. */
-static void say_of_link(const char *place, enum cluster_cause cause, char *out) {
+static void say_of_link(const char *place, const struct cluster_event *event, char *out) {
     size_t size = CLUSTER_TEXT_SIZE;
-    switch (cause) {
+    switch (event->cause) {
     case CLUSTER_CAUSE_TIMED_OUT:
         snprintf(out, size,
                  "%s took the connection, but did not finish in time; is its host overloaded, or "
                  "the network slow? try again, and see its log",
                  place);
         break;
-    case CLUSTER_CAUSE_UNREACHABLE:
+    case CLUSTER_CAUSE_BUSY:
         snprintf(out, size,
-                 "%s was not called: no port follows from its name, or memory is out; see "
-                 "'portolan port %s'",
-                 place, place);
+                 "%s had no room for one more handshake each time it was called; see in its log "
+                 "who takes all of it",
+                 place);
         break;
     case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
         snprintf(out, size,
@@ -99,13 +107,13 @@ static void say_of_link(const char *place, enum cluster_cause cause, char *out) 
         break;
     case CLUSTER_CAUSE_CERTIFICATE:
         snprintf(out, size,
-                 "the certificates of this daemon and of %s do not fit each other: a name in them "
-                 "is not the host's; each needs its node.name's host",
-                 place);
+                 "the certificates of this daemon and of %s do not fit each other: %s certificate "
+                 "does not name the host of its node.name",
+                 place, event->by_us ? "its" : "this daemon's");
         break;
     default:
         snprintf(out, size, "the link with %s broke: %s; try again, and see its log", place,
-                 cluster_cause_name(cause));
+                 cluster_cause_name(event->cause));
     }
 }
 
@@ -138,6 +146,11 @@ static const struct talk {
     [CLUSTER_CAUSE_FULL] = {"its cluster has as many members as a cluster can have; force some out",
                             "this daemon's cluster has as many members as a cluster can have; "
                             "force some out"},
+    [CLUSTER_CAUSE_CLOCK] = {"it says that this daemon's numbers, which come from clocks, are over "
+                             "100 years ahead of its clock; set both clocks right, and restart "
+                             "both daemons",
+                             "its numbers, which come from clocks, are over 100 years ahead of "
+                             "this host's clock; set both clocks right, and restart both daemons"},
     [CLUSTER_CAUSE_SILENT] = {"it went silent; is its host overloaded, or the network cut?", NULL},
     [CLUSTER_CAUSE_STOPPED] = {"it is being stopped; try again when it runs",
                                "this daemon is being stopped"},
@@ -178,6 +191,14 @@ static void say_of_call(const struct cluster_event *event, const struct peer_fai
                  failure != NULL && failure->reason[0] != '\0' ? failure->reason : "none is known");
         return;
     }
+    if (event->cause == CLUSTER_CAUSE_NO_PORT) {
+        snprintf(out, CLUSTER_TEXT_SIZE,
+                 "no port follows from the name %s, so it cannot be called; a name that begins "
+                 "with remsh has none, nor has one whose digits lead above 65535; see 'portolan "
+                 "port %s'",
+                 event->name, event->name);
+        return;
+    }
     if (talk->by_peer != NULL) {
         snprintf(out, CLUSTER_TEXT_SIZE, "%s",
                  by_us && talk->by_us != NULL ? talk->by_us : talk->by_peer);
@@ -185,7 +206,7 @@ static void say_of_call(const struct cluster_event *event, const struct peer_fai
     }
     format_place(event->name, failure, place, sizeof place);
     if (failure == NULL) {
-        say_of_link(place, event->cause, out);
+        say_of_link(place, event, out);
         return;
     }
     say_of_place(place, event->cause, failure, out);
@@ -207,8 +228,8 @@ void cluster_text_of_event(const struct cluster_event *event, const char *self,
                  "with a member's name brings it back");
 }
 
-const char *cluster_text_of_caller(enum cluster_cause cause) {
-    switch (cause) {
+const char *cluster_text_of_caller(const struct peer_failure *failure) {
+    switch (failure->cause) {
     case CLUSTER_CAUSE_WRONG_COOKIE:
         return "it has another cookie; set node.cookie alike on both hosts, if it is to be a "
                "member";
@@ -216,15 +237,15 @@ const char *cluster_text_of_caller(enum cluster_cause cause) {
         return "it is of a cluster with another name; set cluster.name alike on both hosts, if it "
                "is to be a member";
     case CLUSTER_CAUSE_CERTIFICATE:
-        return "its certificate is none of our authority's, or names another host; both need "
-               "cluster.tls.* of one authority, if it is to be a member";
+        return failure->reason[0] != '\0' ? failure->reason
+                                          : "both hosts need cluster.tls.* of one authority";
     case CLUSTER_CAUSE_NOT_PORTOLAN:
         return "it does not speak portolan/1";
     case CLUSTER_CAUSE_TIMED_OUT:
         return "it did not finish its handshake in time";
-    case CLUSTER_CAUSE_FULL:
+    case CLUSTER_CAUSE_BUSY:
         return "too many handshakes at a time";
     default:
-        return cluster_cause_name(cause);
+        return cluster_cause_name(failure->cause);
     }
 }

@@ -17,7 +17,7 @@
 void cluster_text_of_event(const struct cluster_event *event, const char *self,
                            const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]);
 
-/* Of a caller that was turned away: "it has another cookie; ..." */
-const char *cluster_text_of_caller(enum cluster_cause cause);
+/* Of a caller that was turned away: "it has another cookie; ..."; may borrow from `failure`. */
+const char *cluster_text_of_caller(const struct peer_failure *failure);
 
 #endif

@@ -73,3 +73,11 @@ enum tls_hello tls_hello_offers(struct bytes received, struct bytes protocol) {
         return TLS_HELLO_INCOMPLETE;
     return judge(read_bytes(&reader, len), protocol);
 }
+
+size_t tls_hello_wants(struct bytes received) {
+    if (received.len < RECORD_HEADER)
+        return RECORD_HEADER;
+    if (received.len == RECORD_HEADER)
+        return RECORD_HEADER + 1; /* the kind of message */
+    return RECORD_HEADER + (size_t)(received.data[3] << 8 | received.data[4]);
+}

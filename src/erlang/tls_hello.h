@@ -33,4 +33,7 @@ bool tls_hello_begins(struct bytes received);
  */
 enum tls_hello tls_hello_offers(struct bytes received, struct bytes protocol);
 
+/* How many bytes an INCOMPLETE hello must have to be judged anew: more than `received.len`. */
+size_t tls_hello_wants(struct bytes received);
+
 #endif

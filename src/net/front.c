@@ -24,7 +24,7 @@ struct hello {
     int64_t until_ms;
     struct event event;
     TAILQ_ENTRY(hello) link;
-    size_t len;
+    size_t len, wanted; /* until so many have come there is nothing to judge */
     uint8_t data[TLS_HELLO_MAX];
 };
 TAILQ_HEAD(hellos, hello);
@@ -102,8 +102,16 @@ static void turn_away(struct hello *hello, const char *reason) {
     free_hello(hello);
 }
 
-/* There is one time for the whole hello: a read does not prolong it. */
+static void wake_at(int fd, size_t bytes) {
+    int least = (int)bytes;
+    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
+}
+
+/* There is one time for the whole hello: a read does not prolong it. Nor does a hello that comes in
+ * single bytes wake us for each, where the kernel can wait for as many as are missing. */
 static bool wait_for_more(struct hello *hello) {
+    hello->wanted = tls_hello_wants(bytes_of(hello->data, hello->len));
+    wake_at(hello->fd, hello->wanted - hello->len);
     return loop_set_timer(&hello->event, hello->until_ms - clock_monotonic_ms());
 }
 
@@ -113,6 +121,7 @@ static void judge_again(struct hello *hello) {
     const char *reason = "out of memory";
     if (caller.who == FIRST_BYTES_MORE && wait_for_more(hello))
         return;
+    wake_at(hello->fd, 1); /* as who takes it expects */
     if (caller.who != FIRST_BYTES_MORE)
         reason = front_take(hello->front, &caller, hello->fd, &hello->peer, received);
     if (reason == NULL) {
@@ -138,16 +147,27 @@ static void on_hello(evutil_socket_t fd, short what, void *context) {
         return;
     }
     hello->len += nothing ? 0 : (size_t)len;
-    judge_again(hello);
+    if (hello->len >= hello->wanted)
+        judge_again(hello);
+    else if (!loop_set_timer(&hello->event, hello->until_ms - clock_monotonic_ms()))
+        turn_away(hello, "out of memory");
+}
+
+/* Whoever has waited longest gives way: a hello of goodwill comes whole, or in a moment. */
+static void make_room(struct front *front) {
+    front->counters.refused++;
+    turn_away(TAILQ_FIRST(&front->hellos), "too many unfinished TLS hellos");
 }
 
 static const char *await_hello(struct front *front, int fd, const struct address *peer,
                                struct bytes received) {
     bool limited = !address_peer_is_local(fd, peer);
-    if (front->hello_count >= front->options.hellos_max)
-        return "too many unfinished TLS hellos";
+    if (front->options.hellos_max == 0)
+        return "no descriptor is left to wait for a TLS hello with";
     if (limited && !peer_limit_enter(front->peers, peer))
         return "too many unfinished TLS hellos of this address";
+    if (front->hello_count >= front->options.hellos_max)
+        make_room(front);
     struct hello *hello = malloc(sizeof *hello);
     if (hello == NULL) {
         if (limited)

@@ -6,7 +6,8 @@
  *   an epmd client          nobody: net/epmd_conn answers it, and never comes here
  *   a peer daemon           the hook `link`
  *   an Erlang node          the proxy, to the node that it is for (names/front_ports)
- *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them
+ *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them, of
+ *                           which the oldest gives way, FRONT_HELLOS_OF_ONE_HOST of an address
  *
  * Which of these ports are open, and which nodes are behind them, is net/front_routes' business.
  */
@@ -20,7 +21,7 @@
 
 #define FRONT_HELLO_MS 5000
 #define FRONT_HELLOS_MAX 256
-#define FRONT_HELLOS_OF_ONE_HOST 64
+#define FRONT_HELLOS_OF_ONE_HOST 32
 
 struct front;
 

@@ -44,7 +44,6 @@ static void stop_trying(struct peer_dial *dial) {
     event_del(&dial->event);
     if (dial->link != NULL) {
         dial->link->dial = NULL;
-        dial->links->greeting++; /* as destroying it will count one less */
         peer_link_destroy(dial->link);
     }
     if (dial->fd >= 0)
@@ -169,6 +168,7 @@ void peer_dial_opened(struct peer_dial *dial, struct peer_link *link) {
     memcpy(name, dial->name, sizeof name);
     dial->link = NULL;
     peer_dial_free(dial);
+    peer_link_set_name(link, name);
     if (!links->hooks.up(links->hooks.context, link, name))
         peer_link_end(link);
 }
@@ -315,6 +315,11 @@ static void on_begin(evutil_socket_t fd, short what, void *context) {
     struct timeval time = loop_timeval(CLUSTER_CONNECT_MS);
     (void)fd;
     (void)what;
+    if (dial->asked.known == 0) {
+        dial->failure.cause = CLUSTER_CAUSE_NO_PORT;
+        give_up(dial);
+        return;
+    }
     if (host_numeric(host_of(dial), &dial->addresses)) {
         try_next(dial);
         return;

@@ -26,8 +26,8 @@ struct peer_dial;
 
 /*
  * Begins; one of the two hooks follows, from the event loop. `port` is the one that is known, or
- * that of the rule; `epmd_port` is where the host's epmd is asked, 0: it is not. False when out of
- * memory.
+ * that of the rule; 0: none follows from the name, which is how it fails. `epmd_port` is where the
+ * host's epmd is asked, 0: it is not. False when out of memory.
  */
 bool peer_dial_begin(struct peer_links *links, const char *name, uint16_t port, uint16_t epmd_port);
 

@@ -3,7 +3,7 @@
 #define PORTOLAN_NET_PEER_INNER_H
 
 #include "net/peer_dial.h"
-#include "net/peer_limit.h"
+#include "net/peer_gate.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -23,7 +23,9 @@ struct peer_link {
     struct peer_dial *dial; /* while it greets and we called; borrowed */
     struct address address;
     enum peer_link_state state;
-    bool heard; /* anything at all */
+    bool heard;    /* anything at all */
+    bool entered;  /* the gate counts it; the peer called */
+    bool is_known; /* as one of a member's host */
     void *owner;
     char name[CLUSTER_NAME_MAX + 1]; /* "": not known yet */
     TAILQ_ENTRY(peer_link) entry;
@@ -37,9 +39,7 @@ struct peer_links {
     struct peer_hooks hooks;
     struct peer_link_list all;
     struct peer_dial_list dials;
-    struct peer_limit *second; /* handshakes of each address, in the second that began then */
-    int64_t second_began_ms;
-    size_t greeting; /* handshakes under way for which we were called */
+    struct peer_gate *gate; /* of handshakes under way for which we were called */
     struct peer_counters counters;
     uint8_t scratch[16384]; /* what one TLS record holds */
 };

@@ -16,13 +16,14 @@
 
 /* --- ends --- */
 
-static bool greets_a_caller(const struct peer_link *link) {
-    return link->state == PEER_LINK_GREETS && link->dial == NULL;
+static void leave_gate(struct peer_link *link) {
+    if (link->entered)
+        peer_gate_leave(link->links->gate, &link->address, link->is_known);
+    link->entered = false;
 }
 
 void peer_link_destroy(struct peer_link *link) {
-    if (greets_a_caller(link))
-        link->links->greeting--;
+    leave_gate(link);
     TAILQ_REMOVE(&link->links->all, link, entry);
     event_del(&link->timer);
     tls_stream_free(link->stream);
@@ -47,7 +48,7 @@ static void lose(struct peer_link *link, enum cluster_cause cause, int error) {
     struct peer_dial *dial = link->dial;
     enum peer_link_state state = link->state;
     if (state == PEER_LINK_OPEN)
-        links->hooks.down(links->hooks.context, link, cause);
+        links->hooks.down(links->hooks.context, link, &failure);
     peer_link_destroy(link);
     if (state != PEER_LINK_GREETS)
         return;
@@ -141,8 +142,8 @@ static void read_all(struct peer_link *link) {
 static void become_open(struct peer_link *link) {
     struct peer_links *links = link->links;
     struct peer_dial *dial = link->dial;
-    if (greets_a_caller(link))
-        links->greeting--;
+    leave_gate(link);
+    peer_gate_know(links->gate, &link->address);
     event_del(&link->timer);
     link->state = PEER_LINK_OPEN;
     link->dial = NULL;
@@ -247,7 +248,6 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
                                .dial = dial,
                                .address = *address};
     TAILQ_INSERT_TAIL(&links->all, link, entry);
-    links->greeting += dial == NULL ? 1 : 0;
     event_assign(&link->timer, links->base, -1, 0, on_time, link);
     prepare_socket(fd);
     bufferevent_setcb(wire, on_readable, on_drained, on_event, link);
@@ -260,39 +260,54 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
     return link;
 }
 
-/* Whether one handshake more is allowed. */
-static bool pass_gate(struct peer_links *links, const struct address *peer) {
-    int64_t now_ms = clock_monotonic_ms();
-    if (links->greeting >= PEER_HANDSHAKES_MAX)
-        return false;
-    if (links->second == NULL || now_ms - links->second_began_ms >= 1000) {
-        peer_limit_free(links->second);
-        links->second = peer_limit_new(PEER_HANDSHAKES_A_SECOND);
-        links->second_began_ms = now_ms;
+/* Else it would take us for another program. */
+static void say_busy(int fd) {
+    struct bytes alert = tls_busy_alert();
+    (void)!send(fd, alert.data, alert.len, MSG_NOSIGNAL | MSG_DONTWAIT); /* or it is not told */
+}
+
+/* The stranger whose handshake takes the longest gives way to another caller. */
+static void end_longest_handshake(struct peer_links *links) {
+    struct peer_link *link;
+    TAILQ_FOREACH(link, &links->all, entry) {
+        if (!link->entered || link->is_known)
+            continue;
+        say_busy(bufferevent_getfd(link->wire));
+        lose(link, CLUSTER_CAUSE_BUSY, 0);
+        return;
     }
-    return links->second != NULL && peer_limit_enter(links->second, peer);
+}
+
+static bool turn_away(struct peer_links *links, int fd, const struct address *peer) {
+    struct peer_failure failure = {.cause = CLUSTER_CAUSE_BUSY, .address = *peer};
+    say_busy(fd);
+    links->counters.limited++;
+    links->hooks.turned_away(links->hooks.context, &failure, true);
+    return false;
 }
 
 bool peer_links_accept(struct peer_links *links, int fd, const struct address *peer,
                        struct bytes first) {
-    if (!pass_gate(links, peer)) {
-        struct peer_failure failure = {.cause = CLUSTER_CAUSE_FULL, .address = *peer};
-        links->counters.limited++;
-        links->hooks.turned_away(links->hooks.context, &failure, true);
-        return false;
-    }
+    bool is_known;
+    if (peer_gate_is_crowded(links->gate, peer))
+        end_longest_handshake(links);
+    if (!peer_gate_enter(links->gate, peer, clock_monotonic_ms(), &is_known))
+        return turn_away(links, fd, peer);
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* so that a failure leaves the caller's alone */
     struct peer_link *link = own < 0 ? NULL : peer_link_new(links, own, peer, NULL, NULL);
-    if (link == NULL)
-        return false;
+    if (link == NULL) {
+        peer_gate_leave(links->gate, peer, is_known);
+        return turn_away(links, fd, peer);
+    }
     close(fd);
+    link->entered = true;
+    link->is_known = is_known;
     links->counters.accepted++;
     link->heard = true;
-    loop_set_timer(&link->timer, CLUSTER_CONNECT_MS);
-    if (tls_stream_feed(link->stream, first))
-        advance(link);
-    else
+    if (!loop_set_timer(&link->timer, CLUSTER_CONNECT_MS) || !tls_stream_feed(link->stream, first))
         lose(link, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
+    else
+        advance(link);
     return true;
 }
 
@@ -306,7 +321,11 @@ struct peer_links *peer_links_new(struct event_base *base, struct tls *tls,
     links->hooks = *hooks;
     TAILQ_INIT(&links->all);
     TAILQ_INIT(&links->dials);
-    return links;
+    links->gate = peer_gate_new();
+    if (links->gate != NULL)
+        return links;
+    free(links);
+    return NULL;
 }
 
 void peer_links_free(struct peer_links *links) {
@@ -323,7 +342,7 @@ void peer_links_free(struct peer_links *links) {
         evbuffer_write(output, bufferevent_getfd(link->wire));
         peer_link_destroy(link);
     }
-    peer_limit_free(links->second);
+    peer_gate_free(links->gate);
     free(links);
 }
 
@@ -339,6 +358,10 @@ const struct address *peer_link_address(const struct peer_link *link) {
 
 void peer_link_set_name(struct peer_link *link, const char *name) {
     snprintf(link->name, sizeof link->name, "%s", name);
+}
+
+const char *peer_link_name(const struct peer_link *link) {
+    return link->name;
 }
 
 const struct peer_link *peer_links_find(const struct peer_links *links, const char *name) {

@@ -12,9 +12,9 @@
  * and from peer_links_accept, where `turned_away`, `up`, `received` and `down` may come before it
  * returns; from no other function of this module.
  *
- * What a stranger costs: PEER_HANDSHAKES_MAX handshakes at a time in all, PEER_HANDSHAKES_A_SECOND
- * of one address (an IPv6 /64), each CLUSTER_CONNECT_MS long at most. He learns nothing but that
- * TLS is spoken here; with certificates, also what ours says, which TLS shows before his is seen.
+ * What a stranger costs: as many handshakes as net/peer_gate lets in, each CLUSTER_CONNECT_MS long
+ * at most, of a few records and a few KiB (net/tls). He learns nothing but that TLS is spoken here;
+ * with certificates, also what ours says, which TLS shows before his is seen.
  */
 #ifndef PORTOLAN_NET_PEER_LINK_H
 #define PORTOLAN_NET_PEER_LINK_H
@@ -23,8 +23,6 @@
 #include "net/epmd_question.h"
 #include "net/tls.h"
 
-#define PEER_HANDSHAKES_MAX 256
-#define PEER_HANDSHAKES_A_SECOND 64
 #define PEER_LINGER_MS 2000
 
 struct event_base;
@@ -56,7 +54,7 @@ struct peer_hooks {
     /* Bytes in order. How many of them were used up: the rest comes again, with what follows. */
     size_t (*received)(void *context, struct peer_link *link, struct bytes bytes);
 
-    void (*down)(void *context, struct peer_link *link, enum cluster_cause cause);
+    void (*down)(void *context, struct peer_link *link, const struct peer_failure *failure);
 
     /* An attempt to connect has failed. */
     void (*failed)(void *context, const char *name, const struct peer_failure *failure);
@@ -69,7 +67,7 @@ struct peer_hooks {
 /* Since the start. */
 struct peer_counters {
     uint64_t accepted; /* handshakes begun by others */
-    uint64_t refused;  /* of these: failed */
+    uint64_t refused;  /* of these: failed, or given up for others */
     uint64_t limited;  /* not even begun: too many */
 };
 
@@ -97,6 +95,9 @@ const struct address *peer_link_address(const struct peer_link *link);
 
 /* What the peer is called, once that is known; cut to CLUSTER_NAME_MAX. */
 void peer_link_set_name(struct peer_link *link, const char *name);
+
+/* The same; "" while it is not. */
+const char *peer_link_name(const struct peer_link *link);
 
 /* The open link to the peer of that name; NULL: there is none. */
 const struct peer_link *peer_links_find(const struct peer_links *links, const char *name);

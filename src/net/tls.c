@@ -1,6 +1,7 @@
 #include "net/tls.h"
 
 #include "net/tls_key.h"
+#include "net/tls_words.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 
 #define CIPHER "TLS_AES_256_GCM_SHA384"
 #define GROUPS "X25519:P-256"
+#define RECORD_HEAD 5 /* bytes; the last two are the record's length */
 
 static const uint8_t cipher_number[] = {0x13, 0x02}; /* of CIPHER */
 static const uint8_t alpn[] = {10, 'p', 'o', 'r', 't', 'o', 'l', 'a', 'n', '/', '1'}; /* TLS_ALPN */
@@ -25,12 +27,35 @@ struct tls {
     char identity[TLS_IDENTITY_SIZE];
 };
 
+/*
+ * What a peer may say in one flight of a handshake. A hello of ours has 308 bytes in one record;
+ * what follows has 80 in two, and with certificates as many as their chain has. OpenSSL by itself
+ * takes 128 KiB, each byte in a record of its own, and works through them one by one.
+ */
+struct flight_bounds {
+    size_t bytes;
+    unsigned records;
+};
+static const struct flight_bounds hello_bounds = {4096, 4};
+static const struct flight_bounds key_bounds = {16384, 16}; /* with the first words behind it */
+static const struct flight_bounds certificate_bounds = {65536, 32};
+
+/* What has come of a flight. */
+struct flight {
+    size_t bytes;
+    unsigned records;
+    uint8_t head[RECORD_HEAD]; /* of the record that is coming in */
+    size_t head_len, left;     /* of it */
+};
+
 struct tls_stream {
     struct tls *tls; /* borrowed */
     SSL *ssl;
     BIO *from_wire, *to_wire; /* the SSL's */
     bool is_caller;
     bool is_open;
+    bool has_answered; /* we were called, and the hello was good */
+    struct flight flight;
     bool other_identity; /* the peer's key is of a cluster with another name */
     struct tls_failure failure;
 };
@@ -162,6 +187,7 @@ static bool set_up_context(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_max_early_data(context, 0);
+    SSL_CTX_set_max_cert_list(context, (long)certificate_bounds.bytes);
     return true;
 }
 
@@ -242,7 +268,50 @@ void tls_stream_free(struct tls_stream *stream) {
     free(stream);
 }
 
+/* --- what the handshake may take --- */
+
+static const struct flight_bounds *bounds_of(const struct tls_stream *stream) {
+    if (!stream->is_caller && !stream->has_answered)
+        return &hello_bounds;
+    return stream->tls->has_certificates ? &certificate_bounds : &key_bounds;
+}
+
+static void count_records(struct flight *flight, struct bytes received) {
+    struct reader reader = reader_of(received);
+    flight->bytes += received.len;
+    while (reader.left > 0) {
+        if (flight->left > 0) {
+            size_t len = reader.left < flight->left ? reader.left : flight->left;
+            (void)read_bytes(&reader, len);
+            flight->left -= len;
+            continue;
+        }
+        flight->head[flight->head_len++] = read_u8(&reader);
+        if (flight->head_len < RECORD_HEAD)
+            continue;
+        flight->records++;
+        flight->left = (size_t)(flight->head[3] << 8 | flight->head[4]);
+        flight->head_len = 0;
+    }
+}
+
+/* False: the peer says more than a handshake needs, and that is how it fails. */
+static bool is_within_bounds(struct tls_stream *stream, struct bytes received) {
+    const struct flight_bounds *bounds = bounds_of(stream);
+    count_records(&stream->flight, received);
+    if (stream->flight.bytes <= bounds->bytes && stream->flight.records <= bounds->records)
+        return true;
+    stream->failure.cause = CLUSTER_CAUSE_NOT_PORTOLAN;
+    snprintf(stream->failure.reason, TLS_REASON_SIZE,
+             "its handshake is longer than any of a portoland: over %zu bytes or %u records",
+             bounds->bytes, bounds->records);
+    return false;
+}
+
 bool tls_stream_feed(struct tls_stream *stream, struct bytes received) {
+    if (stream->failure.cause != CLUSTER_CAUSE_NONE ||
+        (!stream->is_open && !is_within_bounds(stream, received)))
+        return true;
     while (received.len > 0) {
         int len = received.len > INT_MAX ? INT_MAX : (int)received.len;
         int took = BIO_write(stream->from_wire, received.data, len);
@@ -277,6 +346,8 @@ static enum cluster_cause cause_of_reason(const struct tls_stream *stream, int r
         return CLUSTER_CAUSE_CERTIFICATE;
     case ERR_R_MALLOC_FAILURE:
         return CLUSTER_CAUSE_NO_MEMORY;
+    case SSL_R_TLSV1_ALERT_INTERNAL_ERROR: /* tls_busy_alert; nobody else of ours sends it */
+        return stream->is_open ? CLUSTER_CAUSES : CLUSTER_CAUSE_BUSY;
     default:
         return CLUSTER_CAUSES;
     }
@@ -291,19 +362,34 @@ static enum cluster_cause cause_of(const struct tls_stream *stream, int reason) 
     return stream->is_open ? CLUSTER_CAUSE_LOST : CLUSTER_CAUSE_NOT_PORTOLAN;
 }
 
+/* In our words where we have some, else in OpenSSL's; NULL: neither has any. */
+static const char *words_of(const struct tls_stream *stream, unsigned long error) {
+    int reason = ERR_GET_REASON(error);
+    const char *words = tls_words_of_reason(reason);
+    long verified = SSL_get_verify_result(stream->ssl);
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
+        words = tls_words_of_verification(verified);
+        return words != NULL ? words : X509_verify_cert_error_string(verified);
+    }
+    return words != NULL ? words : ERR_reason_error_string(error);
+}
+
 /* The first failure is the one that counts. */
 static enum tls_state fail(struct tls_stream *stream) {
     if (stream->failure.cause != CLUSTER_CAUSE_NONE)
         return TLS_FAILED;
     unsigned long error = ERR_peek_error();
-    const char *reason = ERR_reason_error_string(error);
-    long verified = SSL_get_verify_result(stream->ssl);
-    if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
-        reason = X509_verify_cert_error_string(verified);
+    const char *reason = words_of(stream, error);
     stream->failure.cause = cause_of(stream, ERR_GET_REASON(error));
     snprintf(stream->failure.reason, TLS_REASON_SIZE, "%s", reason == NULL ? "unknown" : reason);
     ERR_clear_error();
     return TLS_FAILED;
+}
+
+struct bytes tls_busy_alert(void) {
+    static const uint8_t alert[] = {SSL3_RT_ALERT,        3, 3, 0, 2, SSL3_AL_FATAL,
+                                    SSL_AD_INTERNAL_ERROR};
+    return bytes_of(alert, sizeof alert);
 }
 
 const struct tls_failure *tls_stream_failure(const struct tls_stream *stream) {
@@ -340,6 +426,10 @@ enum tls_state tls_stream_handshake(struct tls_stream *stream) {
         return TLS_FAILED;
     ERR_clear_error();
     int result = SSL_do_handshake(stream->ssl);
+    if (!stream->has_answered && BIO_pending(stream->to_wire) > 0) {
+        stream->has_answered = true;
+        stream->flight = (struct flight){.bytes = 0};
+    }
     if (result != 1)
         return state_of(stream, result);
     if (!is_agreed(stream))

@@ -48,7 +48,8 @@ enum tls_state {
     TLS_FAILED, /* see tls_stream_failure */
 };
 
-/* Takes bytes from the wire. False when out of memory. */
+/* Takes bytes from the wire. False when out of memory. A handshake that says more than one needs,
+ * in bytes or in records, has failed with that: a stranger must not keep us busy with it. */
 bool tls_stream_feed(struct tls_stream *stream, struct bytes received);
 
 enum tls_state tls_stream_handshake(struct tls_stream *stream);
@@ -65,7 +66,14 @@ void tls_stream_sent(struct tls_stream *stream);
 /* Whether the peer's certificate names this host: always true where there are no certificates. */
 bool tls_stream_peer_is(const struct tls_stream *stream, const char *host);
 
-/* Why it is TLS_FAILED: a cause, and OpenSSL's words. */
+/*
+ * What a caller gets for whom there is no room: the alert internal_error (RFC 8446, 6.2: "unrelated
+ * to the peer or the correctness of the protocol"), in the clear. Its handshake fails with
+ * CLUSTER_CAUSE_BUSY then.
+ */
+struct bytes tls_busy_alert(void);
+
+/* Why it is TLS_FAILED: a cause, and words for people, ours (net/tls_words) or OpenSSL's. */
 struct tls_failure {
     enum cluster_cause cause;
     char reason[TLS_REASON_SIZE];

@@ -94,7 +94,8 @@ static size_t on_received(void *context, struct peer_link *link, struct bytes by
     return used;
 }
 
-static void on_down(void *context, struct peer_link *link, enum cluster_cause cause) {
+static void on_down(void *context, struct peer_link *link, const struct peer_failure *failure) {
+    enum cluster_cause cause = failure->cause;
     struct run *run = context;
     must(run->link == link && cluster_cause_name(cause) != NULL);
     run->link = NULL;

@@ -43,7 +43,8 @@ def test_hellos_that_wait_leave_descriptors_for_nodes(portoland):
         for _ in range(DESCRIPTORS):
             held.enter_context(call(daemon.port, b"\x16\x03\x01"))
         most = DESCRIPTORS // 16
-        wait_for(lambda: refused(daemon) == DESCRIPTORS - most, 5, lambda: f"{refused(daemon)} refused")
+        gave_way = wait_for(lambda: counted(daemon, "refused"), 5)
+        wait_for(lambda: counted(daemon, "refused") == (DESCRIPTORS - most,), 5, lambda: f"{gave_way} gave way")
         daemon.logged("refused", 'reason="too many unfinished TLS hellos"')
         node = held.enter_context(Node(daemon.port))
         assert wire.look_up(daemon.port, "rabbit").port == node.port

@@ -30,6 +30,7 @@ static Suite *(*const suites[])(void) = {
     front_ports_suite,
     epmd_service_fronts_suite,
     address_suite,
+    peer_gate_suite,
     peer_limit_suite,
     sock_diag_suite,
     local_users_suite,

@@ -15,6 +15,7 @@ Suite *registry_suite(void);
 Suite *listing_suite(void);
 Suite *epmd_service_suite(void);
 Suite *address_suite(void);
+Suite *peer_gate_suite(void);
 Suite *peer_limit_suite(void);
 Suite *sock_diag_suite(void);
 Suite *local_users_suite(void);

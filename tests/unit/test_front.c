@@ -170,33 +170,39 @@ static const char *begin_hello(const struct address *peer, int *far) {
     return why;
 }
 
-static void fill_hellos(const struct address *peer, int fars[], int most, const char *why) {
-    for (int i = 0; i < most; i++)
-        ck_assert_ptr_null(begin_hello(peer, &fars[i]));
-    ck_assert_str_eq(begin_hello(peer, &fars[most]), why);
-    close(fars[most]);
-    /* one that goes makes room for another */
-    close(fars[0]);
-    turn_until(base, refused == 1);
-    ck_assert_str_eq(reason, "peer gone in the midst of a TLS hello");
-    ck_assert_ptr_null(begin_hello(peer, &fars[0]));
-    for (int i = 0; i < most; i++)
-        close(fars[i]);
-}
-
+/* Whoever says half a hello cannot keep others out: the oldest gives way. */
 START_TEST(hellos_that_wait_are_bounded) {
     int fars[FRONT_HELLOS_MAX + 1];
     const struct address peer = address_loopback_v4(50000);
-    fill_hellos(&peer, fars, FRONT_HELLOS_MAX, "too many unfinished TLS hellos");
+    for (int i = 0; i < FRONT_HELLOS_MAX; i++)
+        ck_assert_ptr_null(begin_hello(&peer, &fars[i]));
+    ck_assert_uint_eq(refused, 0);
+    ck_assert_ptr_null(begin_hello(&peer, &fars[FRONT_HELLOS_MAX]));
+    ck_assert_uint_eq(refused, 1);
+    ck_assert_str_eq(reason, "too many unfinished TLS hellos");
+    turn_until(base, is_over(fars[0]));
+    for (int i = 0; i <= FRONT_HELLOS_MAX; i++)
+        close(fars[i]);
 }
 END_TEST
 
 START_TEST(hellos_of_one_host_are_bounded) {
     int fars[FRONT_HELLOS_OF_ONE_HOST + 1];
+    const int most = FRONT_HELLOS_OF_ONE_HOST;
     struct address peer;
     ck_assert(address_parse("192.0.2.1", 50000, &peer));
-    fill_hellos(&peer, fars, FRONT_HELLOS_OF_ONE_HOST,
-                "too many unfinished TLS hellos of this address");
+    for (int i = 0; i < most; i++)
+        ck_assert_ptr_null(begin_hello(&peer, &fars[i]));
+    ck_assert_str_eq(begin_hello(&peer, &fars[most]),
+                     "too many unfinished TLS hellos of this address");
+    close(fars[most]);
+    /* one that goes makes room for another */
+    close(fars[0]);
+    turn_until(base, refused == 1);
+    ck_assert_str_eq(reason, "peer gone in the midst of a TLS hello");
+    ck_assert_ptr_null(begin_hello(&peer, &fars[0]));
+    for (int i = 0; i < most; i++)
+        close(fars[i]);
 }
 END_TEST
 

@@ -110,6 +110,88 @@ START_TEST(what_is_no_tls_is_no_portolan) {
 }
 END_TEST
 
+/* The same handshake messages in records of `size` bytes. */
+static size_t cut_up(struct bytes record, size_t size, uint8_t *out) {
+    size_t at = 5, len = 0;
+    while (at < record.len) {
+        size_t piece = record.len - at < size ? record.len - at : size;
+        memcpy(out + len, record.data, 3);
+        out[len + 3] = 0;
+        out[len + 4] = (uint8_t)piece;
+        memcpy(out + len + 5, record.data + at, piece);
+        len += 5 + piece;
+        at += piece;
+    }
+    return len;
+}
+
+static enum tls_state called_by_a_hello_in_records_of(size_t size) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *caller = tls_stream_new(tls, "127.0.0.1");
+    struct tls_stream *called = tls_stream_new(tls, NULL);
+    uint8_t cut[4096];
+    tls_stream_handshake(caller);
+    size_t len = cut_up(tls_stream_output(caller), size, cut);
+    ck_assert(tls_stream_feed(called, bytes_of(cut, len)));
+    tls_stream_sent(caller);
+    enum tls_state state = tls_stream_handshake(called);
+    if (state == TLS_WAITS) {
+        carry(called, caller);
+        ck_assert_int_eq(tls_stream_handshake(caller), TLS_OPEN);
+        carry(caller, called);
+        state = tls_stream_handshake(called);
+    } else {
+        ck_assert_int_eq(tls_stream_failure(called)->cause, CLUSTER_CAUSE_NOT_PORTOLAN);
+        ck_assert_uint_eq(tls_stream_output(called).len, 0);
+    }
+    tls_stream_free(caller);
+    tls_stream_free(called);
+    tls_free(tls);
+    return state;
+}
+
+START_TEST(a_hello_comes_in_a_few_records_at_most) {
+    ck_assert_int_eq(called_by_a_hello_in_records_of(200), TLS_OPEN);
+    ck_assert_int_eq(called_by_a_hello_in_records_of(100), TLS_OPEN);
+    ck_assert_int_eq(called_by_a_hello_in_records_of(50), TLS_FAILED);
+    ck_assert_int_eq(called_by_a_hello_in_records_of(1), TLS_FAILED);
+}
+END_TEST
+
+/* Nor does an answer of single bytes keep a caller busy, however it is cut on the wire. */
+START_TEST(an_answer_comes_in_a_few_records_at_most) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *caller = tls_stream_new(tls, "127.0.0.1");
+    const uint8_t record[] = {22, 3, 3, 0, 1, 2};
+    tls_stream_handshake(caller);
+    tls_stream_sent(caller);
+    for (int i = 0; i < 16; i++) {
+        for (size_t at = 0; at < sizeof record; at++)
+            ck_assert(tls_stream_feed(caller, bytes_of(record + at, 1)));
+    }
+    ck_assert_int_eq(tls_stream_failure(caller)->cause, CLUSTER_CAUSE_NONE);
+    ck_assert(tls_stream_feed(caller, bytes_of(record, sizeof record)));
+    ck_assert_int_eq(tls_stream_failure(caller)->cause, CLUSTER_CAUSE_NOT_PORTOLAN);
+    ck_assert_int_eq(tls_stream_handshake(caller), TLS_FAILED);
+    tls_stream_free(caller);
+    tls_free(tls);
+}
+END_TEST
+
+START_TEST(a_hello_has_a_few_kib_at_most) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *called = tls_stream_new(tls, NULL);
+    static uint8_t hello[5 + 4092] = {22, 3, 1, 0x0f, 0xfc, 1, 0, 0x0f, 0xf8};
+    ck_assert(tls_stream_feed(called, bytes_of(hello, 4096)));
+    ck_assert_int_eq(tls_stream_handshake(called), TLS_WAITS);
+    ck_assert(tls_stream_feed(called, bytes_of(hello + 4096, 1)));
+    ck_assert_int_eq(tls_stream_handshake(called), TLS_FAILED);
+    ck_assert_int_eq(tls_stream_failure(called)->cause, CLUSTER_CAUSE_NOT_PORTOLAN);
+    tls_stream_free(called);
+    tls_free(tls);
+}
+END_TEST
+
 /* The whole of a recorded link, sent again, opens nothing. */
 START_TEST(a_recorded_link_cannot_be_replayed) {
     struct tls *tls = tls_of("COOKIE", "emqxcl");
@@ -263,6 +345,9 @@ Suite *tls_suite(void) {
     tcase_add_test(tests, another_cookie_is_told_to_both);
     tcase_add_test(tests, another_cluster_is_told_from_another_cookie);
     tcase_add_test(tests, what_is_no_tls_is_no_portolan);
+    tcase_add_test(tests, a_hello_comes_in_a_few_records_at_most);
+    tcase_add_test(tests, an_answer_comes_in_a_few_records_at_most);
+    tcase_add_test(tests, a_hello_has_a_few_kib_at_most);
     tcase_add_test(tests, a_recorded_link_cannot_be_replayed);
     tcase_add_test(tests, early_data_is_not_heard_and_no_ticket_is_given);
     tcase_add_test(tests, the_key_is_what_the_header_says);
