@@ -46,9 +46,12 @@ static enum exit_code exit_code_of(const char *code) {
     return CLI_FAILED;
 }
 
-/* "rabbit", or "front port of emqx-1". */
+/* "rabbit", or "front port of emqx-1"; a node that only says that it is there holds nothing. */
 static void add_holder(struct table *table, const json_t *holder) {
     json_t *name = json_object_get(holder, "name");
+    if (json_is_string(json_object_get(holder, "conflicts_with")))
+        return;
+    table_add_value(table, json_object_get(holder, "port"));
     json_t *shown = json_is_true(json_object_get(holder, "front"))
                         ? json_sprintf("front port of %s", json_string_value(name))
                         : json_incref(name);
@@ -65,7 +68,6 @@ static void print_holders(const json_t *holders) {
         return;
     struct table *table = table_new(columns, 2);
     json_array_foreach(holders, i, holder) {
-        table_add_value(table, json_object_get(holder, "port"));
         add_holder(table, holder);
     }
     table_print(table, stderr);

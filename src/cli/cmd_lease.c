@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TRYING_SIZE 2200 /* a sentence around the longest name */
 
@@ -100,23 +101,34 @@ const struct command lease_command = {
 
 /* --- leases --- */
 
+/* "leased for 52s", "registered, but the port is that of rabbit"; to be freed. */
+static char *state_of(const json_t *lease) {
+    char expiry[OUTPUT_DURATION_SIZE], state[64];
+    const char *owner = json_string_value(json_object_get(lease, "conflicts_with"));
+    format_expiry(json_object_get(lease, "expires_in_ms"), expiry);
+    if (json_is_true(json_object_get(lease, "front")))
+        snprintf(state, sizeof state, "front port");
+    else if (json_is_true(json_object_get(lease, "held")))
+        snprintf(state, sizeof state, "registered");
+    else
+        snprintf(state, sizeof state, "leased for %s", expiry);
+    size_t size = sizeof state + (owner == NULL ? 0 : strlen(owner)) + 32;
+    char *text = must_have(malloc(size));
+    snprintf(text, size, owner == NULL ? "%s" : "%s, but the port is that of %s", state, owner);
+    return text;
+}
+
 static void print_leases(const json_t *leases) {
     static const struct column columns[] = {{"PORT", true}, {"NAME", false}, {"STATE", false}};
     struct table *table = table_new(columns, 3);
     size_t i;
     const json_t *lease;
     json_array_foreach(leases, i, lease) {
-        char expiry[OUTPUT_DURATION_SIZE], state[64];
-        format_expiry(json_object_get(lease, "expires_in_ms"), expiry);
-        if (json_is_true(json_object_get(lease, "front")))
-            snprintf(state, sizeof state, "front port");
-        else if (json_is_true(json_object_get(lease, "held")))
-            snprintf(state, sizeof state, "registered");
-        else
-            snprintf(state, sizeof state, "leased for %s", expiry);
+        char *state = state_of(lease);
         table_add_value(table, json_object_get(lease, "port"));
         table_add_value(table, json_object_get(lease, "name"));
         table_add(table, state);
+        free(state);
     }
     if (table_rows(table) == 0)
         complain("nobody has a port");

@@ -45,11 +45,14 @@ static void add_listeners(struct table *table, const json_t *listeners) {
 }
 
 static void add_ports(struct table *table, const json_t *ports) {
-    char text[256];
-    snprintf(text, sizeof text, "policy %s%s, range %" PRId64 "-%" PRId64 ", base %" PRId64,
+    char text[256], tools[64] = "";
+    if (json_is_integer(json_object_get(ports, "tools_min")))
+        snprintf(tools, sizeof tools, " (%" PRId64 "-%" PRId64 " for tools)",
+                 number_of(ports, "tools_min"), number_of(ports, "max"));
+    snprintf(text, sizeof text, "policy %s%s, range %" PRId64 "-%" PRId64 "%s, base %" PRId64,
              text_of(ports, "policy"),
              json_is_true(json_object_get(ports, "enforce")) ? " (enforced)" : "",
-             number_of(ports, "min"), number_of(ports, "max"), number_of(ports, "base"));
+             number_of(ports, "min"), number_of(ports, "max"), tools, number_of(ports, "base"));
     add(table, "ports", text);
 }
 

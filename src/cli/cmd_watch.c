@@ -39,6 +39,15 @@ static void print_member(const char *before, const json_t *event, const char *ke
     }
 }
 
+/* Of a lease whose node did not come to its port: where it came, and who came to that. */
+static void print_seen_instead(const json_t *event) {
+    if (json_object_get(event, "other_port") != NULL) {
+        print_member("; ", event, "name", " came to port ");
+        print_member("", event, "other_port", "");
+    }
+    print_member("; its port was used by ", event, "other_name", "");
+}
+
 /* 2026-03-01T10:20:30.123Z  registered    rabbit  port 25672 (normal) */
 static void print_event(const json_t *event) {
     char title[32];
@@ -53,6 +62,7 @@ static void print_event(const json_t *event) {
     print_member(" (", event, "cause", ")");
     print_member(" (", event, "type", ")");
     print_member(": ", event, "reason", "");
+    print_seen_instead(event);
     print_member(" (", event, "peer", ")");
     putchar('\n');
 }

@@ -43,7 +43,8 @@ struct config {
     char *data_dir;    /* an absolute path; NULL: nowhere */
     uint16_t dist_base_port;
     uint16_t dist_listen_min, dist_listen_max;
-    int port_policy; /* enum port_policy */
+    uint64_t dist_tool_ports; /* at the end of that range; fewer than it has */
+    int port_policy;          /* enum port_policy */
     bool port_enforce;
     bool epmd_enable;
     uint16_t epmd_port;

@@ -21,6 +21,21 @@ static bool check_range(const struct config *config, struct config_report *repor
     return false;
 }
 
+static bool check_tool_ports(const struct config *config, struct config_report *report) {
+    unsigned size = (unsigned)(config->dist_listen_max - config->dist_listen_min) + 1;
+    if (config->dist_tool_ports < size || config->dist_listen_min > config->dist_listen_max)
+        return true;
+    config_report_add(
+        report, CONFIG_ERROR,
+        "cannot keep ports for tools: node.dist_tool_ports is %llu (%s) and the range "
+        "%u-%u has %u; leave at least one for leases, or set node.dist_listen_max (%s) "
+        "higher",
+        (unsigned long long)config->dist_tool_ports, config_where(config, "node.dist_tool_ports"),
+        config->dist_listen_min, config->dist_listen_max, size,
+        config_where(config, "node.dist_listen_max"));
+    return false;
+}
+
 /* Cuts the list as listeners_open does: commas or blanks, any number of them. */
 static bool check_addresses(const struct config *config, const char *name, const char *list,
                             struct config_report *report) {
@@ -78,10 +93,11 @@ static bool check_some_port(const struct config *config, struct config_report *r
 
 bool config_check(const struct config *config, struct config_report *report) {
     bool range = check_range(config, report);
+    bool tools = check_tool_ports(config, report);
     bool epmd = check_addresses(config, "epmd.address", config->epmd_address, report);
     bool front = check_addresses(config, "front.address", config->front_address, report);
     bool port = check_front_port(config, report);
     bool some = check_some_port(config, report);
     config_sense(config, report);
-    return range && epmd && front && port && some;
+    return range && tools && epmd && front && port && some;
 }

@@ -28,6 +28,9 @@ const struct config_key config_keys[] = {
      "The first port of the range that leases are taken from"},
     {"node.dist_listen_max", CONFIG_PORT, AT(dist_listen_max), "7369", NULL, LIVE, NULL,
      "The last port of that range"},
+    {"node.dist_tool_ports", CONFIG_COUNT, AT(dist_tool_ports), "0", NULL, LIVE, NULL,
+     "How many ports at the end of that range are kept for command-line tools, such as rabbitmqctl "
+     "and ejabberdctl: they are never leased, and a node of any name may register on them"},
     {"node.port_policy", CONFIG_POLICY, AT(port_policy), "any", NULL, LIVE, NULL,
      "Which port a node is to have: one of the range (range), the one of the rule (derived), or "
      "whichever it likes (any; a lease comes from the range)"},

@@ -59,9 +59,12 @@ static json_t *describe_counters(const struct epmd_counters *counters) {
 }
 
 static json_t *describe_ports(const struct config *config) {
-    return json_pack("{s:s, s:b, s:i, s:i, s:i}", "policy", port_policy_names[config->port_policy],
-                     "enforce", config->port_enforce, "min", config->dist_listen_min, "max",
-                     config->dist_listen_max, "base", config->dist_base_port);
+    int tools_min = config->dist_listen_max - (int)config->dist_tool_ports + 1;
+    return json_pack("{s:s, s:b, s:i, s:i, s:o, s:i}", "policy",
+                     port_policy_names[config->port_policy], "enforce", config->port_enforce, "min",
+                     config->dist_listen_min, "max", config->dist_listen_max, "tools_min",
+                     config->dist_tool_ports == 0 ? json_null() : json_integer(tools_min), "base",
+                     config->dist_base_port);
 }
 
 static json_int_t count_leases(const struct control_host *host) {
@@ -191,7 +194,8 @@ static struct control_stream *no_lease(const struct control_host *host, struct b
         code = "pool_full";
         snprintf(message, sizeof message,
                  "no port is free in %u-%u; free one, or widen node.dist_listen_min and _max",
-                 config->dist_listen_min, config->dist_listen_max);
+                 config->dist_listen_min,
+                 (unsigned)(config->dist_listen_max - config->dist_tool_ports));
     } else if (verdict == PORT_DERIVED_TAKEN) {
         code = "port_taken";
         snprintf(message, sizeof message,
@@ -201,6 +205,12 @@ static struct control_stream *no_lease(const struct control_host *host, struct b
         snprintf(message, sizeof message,
                  derived > UINT16_MAX ? "the rule gives this name port %u, which is over 65535"
                                       : "the rule gives this name no port",
+                 (unsigned)derived);
+    } else if (verdict == PORT_DERIVED_TOOLS) {
+        code = "no_port";
+        snprintf(message, sizeof message,
+                 "port %u, which the rule derives from this name, is kept for tools; set "
+                 "node.dist_tool_ports lower",
                  (unsigned)derived);
     }
     if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
@@ -226,7 +236,7 @@ static struct control_stream *run_lease(struct control_host *host, struct contro
         return control_stream_of_json(bad_node());
     if (host->service->pool == NULL)
         return control_stream_of_json(without_leases());
-    bool had_one = port_pool_find(host->service->pool, node.alive, &lease);
+    uint16_t had = port_pool_find(host->service->pool, node.alive, &lease) ? lease.port : 0;
     enum port_verdict verdict =
         port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
     if (verdict != PORT_OK && starved)
@@ -236,13 +246,14 @@ static struct control_stream *run_lease(struct control_host *host, struct contro
     if (verdict != PORT_OK || !port_pool_find(host->service->pool, node.alive, &lease))
         return no_lease(host, node.alive, verdict);
     host->leases_changed(host->context);
-    if (!had_one)
+    if (port != had)
         events_leased(host->events, node.alive, port);
     return control_stream_of_json(control_ok_with(
-        json_pack("{s:O, s:i, s:b, s:o, s:i}", "node", json_object_get(request, "node"), "port",
-                  port, "held", lease.held, "expires_in_ms",
+        json_pack("{s:O, s:i, s:b, s:o, s:i, s:o}", "node", json_object_get(request, "node"),
+                  "port", port, "held", lease.held, "expires_in_ms",
                   lease.held ? json_null() : json_integer(lease.expires_ms - now_ms), "epmd_port",
-                  host->own_epmd_port)));
+                  host->own_epmd_port, "last_port",
+                  control_port_or_null(port_pool_last_from(host->service->pool, port)))));
 }
 
 static json_t *run_release(struct control_host *host, struct control_peer *peer,
@@ -256,12 +267,10 @@ static json_t *run_release(struct control_host *host, struct control_peer *peer,
         return without_leases();
     if (!port_pool_find(host->service->pool, node.alive, &lease))
         return control_failure("not_found", "this name has no lease");
-    uint16_t port = lease.port;
     if (!port_pool_release(host->service->pool, node.alive))
         return control_failure("not_found",
                                "this name is registered: its port is its own until it leaves");
     host->leases_changed(host->context);
-    events_lease_ended(host->events, node.alive, port, "released");
     return control_ok();
 }
 

@@ -109,11 +109,24 @@ struct lease_list {
     int64_t now_ms;
 };
 
+/* The node whose port it is, where this one only says that it is there. */
+static json_t *describe_conflict(const struct lease_list *list, const struct port_lease *lease) {
+    const struct registration *node = NULL;
+    if (lease->front)
+        return json_null();
+    if (lease->behind_front)
+        node = front_ports_at(front_ports_of(list->host->front->front), lease->port, 0);
+    if (node != NULL)
+        return events_json_text(node->node.name);
+    return lease->behind.len > 0 ? events_json_text(lease->behind) : json_null();
+}
+
 static json_t *describe(const struct lease_list *list, struct bytes name,
                         const struct port_lease *lease) {
     bool waits = !lease->held && !lease->front;
-    return json_pack("{s:o, s:i, s:b, s:b, s:o}", "name", events_json_text(name), "port",
-                     lease->port, "held", lease->held, "front", lease->front, "expires_in_ms",
+    return json_pack("{s:o, s:i, s:b, s:b, s:o, s:o}", "name", events_json_text(name), "port",
+                     lease->port, "held", lease->held, "front", lease->front, "conflicts_with",
+                     describe_conflict(list, lease), "expires_in_ms",
                      waits ? json_integer(lease->expires_ms - list->now_ms) : json_null());
 }
 

@@ -41,16 +41,16 @@ static void log_started(const struct daemon *daemon) {
 
 /* --- leases --- */
 
-static void on_lease_ended(void *context, const struct port_lease *lease) {
+static void on_lease_ended(void *context, const struct port_lease_ending *ending) {
     struct daemon *daemon = context;
-    events_lease_ended(&daemon->events, lease->name, lease->port, "expired");
+    events_lease_ended(&daemon->events, ending);
 }
 
 /* Ends and saves leases, and sleeps until the next one's time is over. */
 static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     struct daemon *daemon = context;
     int64_t now_ms = clock_monotonic_ms();
-    int64_t next_ms = port_pool_expire(daemon->pool, now_ms, on_lease_ended, daemon);
+    int64_t next_ms = port_pool_expire(daemon->pool, now_ms);
     (void)fd;
     (void)what;
     lease_store_sync(daemon->lease_store);
@@ -73,6 +73,8 @@ static void on_leases_changed(void *context) {
 static void on_registered(void *context, struct registration *registration) {
     struct daemon *daemon = context;
     events_registered(&daemon->events, registration);
+    if (daemon->pool != NULL && port_pool_unsaved(daemon->pool))
+        on_leases_changed(daemon); /* it has taken its lease to another port */
     if (daemon->front_host.front != NULL)
         front_registered(daemon->front_host.front, registration);
     creation_store_sync(daemon->creation_store);
@@ -166,6 +168,7 @@ static bool build_pool(struct daemon *daemon, uint16_t port) {
     daemon->pool = port_pool_new(&options);
     if (daemon->pool == NULL)
         return false;
+    port_pool_on_ended(daemon->pool, on_lease_ended, daemon);
     daemon->lease_store = lease_store_open(daemon->config->data_dir, port, daemon->pool);
     return daemon->lease_store != NULL;
 }

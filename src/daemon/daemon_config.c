@@ -47,6 +47,7 @@ struct port_pool_options daemon_pool_options(const struct config *config) {
         .policy = (enum port_policy)config->port_policy,
         .first = config->dist_listen_min,
         .last = config->dist_listen_max,
+        .tools = (uint16_t)config->dist_tool_ports,
         .base = config->dist_base_port,
         .enforce = config->port_enforce,
     };

@@ -105,12 +105,35 @@ void events_leased(struct events *events, struct bytes name, uint16_t port) {
                        json_pack("{s:o, s:i}", "name", events_json_text(name), "port", port));
 }
 
-void events_lease_ended(struct events *events, struct bytes name, uint16_t port,
-                        const char *reason) {
-    log_event(LOG_LEVEL_INFO, "lease_ended", log_bytes("name", name), log_number("port", port),
-              log_text("reason", reason));
-    if (events_is_watched(events))
-        events_publish(events, "lease_ended",
-                       json_pack("{s:o, s:i, s:s}", "name", events_json_text(name), "port", port,
-                                 "reason", reason));
+/* Where its node or another name was seen instead, the operator is told why nobody came. */
+static void log_lease_ended(const struct port_lease_ending *ending) {
+    const struct log_field seen_port = log_number("other_port", ending->other_port);
+    const struct log_field seen_name = log_bytes("other_name", ending->other_name);
+    struct log_field fields[5] = {
+        log_bytes("name", ending->lease.name),
+        log_number("port", ending->lease.port),
+        log_text("reason", port_lease_end_names[ending->end]),
+    };
+    size_t count = 3;
+    if (ending->other_port != 0)
+        fields[count++] = seen_port;
+    if (ending->other_name.len > 0)
+        fields[count++] = seen_name;
+    enum log_level level = count > 3 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
+    if (log_enabled(level))
+        log_write(level, "lease_ended", fields, count);
+}
+
+void events_lease_ended(struct events *events, const struct port_lease_ending *ending) {
+    log_lease_ended(ending);
+    if (!events_is_watched(events))
+        return;
+    json_t *event =
+        json_pack("{s:o, s:i, s:s}", "name", events_json_text(ending->lease.name), "port",
+                  ending->lease.port, "reason", port_lease_end_names[ending->end]);
+    if (event != NULL && ending->other_port != 0)
+        json_object_set_new(event, "other_port", json_integer(ending->other_port));
+    if (event != NULL && ending->other_name.len > 0)
+        json_object_set_new(event, "other_name", events_json_text(ending->other_name));
+    events_publish(events, "lease_ended", event);
 }

@@ -24,8 +24,7 @@ void events_unregistered(struct events *events, const struct registration *regis
 void events_refused(struct events *events, const struct epmd_refusal *refusal);
 void events_limit_hit(struct events *events, const char *limit, const char *outcome);
 void events_leased(struct events *events, struct bytes name, uint16_t port);
-void events_lease_ended(struct events *events, struct bytes name, uint16_t port,
-                        const char *reason);
+void events_lease_ended(struct events *events, const struct port_lease_ending *ending);
 
 /* For events of others: whether anybody watches, and sending one, with version, kind and time
  * added. `event` is taken over; NULL when memory is out. */

@@ -19,11 +19,15 @@ static struct epmd_answer refuse_alive2(const struct epmd_node *node, const char
 static struct epmd_answer answer_alive2(const struct epmd_service *service,
                                         const struct epmd_node *node,
                                         const struct epmd_caller *caller, struct writer *reply) {
+    const struct port_applicant applicant = {
+        .name = node->name, .port = node->port, .loopback = caller->loopback};
     struct registration *made = NULL;
     if (service->pool != NULL) {
-        enum port_verdict admitted = port_pool_admits(service->pool, node->name, node->port);
-        if (admitted != PORT_OK)
+        enum port_verdict admitted = port_pool_admits(service->pool, &applicant);
+        if (admitted != PORT_OK) {
+            port_pool_refused(service->pool, &applicant);
             return refuse_alive2(node, port_verdict_reason(admitted), reply);
+        }
     }
     enum registry_verdict verdict =
         registry_register(service->registry, node, caller->holder, caller->holder_number, &made);
@@ -34,18 +38,19 @@ static struct epmd_answer answer_alive2(const struct epmd_service *service,
     made->since_ms = caller->now_ms;
     made->user = caller->user;
     if (service->pool != NULL)
-        port_pool_registered(service->pool, made->node.name, made->node.port);
+        port_pool_registered(service->pool, &applicant);
     epmd_write_alive2_reply(reply, node->highest_version, true, made->creation);
     return (struct epmd_answer){.action = EPMD_ACTION_HOLD, .registration = made};
 }
 
 static struct registration *obstacle_to_node(const struct epmd_service *service,
                                              const struct epmd_node *node) {
+    const struct port_applicant applicant = {.name = node->name, .port = node->port};
     struct registration *namesake = registry_find(service->registry, node->name);
     if (namesake != NULL || service->pool == NULL ||
-        port_pool_admits(service->pool, node->name, node->port) != PORT_LEASED_TO_OTHER)
+        port_pool_admits(service->pool, &applicant) != PORT_LEASED_TO_OTHER)
         return namesake;
-    return registry_find(service->registry, port_pool_name_on(service->pool, node->port));
+    return registry_find(service->registry, port_pool_holder(service->pool, node->port));
 }
 
 struct registration *epmd_service_obstacle(const struct epmd_service *service,

@@ -7,8 +7,8 @@
  * free (sticky ports, the last PORT_STICKY_MAX names).
  *
  * Where registrations are not enforced, nodes may say that they are on a port that another name
- * has. The name that came first has it then, the others stand behind it in their order, and the
- * port is free when the last has gone.
+ * has. The name that came first has it then, the others stand behind it in their order, in conflict
+ * with it, and the port is free when the last has gone.
  *
  *   state of a port    becomes          when
  *   free               leased           port_pool_lease
@@ -17,6 +17,13 @@
  *   leased             free             its name registers on another port; PORT_LEASE_MS pass;
  *                                       port_pool_release
  *   held               free             its name unregisters
+ *
+ * Some servers start helper nodes on the port that they are about to listen on themselves: RabbitMQ
+ * a NAME_prelaunch_DIGITS and an epmd-starter-DIGITS. On a port of NAME such a helper is admitted
+ * where it comes by loopback, and takes nothing: the port is NAME's before, meanwhile and after.
+ *
+ * The last ports of the range may be kept for tools (struct port_pool_options): those are promised
+ * to nobody, and whoever registers there is within every policy.
  *
  * The daemon's own listeners on ports of nodes, the front ports (net/front), take part: such a port
  * is promised to nobody. Whose front port it is, the pool does not know.
@@ -45,6 +52,7 @@ extern const char *const port_policy_names[]; /* by enum port_policy, NULL at th
 struct port_pool_options {
     enum port_policy policy;
     uint16_t first, last; /* the range, both included; first <= last */
+    uint16_t tools;       /* how many ports at the end of the range are for tools; 0: none */
     uint16_t base;        /* of ekka's rule */
     bool enforce;         /* refuse registrations on ports outside the policy */
 };
@@ -63,11 +71,45 @@ void port_pool_free(struct port_pool *pool);
 /* New options for what comes; leases and holders stay as they are. */
 void port_pool_configure(struct port_pool *pool, const struct port_pool_options *options);
 
+/* Who has a port, or is promised it. */
+struct port_lease {
+    struct bytes name; /* empty: of a front port */
+    uint16_t port;
+    bool front;          /* no lease, but a front port; what stands below has no meaning */
+    bool held;           /* by a registration */
+    int64_t expires_ms;  /* of a lease that waits for its node */
+    struct bytes behind; /* the name that has the port, where this one only says that it is there;
+                            empty: it is its own, as far as the pool knows */
+    bool behind_front;   /* the same of a port that the daemon itself listens on */
+};
+
+/* Why a lease is over whose node did not come to its port. */
+enum port_lease_end {
+    PORT_LEASE_EXPIRED,
+    PORT_LEASE_RELEASED,
+    PORT_LEASE_MOVED,     /* its node registered on another port */
+    PORT_LEASE_WITHDRAWN, /* asked for anew, under a policy that gives another port */
+};
+extern const char *const port_lease_end_names[]; /* by enum port_lease_end */
+
+struct port_lease_ending {
+    struct port_lease lease;
+    enum port_lease_end end;
+    uint16_t other_port;     /* where its node registered, or tried to; 0: nowhere */
+    struct bytes other_name; /* who else registered on its port, or tried to; empty: nobody */
+};
+
+/* Is told of each lease that ends before its node has come. Borrowed for the call, in which the
+ * pool must not be changed. NULL: nobody is told. */
+typedef void port_lease_ended(void *context, const struct port_lease_ending *ending);
+void port_pool_on_ended(struct port_pool *pool, port_lease_ended *ended, void *context);
+
 enum port_verdict {
     PORT_OK,
     PORT_POOL_FULL,     /* every port of the range has a holder, or a listener */
     PORT_DERIVED_TAKEN, /* the one port of the rule has another holder, or a listener */
     PORT_DERIVED_NONE,  /* the rule gives this name no port: a remote shell, or over 65,535 */
+    PORT_DERIVED_TOOLS, /* the one port of the rule is kept for tools */
     PORT_NOT_IN_RANGE,  /* of a registration: the policy wants another port */
     PORT_NOT_DERIVED,
     PORT_LEASED_TO_OTHER,
@@ -86,32 +128,32 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int
 /* Gives a lease back. False when the name has none, or is registered. */
 bool port_pool_release(struct port_pool *pool, struct bytes name);
 
-/* Whether a registration of this name on this port may be, as far as the policy goes. */
-enum port_verdict port_pool_admits(const struct port_pool *pool, struct bytes name, uint16_t port);
+/* Ends the leases whose time is over; returns when to call it next, INT64_MAX for never. */
+int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms);
 
-/* A name has registered, or has left. Out of memory the registration stands, unknown to the pool.
+/* A registration that is asked for, or was made. */
+struct port_applicant {
+    struct bytes name;
+    uint16_t port; /* 0: it listens nowhere */
+    bool loopback; /* it comes by a loopback address */
+};
+
+/* Whether the registration may be, as far as the policy goes. */
+enum port_verdict port_pool_admits(const struct port_pool *pool,
+                                   const struct port_applicant *applicant);
+
+/* It has been refused: the lease that it concerns remembers it, for port_lease_ending. */
+void port_pool_refused(struct port_pool *pool, const struct port_applicant *applicant);
+
+/* It has been made, or a name has left. Out of memory the registration stands, unknown to the pool.
  */
-void port_pool_registered(struct port_pool *pool, struct bytes name, uint16_t port);
+void port_pool_registered(struct port_pool *pool, const struct port_applicant *applicant);
 void port_pool_unregistered(struct port_pool *pool, struct bytes name);
 
 /* The daemon has opened this port as a front port, or has closed it. Out of memory it is unknown to
  * the pool, and only the probe sees it. */
 void port_pool_front_opened(struct port_pool *pool, uint16_t port);
 void port_pool_front_closed(struct port_pool *pool, uint16_t port);
-
-struct port_lease {
-    struct bytes name; /* empty: of a front port */
-    uint16_t port;
-    bool front;         /* no lease, but a front port; what stands below has no meaning */
-    bool held;          /* by a registration */
-    int64_t expires_ms; /* of a lease that waits for its node */
-};
-typedef void port_lease_visit(void *context, const struct port_lease *lease);
-
-/* Ends the leases whose time is over, each shown to `ended`; returns when to call it next,
- * INT64_MAX for never. */
-int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms, port_lease_visit *ended,
-                         void *context);
 
 /*
  * A walk over who has what, in the order of ports; those of one port in the order in which they
@@ -133,12 +175,12 @@ bool port_pool_cursor_peek(struct port_pool_cursor *cursor, struct port_lease *l
 void port_pool_cursor_advance(struct port_pool_cursor *cursor);
 void port_pool_cursor_end(struct port_pool_cursor *cursor);
 
+/* The last port that a node which may move within the range is to try, given where it begins; 0
+ * where that is not in the range. */
+uint16_t port_pool_last_from(const struct port_pool *pool, uint16_t port);
+
 /* The lease or registration of a name; false when it has none. Borrowed until the pool changes. */
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease);
-
-/* The name that has the port, by a lease or a registration; empty: none. Borrowed until the pool
- * changes. */
-struct bytes port_pool_name_on(const struct port_pool *pool, uint16_t port);
 
 /* Whether the port is leased, or a registration's; and whose, the first's, empty for nobody's: it
  * is borrowed until the pool changes. */

@@ -1,4 +1,4 @@
-/* What names/port_pool.c and names/port_pool_saved.c share. */
+/* What the files names/port_pool*.c share: the tables are in port_pool.c. */
 #ifndef PORTOLAN_NAMES_PORT_POOL_INNER_H
 #define PORTOLAN_NAMES_PORT_POOL_INNER_H
 
@@ -14,11 +14,15 @@
 struct claim {
     UT_hash_handle by_name;
     TAILQ_ENTRY(claim) link;
-    TAILQ_ENTRY(claim) waiting; /* while it is not held */
+    TAILQ_ENTRY(claim) by_expiry; /* while it waits */
     struct place *place;
     bool held;
+    bool waits;  /* for its node, until expires_ms */
     bool leased; /* by port_pool_lease: such a claim is saved, as long as it is the port's first */
     int64_t expires_ms;
+    uint16_t other_port; /* what was seen while the lease waits: see struct port_lease_ending */
+    uint8_t *other_name; /* owned; NULL: nobody */
+    size_t other_len;
     size_t len;
     uint8_t name[];
 };
@@ -46,30 +50,56 @@ TAILQ_HEAD(memories, memory);
 struct port_pool {
     struct port_pool_options options;
     struct claim *claims_by_name;
-    struct claims waiting; /* those that are not held, by when they expire */
     struct place *places;
     struct port_set taken; /* the ports of the places */
     LIST_HEAD(, port_pool_cursor) cursors;
     struct memory *memories;
     struct memories memories_by_age; /* the longest unused first */
+    struct claims waiting;           /* leases that wait for their nodes, the next to end first */
     bool unsaved;
+    port_lease_ended *ended; /* NULL: nobody is told */
+    void *ended_context;
 };
+
+/* --- port_pool.c --- */
 
 /* NULL: there is none. */
 struct claim *pool_claim_of_name(const struct port_pool *pool, struct bytes name);
 struct claim *pool_claim_on_port(const struct port_pool *pool, uint16_t port);
+struct place *pool_place_of(const struct port_pool *pool, uint16_t port);
+struct memory *pool_memory_of(const struct port_pool *pool, struct bytes name);
 
 /* Whether a claim is of those that outlive a restart. */
 bool pool_is_saved(const struct claim *claim);
 
-/* A new claim waits for its node until then, or with POOL_HELD is held at once. The name must be
- * without one. NULL when out of memory. */
-#define POOL_HELD INT64_MAX
-struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port,
-                             int64_t expires_ms);
+/* The name must be without a claim. NULL when out of memory. */
+struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port);
+
+/* Whoever came next has the port then. Nobody is told. */
+void pool_drop_claim(struct port_pool *pool, struct claim *claim);
+
+/* The claim waits for its node until then; for none any more. */
+void pool_wait(struct port_pool *pool, struct claim *claim, int64_t expires_ms);
+void pool_stop_waiting(struct port_pool *pool, struct claim *claim);
+
+struct port_lease pool_show(const struct claim *claim);
 
 /* The port that a name gets when it comes again, if it can. For want of memory a name may lose its
  * port; it gets another. */
 void pool_remember(struct port_pool *pool, struct bytes name, uint16_t port);
+
+/* --- port_pool_leases.c --- */
+
+bool pool_is_in_range(const struct port_pool *pool, uint16_t port);
+
+/* Whether the port is one of those that are kept for tools. */
+bool pool_is_for_tools(const struct port_pool *pool, uint16_t port);
+
+/* Whether the policy of today lets the name have this port, and whether it would give it. */
+enum port_verdict pool_fits_policy(const struct port_pool *pool, struct bytes name, uint16_t port);
+bool pool_could_give(const struct port_pool *pool, struct bytes name, uint16_t port);
+
+/* Ends a lease whose node has not come, and tells of it. */
+void pool_end_lease(struct port_pool *pool, struct claim *claim, enum port_lease_end end);
 
 #endif

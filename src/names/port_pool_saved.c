@@ -78,9 +78,11 @@ static bool restore_line(struct port_pool *pool, char *line, int64_t now_ms) {
     if (strcmp(kind, "lease") != 0 || pool_claim_of_name(pool, name) != NULL ||
         pool_claim_on_port(pool, (uint16_t)port) != NULL)
         return false;
-    struct claim *claim = pool_add_claim(pool, name, (uint16_t)port, now_ms + (int64_t)left_ms);
-    if (claim != NULL)
+    struct claim *claim = pool_add_claim(pool, name, (uint16_t)port);
+    if (claim != NULL) {
         claim->leased = true;
+        pool_wait(pool, claim, now_ms + (int64_t)left_ms);
+    }
     return true;
 }
 

@@ -101,7 +101,8 @@ static struct creations *fill(uint8_t choices) {
                                        .lowest_version = 5,
                                        .name = bytes_of_text(names[i])};
         must(registry_register(service.registry, &node, NULL, 1, &made) == REGISTRY_OK);
-        port_pool_registered(service.pool, node.name, node.port);
+        const struct port_applicant applicant = {.name = node.name, .port = node.port};
+        port_pool_registered(service.pool, &applicant);
     }
     reload_works = choices & 0x80;
     return creations;

@@ -28,6 +28,7 @@ static struct port_pool *start(uint8_t choices) {
     const struct port_pool_options options = {.policy = (enum port_policy)(choices % 3),
                                               .first = 6369,
                                               .last = 6378,
+                                              .tools = choices >> 3 & 3,
                                               .base = 4370,
                                               .enforce = choices & 0x80};
     struct port_pool *pool = port_pool_new(&options);
@@ -71,9 +72,15 @@ static void check_holders(struct port_pool *pool) {
     must(walk.seen == port_pool_count(pool));
 }
 
-static void count(void *context, const struct port_lease *lease) {
-    (void)lease;
+static void count(void *context, const struct port_lease_ending *ending) {
+    must(!ending->lease.held && ending->lease.name.len > 0);
     ++*(size_t *)context;
+}
+
+static void register_one(struct port_pool *pool, struct bytes name, uint16_t port) {
+    const struct port_applicant applicant = {.name = name, .port = port, .loopback = true};
+    if (port_pool_admits(pool, &applicant) == PORT_OK)
+        port_pool_registered(pool, &applicant);
 }
 
 /* It still leases, takes registrations, and lets all leases end within their minute. */
@@ -86,17 +93,21 @@ static void check_use(struct port_pool *pool, int64_t now_ms) {
     must(verdict == PORT_OK || verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN);
     must((verdict == PORT_OK) == port_pool_find(pool, name, &found));
     check_holders(pool);
-    if (verdict == PORT_OK && port_pool_admits(pool, name, port) == PORT_OK)
-        port_pool_registered(pool, name, port);
-    port_pool_registered(pool, bytes_of_text("other"), 6370);
+    if (verdict == PORT_OK)
+        register_one(pool, name, port);
+    register_one(pool, bytes_of_text("new1_prelaunch_7"), port);
+    register_one(pool, bytes_of_text("other"), 6370);
     port_pool_front_opened(pool, 6370);
     port_pool_front_opened(pool, 6371);
     check_holders(pool);
     port_pool_front_closed(pool, 6370);
     port_pool_unregistered(pool, name);
+    port_pool_unregistered(pool, bytes_of_text("new1_prelaunch_7"));
     port_pool_unregistered(pool, bytes_of_text("other"));
     waiting = port_pool_count(pool);
-    must(port_pool_expire(pool, now_ms + PORT_LEASE_MS, count, &ended) == INT64_MAX);
+    port_pool_on_ended(pool, count, &ended);
+    must(port_pool_expire(pool, now_ms + PORT_LEASE_MS) == INT64_MAX);
+    port_pool_on_ended(pool, NULL, NULL);
     must(ended == waiting && port_pool_count(pool) == 0);
 }
 

@@ -1,4 +1,6 @@
-"""`portolan exec` and `portolan watch` against a fake daemon."""
+"""`portolan exec` and `portolan watch` against a fake daemon. What exec tells servers is in
+test_exec_environment.py.
+"""
 
 import json
 import signal
@@ -16,7 +18,9 @@ EVENTS = [{"v": 1, "event": "registered", "at": "2026-03-01T10:20:30.123Z", "nam
           {"v": 1, "event": "refused", "at": "2026-03-01T10:20:31.000Z", "what": "registration", "name": "rabbit",
            "port": 1234, "reason": "the port is outside the range", "peer": "127.0.0.1:40000"},
           {"v": 1, "event": "lease_ended", "at": "2026-03-01T10:20:32.000Z", "name": "emqx", "port": 6370,
-           "reason": "expired"}]
+           "reason": "expired"},
+          {"v": 1, "event": "lease_ended", "at": "2026-03-01T10:20:33.000Z", "name": "rabbit", "port": 6369,
+           "reason": "moved", "other_port": 25672, "other_name": "bunny"}]
 
 
 # --- exec ---
@@ -96,24 +100,25 @@ class Watch:
 
 def test_watch_prints_what_happens_as_it_happens(control):
     watch = Watch(control({"watch": [ok(), *EVENTS]}))
-    assert "".join(watch.lines(3)) == """\
+    assert "".join(watch.lines(4)) == """\
 2026-03-01T10:20:30.123Z  registered    rabbit  port 25672 (normal)
 2026-03-01T10:20:31.000Z  refused       rabbit  port 1234: the port is outside the range (127.0.0.1:40000)
 2026-03-01T10:20:32.000Z  lease_ended   emqx  port 6370: expired
+2026-03-01T10:20:33.000Z  lease_ended   rabbit  port 6369: moved; rabbit came to port 25672; its port was used by bunny
 """
     assert watch.end(signal.SIGINT) == (0, "")
 
 
 def test_watch_as_json_is_the_events_as_they_are(control):
     watch = Watch(control({"watch": [ok(), *EVENTS]}), "--json")
-    assert [json.loads(line) for line in watch.lines(3)] == EVENTS
+    assert [json.loads(line) for line in watch.lines(4)] == EVENTS
     assert watch.end(signal.SIGTERM) == (0, "")
 
 
 def test_watch_ends_with_the_daemon(control):
     call = ask(control({"watch": [ok(), *EVENTS]}, closing=["watch"]), "watch")
     check(call, 3, None, "cannot watch on: the daemon at ")
-    assert len(call.stdout.splitlines()) == 3
+    assert len(call.stdout.splitlines()) == 4
 
 
 def test_watch_is_not_ended_by_the_timeout(control):

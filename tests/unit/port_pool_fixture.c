@@ -9,12 +9,37 @@ struct port_pool *pool;
 struct some_host *host;
 struct port_pool_options options;
 
+static char ended[512];
+
+static void on_ended(void *context, const struct port_lease_ending *ending) {
+    size_t len = strlen(ended);
+    (void)context;
+    ck_assert(!ending->lease.held);
+    len += (size_t)snprintf(ended + len, sizeof ended - len, "%s%.*s %u %s", len == 0 ? "" : ", ",
+                            (int)ending->lease.name.len, (const char *)ending->lease.name.data,
+                            ending->lease.port, port_lease_end_names[ending->end]);
+    if (ending->other_port != 0)
+        len += (size_t)snprintf(ended + len, sizeof ended - len, " to %u", ending->other_port);
+    if (ending->other_name.len > 0)
+        snprintf(ended + len, sizeof ended - len, " by %.*s", (int)ending->other_name.len,
+                 (const char *)ending->other_name.data);
+}
+
+const char *endings(void) {
+    static char told[sizeof ended];
+    memcpy(told, ended, sizeof told);
+    ended[0] = '\0';
+    return told;
+}
+
 void port_pool_fixture_begin(void) {
     options = (struct port_pool_options){
         .policy = PORT_POLICY_RANGE, .first = FIRST, .last = LAST, .base = 4370};
     pool = port_pool_new(&options);
     host = calloc(1, sizeof *host);
     ck_assert(pool != NULL && host != NULL);
+    ended[0] = '\0';
+    port_pool_on_ended(pool, on_ended, NULL);
 }
 
 void port_pool_fixture_end(void) {
@@ -59,8 +84,13 @@ enum port_verdict refusal(const char *name) {
     return try_lease(name, &port);
 }
 
+struct port_applicant applicant_of(const char *name, uint16_t port) {
+    return (struct port_applicant){.name = bytes_of_text(name), .port = port, .loopback = true};
+}
+
 void registers(const char *name, uint16_t port) {
-    port_pool_registered(pool, bytes_of_text(name), port);
+    const struct port_applicant applicant = applicant_of(name, port);
+    port_pool_registered(pool, &applicant);
 }
 
 void leaves(const char *name) {
@@ -72,7 +102,11 @@ bool release(const char *name) {
 }
 
 enum port_verdict admits(const char *name, uint16_t port) {
-    return port_pool_admits(pool, bytes_of_text(name), port);
+    const struct port_applicant applicant = applicant_of(name, port);
+    enum port_verdict verdict = port_pool_admits(pool, &applicant);
+    if (verdict != PORT_OK)
+        port_pool_refused(pool, &applicant);
+    return verdict;
 }
 
 bool has(const char *name) {
@@ -94,8 +128,13 @@ static void show(void *context, const struct port_lease *lease) {
     const char *name = lease->front ? "front" : (const char *)lease->name.data;
     int name_len = (int)(lease->front ? strlen(name) : lease->name.len);
     (void)context;
-    snprintf(shown + len, sizeof shown - len, "%s%.*s %u%s", len == 0 ? "" : ", ", name_len, name,
-             lease->port, lease->held ? " held" : "");
+    len += (size_t)snprintf(shown + len, sizeof shown - len, "%s%.*s %u%s", len == 0 ? "" : ", ",
+                            name_len, name, lease->port, lease->held ? " held" : "");
+    if (!lease->front && lease->behind.len > 0)
+        len += (size_t)snprintf(shown + len, sizeof shown - len, " behind %.*s",
+                                (int)lease->behind.len, (const char *)lease->behind.data);
+    if (!lease->front && lease->behind_front)
+        snprintf(shown + len, sizeof shown - len, " behind front");
 }
 
 const char *all(void) {
@@ -110,9 +149,9 @@ const char *all(void) {
 }
 
 const char *expired(int64_t now_ms, int64_t *next_ms) {
-    shown[0] = '\0';
-    *next_ms = port_pool_expire(pool, now_ms, show, NULL);
-    return shown;
+    endings();
+    *next_ms = port_pool_expire(pool, now_ms);
+    return endings();
 }
 
 /* The daemon ends and comes back at another time of its clock. */
@@ -121,5 +160,6 @@ void restart(int64_t now_ms, int64_t again_ms) {
     port_pool_free(pool);
     pool = port_pool_new(&options);
     ck_assert_ptr_nonnull(pool);
+    port_pool_on_ended(pool, on_ended, NULL);
     ck_assert(port_pool_restore(pool, text, again_ms));
 }

@@ -32,14 +32,21 @@ uint16_t lease(const char *name);
 enum port_verdict refusal(const char *name);
 bool release(const char *name);
 
+/* From this host, by loopback; one that is not admitted is refused. */
 void registers(const char *name, uint16_t port);
 void leaves(const char *name);
 enum port_verdict admits(const char *name, uint16_t port);
+struct port_applicant applicant_of(const char *name, uint16_t port);
+
+/* How leases ended since it was asked last, as "a 6369 moved 40000, b 6370 expired by x"; good
+ * until the next call. */
+const char *endings(void);
 
 bool has(const char *name);
 struct port_lease find(const char *name); /* which it must have */
 
-/* As "a 6369, b 6370 held, front 6371"; good until the next call. */
+/* As "a 6369, b 6370 held, c 6370 held behind b, front 6371"; good until the next call. The second
+ * are the leases whose time was over. */
 const char *all(void);
 const char *expired(int64_t now_ms, int64_t *next_ms);
 

@@ -18,15 +18,18 @@
 #define BASE 20004
 
 struct model_name {
-    char text[16];
-    uint32_t derived; /* 0: none */
+    char text[24];
+    uint32_t derived;                /* 0: none */
+    const struct model_name *server; /* whose helper it is; NULL: of none */
     bool registered;
     bool has;      /* a claim, with: */
     unsigned came; /* the lower, the earlier */
     uint16_t port;
     bool held, leased;
     int64_t expires_ms;
-    uint16_t last; /* 0: no lease yet */
+    uint16_t last;       /* 0: no lease yet */
+    uint16_t other_port; /* seen while its lease waits */
+    const struct model_name *other;
 };
 
 /* What is on disk of a name. */
@@ -50,7 +53,10 @@ struct play {
     uint8_t text[64 * 1024];
     size_t text_len; /* 0: nothing was ever saved */
     unsigned refused, leases, restarts, expired, behind;
-    unsigned claims; /* so far */
+    unsigned moved, guests;
+    unsigned claims;                 /* so far */
+    const struct model_name *ending; /* whose lease is to end, in this way */
+    enum port_lease_end end;
 };
 
 static struct bytes bytes_of_name(const struct model_name *name) {
@@ -81,6 +87,8 @@ static void drop(struct play *play, struct model_name *name) {
     bool was_first = claimant_of(play, name->port) == name;
     play->unsaved = play->unsaved || (was_first && name->leased);
     name->has = name->held = name->leased = false;
+    name->other_port = 0;
+    name->other = NULL;
     const struct model_name *next = claimant_of(play, name->port);
     play->unsaved = play->unsaved || (was_first && next != NULL && next->leased);
 }
@@ -98,6 +106,24 @@ static bool is_in_range(const struct play *play, uint32_t port) {
     return port >= play->options.first && port <= play->options.last;
 }
 
+static bool is_for_tools(const struct play *play, uint32_t port) {
+    return is_in_range(play, port) && port + play->options.tools > play->options.last;
+}
+
+static bool is_for_leases(const struct play *play, uint32_t port) {
+    return is_in_range(play, port) && !is_for_tools(play, port);
+}
+
+static bool could_give(const struct play *play, const struct model_name *name, uint16_t port) {
+    if (play->options.policy == PORT_POLICY_DERIVED)
+        return port == name->derived && !is_for_tools(play, port);
+    return is_for_leases(play, port);
+}
+
+static bool is_guest(const struct model_name *claimant, const struct model_name *name) {
+    return claimant != NULL && name->server == claimant;
+}
+
 static bool is_free(struct play *play, uint32_t port) {
     return claimant_of(play, port) == NULL && !play->fronts[port] && !play->host.listens[port];
 }
@@ -106,15 +132,17 @@ static enum port_verdict choose(struct play *play, const struct model_name *name
     if (play->options.policy == PORT_POLICY_DERIVED) {
         if (name->derived == 0)
             return PORT_DERIVED_NONE;
+        if (is_for_tools(play, name->derived))
+            return PORT_DERIVED_TOOLS;
         *port = (uint16_t)name->derived;
         return is_free(play, name->derived) ? PORT_OK : PORT_DERIVED_TAKEN;
     }
     *port = name->last;
-    if (name->last != 0 && is_in_range(play, name->last) && is_free(play, name->last))
+    if (name->last != 0 && is_for_leases(play, name->last) && is_free(play, name->last))
         return PORT_OK;
     for (uint32_t one = play->options.first; one <= play->options.last; one++) {
         *port = (uint16_t)one;
-        if (is_free(play, one))
+        if (is_for_leases(play, one) && is_free(play, one))
             return PORT_OK;
     }
     return PORT_POOL_FULL;
@@ -124,32 +152,74 @@ static enum port_verdict fits(const struct play *play, const struct model_name *
                               uint16_t port) {
     if (play->options.policy == PORT_POLICY_RANGE && !is_in_range(play, port))
         return PORT_NOT_IN_RANGE;
-    if (play->options.policy == PORT_POLICY_DERIVED && port != name->derived)
+    if (play->options.policy == PORT_POLICY_DERIVED && port != name->derived &&
+        !is_for_tools(play, port))
         return PORT_NOT_DERIVED;
     return PORT_OK;
 }
 
 static enum port_verdict admitted(struct play *play, const struct model_name *name, uint16_t port) {
     const struct model_name *claimant = claimant_of(play, port);
-    if (!play->options.enforce)
+    if (!play->options.enforce || is_guest(claimant, name))
         return PORT_OK;
     if (claimant != NULL && claimant != name)
         return PORT_LEASED_TO_OTHER;
     return fits(play, name, port);
 }
 
+static void note(struct play *play, struct model_name *name, uint16_t port) {
+    struct model_name *claimant = claimant_of(play, port);
+    if (name->has && !name->held && claimant != name)
+        name->other_port = port;
+    if (claimant != NULL && !claimant->held && claimant != name && claimant->other == NULL)
+        claimant->other = name;
+}
+
 /* --- steps --- */
+
+/* The pool tells of the end of a lease, which is as the model has it. */
+static void end_one(void *context, const struct port_lease_ending *ending) {
+    struct play *play = context;
+    struct model_name *name = NULL;
+    for (int i = 0; i < NAMES; i++) {
+        if (bytes_equal(bytes_of_name(&play->names[i]), ending->lease.name))
+            name = &play->names[i];
+    }
+    ck_assert(name != NULL && name->has && !name->held && name->port == ending->lease.port);
+    ck_assert_uint_eq(ending->other_port, name->other_port);
+    assert_bytes(ending->other_name,
+                 name->other == NULL ? bytes_of(NULL, 0) : bytes_of_name(name->other));
+    if (ending->end == PORT_LEASE_EXPIRED) {
+        ck_assert_int_le(name->expires_ms, play->now_ms);
+        play->expired++;
+    } else {
+        ck_assert(play->ending == name && play->end == ending->end);
+        play->ending = NULL;
+    }
+    drop(play, name);
+}
+
+static void expect(struct play *play, const struct model_name *name, enum port_lease_end end) {
+    play->ending = name;
+    play->end = end;
+}
 
 static void lease_one(struct play *play) {
     struct model_name *name = some_name(play);
     const struct port_probe probe = some_host_probe(&play->host);
     uint16_t expected = name->port, port = 0;
-    if (name->has && !name->held && fits(play, name, name->port) != PORT_OK)
-        drop(play, name); /* promised under another policy */
+    const struct model_name before = *name;
+    bool withdrawn = name->has && !name->held && !could_give(play, name, name->port);
+    if (withdrawn) { /* promised under another policy */
+        expect(play, name, PORT_LEASE_WITHDRAWN);
+        name->has = false; /* while the model chooses */
+    }
     enum port_verdict wanted = name->has ? PORT_OK : choose(play, name, &expected);
+    name->has = before.has;
     enum port_verdict verdict =
         port_pool_lease(play->pool, bytes_of_name(name), play->now_ms, &probe, &port);
 
+    ck_assert_ptr_null(play->ending);
     ck_assert_int_eq(verdict, wanted);
     if (verdict != PORT_OK) {
         play->refused++;
@@ -169,21 +239,41 @@ static void lease_one(struct play *play) {
 static void register_one(struct play *play) {
     struct model_name *name = some_name(play);
     uint16_t port = name->has && seeded_chance(&play->random, 70) ? name->port : some_port(play);
-    enum port_verdict verdict = port_pool_admits(play->pool, bytes_of_name(name), port);
+    if (name->server != NULL && name->server->has && seeded_chance(&play->random, 50))
+        port = name->server->port;
+    const struct port_applicant applicant = {
+        .name = bytes_of_name(name), .port = port, .loopback = true};
     if (name->registered)
         return;
+    enum port_verdict verdict = port_pool_admits(play->pool, &applicant);
     ck_assert_int_eq(verdict, admitted(play, name, port));
     if (verdict != PORT_OK) {
+        port_pool_refused(play->pool, &applicant);
+        note(play, name, port);
         play->refused++;
         return;
     }
-    port_pool_registered(play->pool, bytes_of_name(name), port);
     name->registered = true;
-    if (name->has && name->port != port)
-        drop(play, name);
+    if (is_guest(claimant_of(play, port), name)) {
+        port_pool_registered(play->pool, &applicant);
+        play->guests++;
+        return;
+    }
+    bool moved = name->has && name->port != port, follows = moved && name->leased;
+    note(play, name, port);
+    if (moved)
+        expect(play, name, PORT_LEASE_MOVED);
+    port_pool_registered(play->pool, &applicant);
+    ck_assert_ptr_null(play->ending);
+    play->moved += moved ? 1 : 0;
     if (!name->has)
         take(play, name, port);
     name->held = true;
+    name->other_port = 0;
+    name->other = NULL;
+    if (follows && could_give(play, name, port) && claimant_of(play, port) == name &&
+        !play->fronts[port])
+        name->leased = play->unsaved = true;
     play->behind += claimant_of(play, port) == name ? 0 : 1;
 }
 
@@ -200,25 +290,16 @@ static void unregister_one(struct play *play) {
 static void release_one(struct play *play) {
     struct model_name *name = some_name(play);
     bool can = name->has && !name->held;
-    ck_assert_int_eq(port_pool_release(play->pool, bytes_of_name(name)), can);
     if (can)
-        drop(play, name);
-}
-
-static void end_one(void *context, const struct port_lease *lease) {
-    struct play *play = context;
-    struct model_name *name = claimant_of(play, lease->port);
-    ck_assert_ptr_nonnull(name);
-    assert_bytes(lease->name, bytes_of_name(name));
-    ck_assert(!name->held && name->expires_ms <= play->now_ms);
-    drop(play, name);
-    play->expired++;
+        expect(play, name, PORT_LEASE_RELEASED);
+    ck_assert_int_eq(port_pool_release(play->pool, bytes_of_name(name)), can);
+    ck_assert_ptr_null(play->ending);
 }
 
 static void pass_time(struct play *play) {
     int64_t next_ms = INT64_MAX;
     play->now_ms += (int64_t)seeded_below(&play->random, 20000);
-    int64_t told_ms = port_pool_expire(play->pool, play->now_ms, end_one, play);
+    int64_t told_ms = port_pool_expire(play->pool, play->now_ms);
     for (int i = 0; i < NAMES; i++) {
         const struct model_name *name = &play->names[i];
         if (!name->has || name->held)
@@ -249,6 +330,7 @@ static void configure(struct play *play) {
     play->options.policy = (enum port_policy)seeded_below(&play->random, 3);
     play->options.enforce = seeded_chance(&play->random, 50);
     play->options.first = (uint16_t)(FIRST + seeded_below(&play->random, 4));
+    play->options.tools = (uint16_t)seeded_below(&play->random, 4);
     port_pool_configure(play->pool, &play->options);
 }
 
@@ -277,6 +359,7 @@ static void restart(struct play *play) {
     port_pool_free(play->pool);
     play->pool = port_pool_new(&play->options);
     ck_assert_ptr_nonnull(play->pool);
+    port_pool_on_ended(play->pool, end_one, play);
     memset(play->fronts, 0, sizeof play->fronts);
     play->now_ms = (int64_t)seeded_below(&play->random, 1000000);
     play->restarts++;
@@ -287,6 +370,8 @@ static void restart(struct play *play) {
         struct model_name *name = &play->names[i];
         const struct saved_name *saved = &play->saved[i];
         name->registered = name->has = name->held = name->leased = false;
+        name->other_port = 0;
+        name->other = NULL;
         name->last = saved->last;
         if (!saved->leased)
             continue;
@@ -335,6 +420,8 @@ static void see(void *context, const struct port_lease *lease) {
     must(lease->port >= walk->before); /* in order, and those of one port as they came */
     must(lease->port != walk->before || (name->came > walk->came && name->held));
     must(lease->held == name->held);
+    must((lease->behind.len > 0) == (claimant_of(walk->play, lease->port) != name));
+    must(lease->behind_front == walk->play->fronts[lease->port]);
     must(lease->held || lease->expires_ms == name->expires_ms);
     walk->before = lease->port;
     walk->came = name->came;
@@ -402,6 +489,12 @@ static void name_all(struct play *play) {
     }
     play->names[0] = (struct model_name){.text = "remsh7"};
     play->names[1] = (struct model_name){.text = "far59999"};
+    for (int i = 2; i < 6; i++) {
+        struct model_name *helper = &play->names[i + 10], *server = &play->names[i];
+        snprintf(helper->text, sizeof helper->text, "%.3s_prelaunch_%d", server->text, i);
+        helper->derived = BASE + (unsigned)i;
+        helper->server = server;
+    }
 }
 
 static void play_history(unsigned round, unsigned *totals) {
@@ -413,6 +506,7 @@ static void play_history(unsigned round, unsigned *totals) {
     play->options = (struct port_pool_options){.first = FIRST, .last = LAST, .base = BASE};
     play->pool = port_pool_new(&play->options);
     ck_assert_ptr_nonnull(play->pool);
+    port_pool_on_ended(play->pool, end_one, play);
     name_all(play);
     configure(play);
     for (int i = 0; i < 1000; i++)
@@ -422,15 +516,17 @@ static void play_history(unsigned round, unsigned *totals) {
     totals[2] += play->expired;
     totals[3] += play->restarts;
     totals[4] += play->behind;
+    totals[5] += play->moved;
+    totals[6] += play->guests;
     port_pool_free(play->pool);
     free(play);
 }
 
 START_TEST(it_behaves_as_its_model) {
-    unsigned totals[5] = {0};
+    unsigned totals[7] = {0};
     for (unsigned round = 0; round < 100; round++)
         play_history(round, totals);
-    for (int i = 0; i < 5; i++) /* all that can happen did */
+    for (int i = 0; i < 7; i++) /* all that can happen did */
         ck_assert_uint_gt(totals[i], 100);
 }
 END_TEST

@@ -96,6 +96,33 @@ START_TEST(a_refused_node_is_told_so_in_its_own_version) {
 }
 END_TEST
 
+START_TEST(a_helper_of_a_server_may_use_its_port_from_loopback_only) {
+    struct port_pool_options options = {.first = 6369, .last = 6370, .enforce = true};
+    struct some_host host = {.asked = 0};
+    const struct port_probe probe = some_host_probe(&host);
+    const struct epmd_request request = {.operation = EPMD_ALIVE2,
+                                         .node = some_node("rabbit_prelaunch_7", 6369)};
+    struct epmd_caller caller = {.local = true, .holder = &reply};
+    uint16_t port;
+    service.pool = port_pool_new(&options);
+    ck_assert_int_eq(port_pool_lease(service.pool, bytes_of_text("rabbit"), 1, &probe, &port),
+                     PORT_OK);
+
+    reply = writer_of(buffer, sizeof buffer);
+    struct epmd_answer answer = epmd_service_answer(&service, &request, &caller, &reply);
+    ck_assert_int_eq(answer.action, EPMD_ACTION_REFUSE);
+    ck_assert_str_eq(answer.reason, port_verdict_reason(PORT_LEASED_TO_OTHER));
+
+    caller.loopback = true;
+    reply = writer_of(buffer, sizeof buffer);
+    answer = epmd_service_answer(&service, &request, &caller, &reply);
+    ck_assert_int_eq(answer.action, EPMD_ACTION_HOLD);
+    ck_assert_uint_eq(port_pool_count(service.pool), 1);
+    port_pool_free(service.pool);
+    service.pool = NULL;
+}
+END_TEST
+
 START_TEST(a_registration_without_memory_is_closed_and_may_come_again) {
     const struct epmd_node node = some_node("rabbit", 25672);
     const struct epmd_request request = {.operation = EPMD_ALIVE2, .node = node};
@@ -400,6 +427,7 @@ Suite *epmd_service_suite(void) {
     tcase_add_test(tests, an_older_node_gets_a_narrow_creation);
     tcase_add_test(tests, a_node_of_another_host_is_not_registered);
     tcase_add_test(tests, a_refused_node_is_told_so_in_its_own_version);
+    tcase_add_test(tests, a_helper_of_a_server_may_use_its_port_from_loopback_only);
     tcase_add_test(tests, a_registration_without_memory_is_closed_and_may_come_again);
     tcase_add_test(tests, anybody_may_look_a_name_up);
     tcase_add_test(tests, the_longest_node_is_looked_up_whole);

@@ -94,9 +94,9 @@ START_TEST(a_lease_ends_when_its_minute_is_over_and_no_sooner) {
     lease_at("b", NOW + 10);
     ck_assert_str_eq(expired(NOW + PORT_LEASE_MS - 1, &next_ms), "");
     ck_assert_int_eq(next_ms, NOW + PORT_LEASE_MS);
-    ck_assert_str_eq(expired(next_ms, &next_ms), "a 6369");
+    ck_assert_str_eq(expired(next_ms, &next_ms), "a 6369 expired");
     ck_assert_int_eq(next_ms, NOW + PORT_LEASE_MS + 10);
-    ck_assert_str_eq(expired(NOW + 2 * PORT_LEASE_MS, &next_ms), "b 6370");
+    ck_assert_str_eq(expired(NOW + 2 * PORT_LEASE_MS, &next_ms), "b 6370 expired");
     ck_assert_int_eq(next_ms, INT64_MAX);
     ck_assert_str_eq(all(), "");
 }
@@ -205,6 +205,50 @@ START_TEST(a_lease_of_policy_any_comes_from_the_range) {
 }
 END_TEST
 
+/* --- ports for tools --- */
+
+START_TEST(the_end_of_the_range_can_be_kept_for_tools) {
+    options.tools = 8;
+    policy(PORT_POLICY_RANGE);
+    ck_assert_uint_eq(lease("a"), FIRST);
+    ck_assert_uint_eq(lease("b"), FIRST + 1);
+    ck_assert_int_eq(refusal("c"), PORT_POOL_FULL);
+    ck_assert_uint_eq(port_pool_last_from(pool, FIRST), LAST);
+    ck_assert_uint_eq(port_pool_last_from(pool, FIRST - 1), 0);
+    ck_assert_uint_eq(port_pool_last_from(pool, LAST + 1), 0);
+}
+END_TEST
+
+START_TEST(a_lease_gives_way_to_tools_when_it_is_asked_for_again) {
+    range(LAST, LAST);
+    lease("a");
+    options.tools = 1;
+    range(FIRST, LAST);
+    ck_assert_uint_eq(lease("a"), FIRST);
+    release("a");
+    ck_assert_uint_eq(lease("a"), FIRST); /* nor does it get the port back that it had */
+}
+END_TEST
+
+START_TEST(the_rule_leases_no_port_for_tools) {
+    options.tools = 2;
+    options.base = LAST - 2;
+    policy(PORT_POLICY_DERIVED);
+    ck_assert_uint_eq(lease("a"), LAST - 2);
+    ck_assert_int_eq(refusal("a1"), PORT_DERIVED_TOOLS);
+    ck_assert_int_eq(refusal("a2"), PORT_DERIVED_TOOLS);
+    ck_assert_uint_eq(lease("a3"), LAST + 1);
+}
+END_TEST
+
+START_TEST(a_range_at_the_very_end_can_be_for_tools_too) {
+    options.tools = 1;
+    range(65534, 65535);
+    ck_assert_uint_eq(lease("a"), 65534);
+    ck_assert_int_eq(refusal("b"), PORT_POOL_FULL);
+}
+END_TEST
+
 /* --- out of memory --- */
 
 /* Leases with every allocation failing in turn, until none fails. */
@@ -270,6 +314,10 @@ Suite *port_pool_suite(void) {
     tcase_add_test(tests, the_derived_policy_gives_the_port_of_the_rule);
     tcase_add_test(tests, the_derived_policy_has_no_second_choice);
     tcase_add_test(tests, a_lease_of_policy_any_comes_from_the_range);
+    tcase_add_test(tests, the_end_of_the_range_can_be_kept_for_tools);
+    tcase_add_test(tests, a_lease_gives_way_to_tools_when_it_is_asked_for_again);
+    tcase_add_test(tests, the_rule_leases_no_port_for_tools);
+    tcase_add_test(tests, a_range_at_the_very_end_can_be_for_tools_too);
     tcase_add_test(tests, without_memory_a_lease_is_refused_and_nothing_has_changed);
     tcase_add_test(tests, without_memory_there_is_no_pool);
     port_pool_model_add(tests);

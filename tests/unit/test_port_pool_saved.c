@@ -51,7 +51,7 @@ START_TEST(a_lease_whose_time_was_over_ends_after_the_restart) {
     int64_t next_ms;
     lease_at("a", NOW);
     restart(NOW + PORT_LEASE_MS + 5, 0);
-    ck_assert_str_eq(expired(0, &next_ms), "a 6369");
+    ck_assert_str_eq(expired(0, &next_ms), "a 6369 expired");
 }
 END_TEST
 
