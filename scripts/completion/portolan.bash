@@ -60,7 +60,7 @@ _portolan() {
         cluster) _portolan_offer "$word" "$globals --watch" ;;
         port) _portolan_offer "$word" "$globals --base" ;;
         lease) _portolan_offer "$word" "$globals --release" ;;
-        exec) _portolan_offer "$word" "$globals --private --private6 --" ;;
+        exec) _portolan_offer "$word" "$globals --private --private6 --range --" ;;
         *) _portolan_offer "$word" "$globals" ;;
         esac
         return

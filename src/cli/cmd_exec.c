@@ -1,7 +1,7 @@
 /* portolan exec: starts an Erlang program on its port. */
 #include "cli/cmd_lease.h"
 #include "cli/commands.h"
-#include "cli/output.h"
+#include "cli/exec_environment.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,27 +12,10 @@
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_THERE 127
 
-#define LISTEN_FLAGS_SIZE 160
-
 /* As Erlang documents it. It takes 'loopback' for both families as well, but RabbitMQ reads the
  * parameter too, as an address. */
 #define ON_LOOPBACK " inet_dist_use_interface {127,0,0,1}"
 #define ON_LOOPBACK_6 " inet_dist_use_interface {0,0,0,0,0,0,0,1}"
-
-/*
- * Of several values of one parameter Erlang takes the first, and ERL_AFLAGS comes before the
- * command line: so the lease's port beats those that the program's own scripts set.
- */
-static void set_flags(uint16_t port, const char *interface) {
-    const char *present = getenv("ERL_AFLAGS");
-    size_t size = LISTEN_FLAGS_SIZE + (present == NULL ? 0 : strlen(present));
-    char *flags = must_have(malloc(size));
-    snprintf(flags, size, "-kernel inet_dist_listen_min %u inet_dist_listen_max %u%s%s%s",
-             (unsigned)port, (unsigned)port, interface,
-             present == NULL || *present == '\0' ? "" : " ", present == NULL ? "" : present);
-    setenv("ERL_AFLAGS", flags, 1);
-    free(flags);
-}
 
 /* False when the number is no port. */
 static bool port_member(const json_t *reply, const char *key, uint16_t *port) {
@@ -41,12 +24,6 @@ static bool port_member(const json_t *reply, const char *key, uint16_t *port) {
         return false;
     *port = (uint16_t)number;
     return true;
-}
-
-static void set_epmd_port(uint16_t port) {
-    char text[8];
-    snprintf(text, sizeof text, "%u", (unsigned)port);
-    setenv("ERL_EPMD_PORT", text, 1);
 }
 
 /* Does not return when all is well. */
@@ -67,47 +44,62 @@ static const char *interface_wanted(const struct call *call) {
     return NULL;
 }
 
+/* What the reply says of the port; CLI_DONE, or what to exit with, with the error printed. */
+static enum exit_code read_port(const struct call *call, const json_t *reply,
+                                struct exec_port *port) {
+    if (!port_member(reply, "port", &port->port) ||
+        !port_member(reply, "epmd_port", &port->epmd_port))
+        return call_fail_with(call, "start the program", CONTROL_BAD_REPLY,
+                              "the daemon named no port for %s", port->node);
+    port->last = port->port;
+    if (call_option(call, "--range") == NULL || port_member(reply, "last_port", &port->last))
+        return CLI_DONE;
+    return call_fail_with(call, "start the program with --range", "failed",
+                          "port %u of %s is not in the range of the daemon, as node.port_policy "
+                          "wants it; start it without --range",
+                          (unsigned)port->port, port->node);
+}
+
 static enum exit_code run_exec(struct call *call) {
-    const char *node = call->operands[0];
-    const char *interface = interface_wanted(call);
+    struct exec_port port = {.node = call->operands[0], .interface = interface_wanted(call)};
     enum exit_code code;
-    uint16_t port, epmd_port;
-    if (interface == NULL || !check_node(node))
+    if (port.interface == NULL || !check_node(port.node) || !exec_environment_agrees(port.node))
         return CLI_USAGE;
-    json_t *reply = lease_ask(call, node, &code);
+    json_t *reply = lease_ask(call, port.node, &code);
     if (reply == NULL)
         return code;
-    bool complete =
-        port_member(reply, "port", &port) && port_member(reply, "epmd_port", &epmd_port);
     bool held = json_is_true(json_object_get(reply, "held"));
+    code = read_port(call, reply, &port);
     json_decref(reply);
-    if (!complete)
-        return call_fail_with(call, "start the program", CONTROL_BAD_REPLY,
-                              "the daemon named no port for %s", node);
-    set_epmd_port(epmd_port);
-    set_flags(port, interface);
-    code = (enum exit_code)become(call->program);
+    if (code == CLI_DONE) {
+        exec_environment_warn(&port, call->program);
+        exec_environment_set(&port);
+        code = (enum exit_code)become(call->program);
+    }
     if (!held)
-        lease_give_back(call, node);
+        lease_give_back(call, port.node);
     return code;
 }
 
 const struct command exec_command = {
     .name = "exec",
-    .arguments = "[--private | --private6] NODE -- PROGRAM [ARGUMENT...]",
+    .arguments = "[--private | --private6] [--range] NODE -- PROGRAM [ARGUMENT...]",
     .summary = "start an Erlang program on the port of its node",
     .details =
         "Leases a port for NODE and becomes PROGRAM, with ERL_EPMD_PORT set to where nodes of\n"
-        "this host find the daemon, and ERL_AFLAGS to make Erlang listen on that port; what is in\n"
-        "ERL_AFLAGS already is kept behind it. The lease ends when the node leaves, or after a\n"
-        "minute without it. With --private the node listens on 127.0.0.1 alone, and other hosts\n"
-        "cannot reach that port; --private6 is for nodes with -proto_dist inet6_tcp. This needs\n"
-        "root, the daemon's own user or the group portolan.",
+        "this host find the daemon, and ERL_AFLAGS and ERL_ZFLAGS to make Erlang listen on that\n"
+        "port; what is in them already is kept. RabbitMQ and releases of Elixir are told by their\n"
+        "own variables, RABBITMQ_* and RELEASE_*. The lease ends when the node leaves, or after a\n"
+        "minute without it. With --range the node, and every node that is started from it, takes\n"
+        "the next free port of the range where that one is taken. With --private the node listens\n"
+        "on 127.0.0.1 alone, and other hosts cannot reach that port; --private6 is for nodes with\n"
+        "-proto_dist inet6_tcp. This needs root, the daemon's own user or the group portolan.",
     .example = "portolan exec rabbit@$(hostname -s) -- rabbitmq-server",
     .min_operands = 1,
     .max_operands = 1,
     .takes_program = true,
     .options = {{"--private", NULL, "listen on 127.0.0.1 only"},
-                {"--private6", NULL, "listen on ::1 only, for a node of IPv6"}},
+                {"--private6", NULL, "listen on ::1 only, for a node of IPv6"},
+                {"--range", NULL, "where the port is taken, try the next ones of the range"}},
     .run = run_exec,
 };

@@ -29,7 +29,7 @@ struct command_option {
     const char *meaning;
 };
 
-#define COMMAND_OPTIONS_MAX 2
+#define COMMAND_OPTIONS_MAX 4
 #define COMMAND_MANY (-1)
 
 struct call;
