@@ -288,7 +288,7 @@ INSTALLED  := $(addprefix $(bindir)/,portoland portolan) \
               $(foreach page,$(PAGES),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
               $(PREFIX)/include/portolan.h \
               $(addprefix $(libdir)/libportolan.,a so so.0 so.$(LIB_VERSION)) \
-              $(libdir)/pkgconfig/portolan.pc $(addprefix $(datadir)/doc/portolan/,portolan.conf one-port.md) \
+              $(libdir)/pkgconfig/portolan.pc $(addprefix $(datadir)/doc/portolan/,portolan.conf one-port.md leases.md) \
               $(bashdir)/portolan $(zshdir)/_portolan \
               $(addprefix $(unitdir)/,portoland.socket portoland.service)
 
@@ -308,7 +308,7 @@ install: all
 	ln -sf libportolan.so.$(LIB_VERSION) $(DESTDIR)$(libdir)/libportolan.so.0
 	ln -sf libportolan.so.0 $(DESTDIR)$(libdir)/libportolan.so
 	$(call fill,src/client/portolan.pc.in,$(libdir)/pkgconfig/portolan.pc)
-	install -m 644 etc/portolan.conf docs/one-port.md $(DESTDIR)$(datadir)/doc/portolan
+	install -m 644 etc/portolan.conf docs/one-port.md docs/leases.md $(DESTDIR)$(datadir)/doc/portolan
 	install -m 644 scripts/completion/portolan.bash $(DESTDIR)$(bashdir)/portolan
 	install -m 644 scripts/completion/_portolan $(DESTDIR)$(zshdir)/_portolan
 	install -m 644 etc/portoland.socket $(DESTDIR)$(unitdir)/portoland.socket

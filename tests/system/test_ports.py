@@ -26,8 +26,8 @@ def run(tmp_path):
     """Starts nodes through `portolan exec`."""
     started = []
 
-    def start(server, name, *flags, exec_options=(), **options):
-        through = words("--socket", server.socket, "exec", *exec_options, name, "--")
+    def start(server, name, *flags, exec_options=(), through=None, **options):
+        through = through or words("--socket", server.socket, "exec", *exec_options, name, "--")
         started.append(erl.Node(name, None, tmp_path, *flags, through=through, **options))
         return started[-1]
 
