@@ -1,6 +1,6 @@
 /*
- * What `portolan exec` tells a server of its port: the variables of Erlang, RabbitMQ and releases of
- * Elixir. Each is read by its own kind of server only, so all are set for every program. What a
+ * What `portolan exec` tells a server of its port: the variables of Erlang, RabbitMQ and Elixir's
+ * releases. Each is read by its own kind of server only, so all are set for every program. What a
  * server reads after them, and so cannot be overridden by them, is warned of.
  *
  * Where each fact comes from is in docs/decisions.md.
