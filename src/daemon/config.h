@@ -57,7 +57,8 @@ struct config {
     char *front_address; /* comma list, "" for all */
     bool front_proxy;
     uint64_t front_peer_streams; /* 0: any number */
-    uint64_t user_share;         /* percent */
+    bool front_check_owner;
+    uint64_t user_share; /* percent */
     uint64_t front_offset_max;
     char *cluster_name;
     int cluster_discovery; /* enum discovery_kind */

@@ -257,6 +257,7 @@ static bool build_front(struct daemon *daemon) {
         return true;
     daemon->front_host = (struct front_host){.config = daemon->config,
                                              .events = &daemon->events,
+                                             .users = &daemon->users,
                                              .own_port = front_port(daemon),
                                              .link = on_link,
                                              .moved = on_moved,

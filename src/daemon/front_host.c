@@ -6,6 +6,7 @@
 #include "net/port_holder.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Each stream has two descriptors, each front port of a node two listeners, each hello one. */
 #define STREAMS_SHARE 4
@@ -121,10 +122,40 @@ static void on_refused(void *context, const char *reason, const struct address *
     events_refused(host->events, &refusal);
 }
 
-static struct proxy_options stream_options(const struct config *config) {
+static void on_stream_refused(void *context, const struct registration *registration,
+                              const char *reason, const struct address *peer) {
+    const struct front_host *host = context;
+    const struct epmd_refusal refusal = {
+        .what = "stream", .node = &registration->node, .reason = reason, .peer = peer};
+    events_refused(host->events, &refusal);
+}
+
+/* Without an answer no node of this host can be reached: whoever starts the daemon is told. */
+static void try_kernel(struct front_host *host) {
+    if (!host->config->front_check_owner || host->told_unknown)
+        return;
+    enum sock_diag_verdict verdict = sock_diag_try(host->users->diag);
+    if (verdict == SOCK_DIAG_FOUND)
+        return;
+    host->told_unknown = true;
+    log_event(LOG_LEVEL_WARN, "no_owner_check", log_text("reason", sock_diag_reason(verdict)),
+              log_text("error", strerror(sock_diag_error(host->users->diag))),
+              log_text("outcome", "front ports lead to no node"),
+              log_text("cure", "add AF_NETLINK to RestrictAddressFamilies of the unit, or set "
+                               "front.check_owner = off"));
+}
+
+static struct proxy_options stream_options(struct front_host *host) {
+    const struct config *config = host->config;
+    size_t streams = process_descriptor_limit() / STREAMS_SHARE;
     return (struct proxy_options){
-        .streams_max = process_descriptor_limit() / STREAMS_SHARE,
+        .streams_max = streams,
         .peer_streams = (unsigned)config->front_peer_streams,
+        .user_streams = user_share_of(streams, config->user_share),
+        .users = host->users,
+        .check_owner = config->front_check_owner,
+        .refused = on_stream_refused,
+        .context = host,
     };
 }
 
@@ -138,7 +169,7 @@ static uint16_t offset_max(const struct config *config) {
     return most < EKKA_OFFSET_MODULO ? (uint16_t)most : EKKA_OFFSET_MODULO - 1;
 }
 
-static struct front_options options_of(const struct front_host *host) {
+static struct front_options options_of(struct front_host *host) {
     return (struct front_options){
         .proxy = host->config->front_proxy,
         .rule = {.base = host->config->dist_base_port,
@@ -148,7 +179,7 @@ static struct front_options options_of(const struct front_host *host) {
         .addresses = host->config->front_address,
         .ports_max = process_descriptor_limit() / PORTS_SHARE,
         .hellos_max = hellos_max(),
-        .streams = stream_options(host->config),
+        .streams = stream_options(host),
     };
 }
 
@@ -163,11 +194,13 @@ bool front_host_build(struct front_host *host, const struct front_house *house) 
                                       .moved = on_moved,
                                       .refused = on_refused,
                                       .context = host};
+    try_kernel(host);
     host->front = front_new(house, &options, &hooks);
     return host->front != NULL;
 }
 
 void front_host_configure(struct front_host *host) {
     const struct front_options options = options_of(host);
+    try_kernel(host);
     front_configure(host->front, &options);
 }

@@ -8,13 +8,16 @@
 #include "daemon/config.h"
 #include "daemon/events.h"
 #include "net/front.h"
+#include "net/local_users.h"
 
 /* Who the front belongs to. All borrowed; the hooks as in front_hooks, with `context`. */
 struct front_host {
     const struct config *config;
     struct events *events;
+    const struct local_users *users;
     uint16_t own_port;   /* the daemon's own front port */
     struct front *front; /* set by front_host_build */
+    bool told_unknown;   /* that the kernel does not say whose a socket is */
     int64_t looked_ms;   /* when /proc was searched last for who holds a port; 0: never */
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
     void (*moved)(void *context, const struct registration *registration);

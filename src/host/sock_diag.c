@@ -201,11 +201,7 @@ static enum sock_diag_verdict ask(struct sock_diag *diag, struct question *quest
     return SOCK_DIAG_NO_ANSWER;
 }
 
-/*
- * A kernel without the part that knows TCP says "not found" of anything. So before that is
- * believed once, it is asked for a socket that is there for certain.
- */
-static enum sock_diag_verdict doubt(struct sock_diag *diag) {
+enum sock_diag_verdict sock_diag_try(struct sock_diag *diag) {
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sock_diag_socket found;
     socklen_t len = sizeof own;
@@ -221,8 +217,13 @@ static enum sock_diag_verdict doubt(struct sock_diag *diag) {
         verdict = ask(diag, &question, &found);
     }
     close(fd);
-    if (verdict == SOCK_DIAG_NOT_FOUND)
-        return fail(diag, EPROTONOSUPPORT);
+    return verdict == SOCK_DIAG_NOT_FOUND ? fail(diag, EPROTONOSUPPORT) : verdict;
+}
+
+/* A kernel without the part that knows TCP says "not found" of anything: it is not believed before
+ * it has found something. */
+static enum sock_diag_verdict doubt(struct sock_diag *diag) {
+    enum sock_diag_verdict verdict = sock_diag_try(diag);
     return verdict == SOCK_DIAG_FOUND ? SOCK_DIAG_NOT_FOUND : verdict;
 }
 

@@ -53,6 +53,9 @@ enum sock_diag_verdict sock_diag_connected(struct sock_diag *diag, const struct 
 enum sock_diag_verdict sock_diag_listening(struct sock_diag *diag, const struct sockaddr *address,
                                            uint32_t *user);
 
+/* Whether there are answers at all: asks for a socket that is there for certain. */
+enum sock_diag_verdict sock_diag_try(struct sock_diag *diag);
+
 /* An errno: why the last question got no answer. 0: it was not asked, or the answer made no sense.
  */
 int sock_diag_error(const struct sock_diag *diag);

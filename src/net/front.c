@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "erlang/tls_hello.h"
 #include "net/front_routes.h"
+#include "net/hop_mark.h"
 #include "net/loop.h"
 #include "net/peer_limit.h"
 #include "net/tls.h"
@@ -61,6 +62,10 @@ static const char *connect_node(struct front *front, const struct first_caller *
         return "the proxy is off";
     if (getsockname(fd, &called.any, &len) < 0)
         return "peer gone";
+    if (address_peer_is_local(fd, peer) && hop_mark_found(fd)) {
+        front->counters.loops++;
+        return "it comes from a proxy of this host: names that lead from one to another";
+    }
     struct connection_query query = {.proxy = front->proxy, .caller = caller->node};
     const struct front_caller asks = {.port = address_port(&called),
                                       .address = address_host(peer),

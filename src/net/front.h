@@ -71,6 +71,7 @@ struct front_hooks {
 struct front_counters {
     uint64_t refused;   /* callers whose hello had to be waited for, and was not liked */
     uint64_t timed_out; /* callers whose hello was not whole in time */
+    uint64_t loops;     /* callers that were proxies of this host (net/hop_mark) */
 };
 
 /* Who lends the front what it works with. All borrowed; `pool` may be NULL. */

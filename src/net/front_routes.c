@@ -1,6 +1,7 @@
 #include "net/front_routes.h"
 
 #include "base/clock.h"
+#include "net/listener_owner.h"
 #include "net/loop.h"
 #include "net/port_probe.h"
 
@@ -109,6 +110,9 @@ static bool put_behind(struct front_routes *routes, struct registration *registr
     /* a node that says so leads the proxy to itself */
     if (epmd_server_listens(routes->house.server, registration->node.port))
         return fail(outcome, "it says that it listens on a port of this daemon");
+    if (routes->options.streams.check_owner &&
+        !listener_owner_may_have(registration->user, registration->node.port))
+        return fail(outcome, "ports below 1024 are led to for root's nodes alone");
     if (!open_port(routes, port, registration, outcome))
         return false;
     registration->front_port = port;

@@ -1,5 +1,7 @@
 #include "net/listener.h"
 
+#include "net/hop_mark.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -13,21 +15,23 @@
 
 const char *const listener_role_names[] = {"epmd", "front"};
 
-static void prepare(int fd) {
+static void prepare(int fd, enum listener_role role) {
     const int on = 1, defer_s = DEFER_ACCEPT_S;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 #ifdef TCP_DEFER_ACCEPT
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof defer_s);
 #endif
+    if (role == LISTENER_FRONT)
+        hop_mark_save(fd);
 }
 
 /* A listening socket, or -errno. */
-static int open_one(const struct address *address) {
+static int open_one(const struct address *address, enum listener_role role) {
     const int on = 1;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    prepare(fd);
+    prepare(fd, role);
     if (address->any.sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, &address->any, address_len(address)) < 0 || listen(fd, SOMAXCONN) < 0) {
@@ -54,7 +58,7 @@ static bool add(const struct plan *plan, const struct address *address, bool imp
         failure->error = E2BIG;
         return false;
     }
-    int fd = open_one(address);
+    int fd = open_one(address, plan->role);
     if (fd >= 0) {
         listeners->all[listeners->count++] =
             (struct listener){.fd = fd, .role = plan->role, .address = *address};
@@ -176,7 +180,7 @@ bool listeners_adopt(struct listeners *listeners, enum listener_role role, int f
         getsockname(fd, &address.any, &address_size) < 0 ||
         (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6))
         return false;
-    prepare(fd);
+    prepare(fd, role);
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return false;
     listeners->all[listeners->count++] =

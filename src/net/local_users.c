@@ -40,19 +40,20 @@ void user_share_configure(struct user_share *share, size_t most) {
 }
 
 /* Whoever may end the daemon anyway needs no limit. */
-static bool is_free(const struct user_share *share, uint32_t user) {
+bool user_share_is_free(const struct user_share *share, uint32_t user) {
     return share == NULL || user == USER_ROOT || user_same(user, share->own_user);
 }
 
 bool user_share_take(struct user_share *share, uint32_t user, unsigned count) {
-    if (is_free(share, user) || peer_limit_take(share->limit, peer_key_of_user(user), count))
+    if (user_share_is_free(share, user) ||
+        peer_limit_take(share->limit, peer_key_of_user(user), count))
         return true;
     share->refused++;
     return false;
 }
 
 void user_share_give_back(struct user_share *share, uint32_t user, unsigned count) {
-    if (!is_free(share, user))
+    if (!user_share_is_free(share, user))
         peer_limit_give_back(share->limit, peer_key_of_user(user), count);
 }
 

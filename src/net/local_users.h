@@ -28,6 +28,9 @@ void user_share_configure(struct user_share *share, size_t most);
 bool user_share_take(struct user_share *share, uint32_t user, unsigned count);
 void user_share_give_back(struct user_share *share, uint32_t user, unsigned count);
 
+/* Whether the user has no limit. */
+bool user_share_is_free(const struct user_share *share, uint32_t user);
+
 /* How often a user was refused more, since the start. */
 uint64_t user_share_refused(const struct user_share *share);
 

@@ -1,65 +1,15 @@
-#include "net/proxy.h"
-
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/listener_owner.h"
 #include "net/loop.h"
-#include "net/peer_limit.h"
-#include "net/proxy_way.h"
+#include "net/proxy_inner.h"
 
-#include <errno.h>
-#include <event2/event.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* Of the handshake: length:16 'r' challenge:32 digest:128. */
 #define CHALLENGE_REPLY_SIZE 23
-
-/* Where a node of this host may listen: on loopback of either family, or on what was called. */
-enum attempt { ATTEMPT_V4, ATTEMPT_V6, ATTEMPT_CALLED, ATTEMPT_NONE };
-
-struct stream {
-    struct proxy *proxy;       /* borrowed */
-    struct node_streams *node; /* those of the same registration; NULL: it has ended */
-    TAILQ_ENTRY(stream) link;
-    TAILQ_ENTRY(stream) of_node;
-    int caller_fd, node_fd; /* owned; -1: not there yet */
-    struct address peer, called;
-    uint16_t node_port;
-    enum attempt attempt;
-    bool open, tls, guessed, limited;
-    size_t first_len;
-    int64_t since_ms;
-    struct event connected; /* while it is being connected */
-    struct proxy_way in;    /* to the node */
-    struct proxy_way out;   /* from the node */
-    size_t node_len, caller_len;
-    uint8_t names[]; /* the node's alive name, then the caller's name */
-};
-TAILQ_HEAD(streams, stream);
-
-/* The streams of one registration; there is one at least. */
-struct node_streams {
-    UT_hash_handle hh;
-    const struct registration *registration; /* borrowed */
-    struct streams streams;
-};
-
-struct proxy {
-    struct proxy_options options;
-    struct peer_limit *peers;
-    struct streams streams;
-    struct node_streams *nodes;
-    size_t count;
-    struct proxy_counters counters;
-    LIST_HEAD(, proxy_cursor) cursors;
-    struct proxy_store store;
-};
 
 /* --- which streams a node has --- */
 
@@ -136,7 +86,7 @@ static void pass_cursors_by(const struct stream *stream) {
     }
 }
 
-static void close_stream(struct stream *stream, const char *reason) {
+void proxy_stream_close(struct stream *stream, const char *reason) {
     struct proxy *proxy = stream->proxy;
     char peer[ADDRESS_TEXT_SIZE];
     log_event(LOG_LEVEL_DEBUG, "stream_closed", log_bytes("node", node_of(stream)),
@@ -146,12 +96,11 @@ static void close_stream(struct stream *stream, const char *reason) {
     proxy->counters.bytes_out += stream->out.moved;
     if (was_misled(stream))
         proxy->counters.misled++;
-    if (!stream->open && stream->attempt != ATTEMPT_NONE)
-        event_del(&stream->connected);
+    if (stream->has_timer)
+        event_del(&stream->timer);
     proxy_way_end(&stream->in);
     proxy_way_end(&stream->out);
-    if (stream->limited)
-        peer_limit_leave(proxy->peers, &stream->peer);
+    proxy_shares_uncount(stream);
     leave_node(stream);
     pass_cursors_by(stream);
     TAILQ_REMOVE(&proxy->streams, stream, link);
@@ -159,7 +108,52 @@ static void close_stream(struct stream *stream, const char *reason) {
     close(stream->caller_fd);
     if (stream->node_fd >= 0)
         close(stream->node_fd);
+    free(stream->refusal);
     free(stream);
+}
+
+/* --- streams that nobody needs any more --- */
+
+/* Also with what has come and was not passed on yet. */
+static bool has_answered(const struct stream *stream) {
+    uint8_t byte;
+    return stream->out.moved > 0 || stream->out.state == PROXY_BLOCKED ||
+           recv(stream->node_fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void close_unanswered(struct stream *stream, const char *reason) {
+    stream->proxy->counters.unanswered++;
+    proxy_stream_close(stream, reason);
+}
+
+static bool is_half_open(const struct stream *stream) {
+    return stream->in.state == PROXY_ENDED || stream->out.state == PROXY_ENDED;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context);
+
+void proxy_stream_set_timer(struct stream *stream, int64_t ms) {
+    if (stream->has_timer)
+        event_del(&stream->timer);
+    event_assign(&stream->timer, stream->proxy->store.base, -1, 0, on_timer, stream);
+    stream->moved_before = stream->in.moved + stream->out.moved;
+    stream->has_timer = loop_set_timer(&stream->timer, ms);
+    if (!stream->has_timer)
+        proxy_stream_close(stream, "out of memory");
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context) {
+    struct stream *stream = context;
+    (void)fd;
+    (void)what;
+    if (is_half_open(stream)) {
+        if (stream->in.moved + stream->out.moved == stream->moved_before)
+            proxy_stream_close(stream, "one side has ended it, and the other is silent");
+        else
+            proxy_stream_set_timer(stream, stream->proxy->options.half_open_ms);
+    } else if (!has_answered(stream)) {
+        close_unanswered(stream, "the node does not answer");
+    }
 }
 
 /* A way has ended, or one of its sockets has broken. */
@@ -167,11 +161,15 @@ static void on_way_changed(void *context, bool broken) {
     struct stream *stream = context;
     bool node_ended = stream->out.state == PROXY_ENDED;
     if (broken)
-        close_stream(stream, "a socket broke");
+        proxy_stream_close(stream, "a socket broke");
     else if (node_ended && stream->in.state == PROXY_ENDED)
-        close_stream(stream, "both sides ended it");
+        proxy_stream_close(stream, "both sides ended it");
     else if (node_ended && stream->node == NULL)
-        close_stream(stream, "the node has left");
+        proxy_stream_close(stream, "the node has left");
+    else if (!node_ended && !has_answered(stream))
+        close_unanswered(stream, "the caller is gone, and the node has not answered");
+    else
+        proxy_stream_set_timer(stream, stream->proxy->options.half_open_ms);
 }
 
 void proxy_node_left(struct proxy *proxy, const struct registration *registration) {
@@ -180,103 +178,7 @@ void proxy_node_left(struct proxy *proxy, const struct registration *registratio
         struct stream *stream = TAILQ_FIRST(&node->streams);
         leave_node(stream);
         if (!stream->open || stream->out.state == PROXY_ENDED)
-            close_stream(stream, "the node has left");
-    }
-}
-
-/* --- connecting --- */
-
-/* As the distribution has them on the sockets that it makes itself. */
-static void prepare(int fd) {
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-}
-
-/*
- * The node is on this host, so no path has to be found out about: an algorithm that paces what it
- * sends, as bbr does, would only wait. Reno is in every kernel, and open to everyone.
- */
-static void prepare_for_node(int fd) {
-    static const char reno[] = "reno";
-    prepare(fd);
-    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof reno - 1);
-}
-
-static void try_next(struct stream *stream);
-
-static void start_moving(struct stream *stream) {
-    stream->open = true;
-    stream->attempt = ATTEMPT_NONE;
-    if (!proxy_way_start(&stream->in) || !proxy_way_start(&stream->out))
-        close_stream(stream, "out of memory");
-}
-
-static void on_connected(evutil_socket_t fd, short what, void *context) {
-    struct stream *stream = context;
-    int error = 0;
-    socklen_t len = sizeof error;
-    if ((what & EV_TIMEOUT) != 0)
-        error = ETIMEDOUT;
-    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        error = errno;
-    if (error == 0) {
-        start_moving(stream);
-        return;
-    }
-    close(stream->node_fd);
-    stream->node_fd = -1;
-    stream->attempt++;
-    try_next(stream);
-}
-
-static struct address address_of(const struct stream *stream) {
-    struct address called = stream->called;
-    switch (stream->attempt) {
-    case ATTEMPT_V4:
-        return address_loopback_v4(stream->node_port);
-    case ATTEMPT_V6:
-        return address_loopback_v6(stream->node_port);
-    default:
-        address_set_port(&called, stream->node_port);
-        return called;
-    }
-}
-
-/* There is one time for all addresses. 0, or an errno. */
-static int begin_connecting(struct stream *stream) {
-    const struct address address = address_of(stream);
-    int64_t left_ms = stream->since_ms + PROXY_CONNECT_MS - clock_monotonic_ms();
-    const struct timeval time = loop_timeval(left_ms);
-    if (left_ms <= 0)
-        return ETIMEDOUT;
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
-    prepare_for_node(fd);
-    event_assign(&stream->connected, stream->proxy->store.base, fd, EV_WRITE, on_connected, stream);
-    if ((connect(fd, &address.any, address_len(&address)) < 0 && errno != EINPROGRESS) ||
-        event_add(&stream->connected, &time) < 0) {
-        close(fd);
-        return ECONNREFUSED;
-    }
-    stream->node_fd = fd;
-    stream->in.to = stream->out.from = fd;
-    return 0;
-}
-
-static void try_next(struct stream *stream) {
-    int error = 0;
-    while (stream->attempt != ATTEMPT_NONE && (error = begin_connecting(stream)) != 0)
-        stream->attempt++;
-    if (stream->attempt != ATTEMPT_NONE)
-        return;
-    if (loop_is_out_of_descriptors(error)) {
-        stream->proxy->counters.limited++;
-        close_stream(stream, "no descriptor left");
-    } else {
-        stream->proxy->counters.unreachable++;
-        close_stream(stream, "no address of this host reaches the node");
+            proxy_stream_close(stream, "the node has left");
     }
 }
 
@@ -293,6 +195,7 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     stream->peer = *call->peer;
     stream->called = *call->called;
     stream->node_port = node->port;
+    stream->user = call->registration->user;
     stream->tls = call->tls;
     stream->guessed = call->guessed;
     stream->first_len = call->first.len;
@@ -313,31 +216,42 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     return NULL;
 }
 
+/* One that came to nothing: its socket stays the caller's. */
+static void drop_new(struct stream *stream) {
+    proxy_shares_uncount(stream);
+    proxy_way_end(&stream->in);
+    leave_node(stream);
+    free(stream);
+}
+
 static const char *refuse(struct proxy *proxy, const char *reason) {
     proxy->counters.limited++;
     return reason;
 }
 
 const char *proxy_open(struct proxy *proxy, const struct proxy_call *call) {
-    bool limited = !address_peer_is_local(call->fd, call->peer);
     if (proxy->count >= proxy->options.streams_max)
         return refuse(proxy, "too many streams");
-    if (limited && !peer_limit_enter(proxy->peers, call->peer))
-        return refuse(proxy, "too many streams of this address");
-    struct stream *stream = new_stream(proxy, call);
-    if (stream == NULL) {
-        if (limited)
-            peer_limit_leave(proxy->peers, call->peer);
-        return refuse(proxy, "out of memory");
+    if (proxy->options.check_owner &&
+        !listener_owner_may_have(call->registration->user, call->registration->node.port)) {
+        proxy->counters.not_owned++;
+        return "ports below 1024 are led to for root's nodes alone";
     }
-    stream->limited = limited;
+    struct stream *stream = new_stream(proxy, call);
+    if (stream == NULL)
+        return refuse(proxy, "out of memory");
+    const char *reason = proxy_shares_count(stream);
+    if (reason != NULL) {
+        drop_new(stream);
+        return refuse(proxy, reason);
+    }
     TAILQ_INSERT_TAIL(&proxy->streams, stream, link);
     proxy->count++;
     proxy->counters.opened++;
     if (call->guessed)
         proxy->counters.guessed++;
-    prepare(call->fd);
-    try_next(stream);
+    proxy_connect_prepare(call->fd);
+    proxy_connect(stream);
     return NULL;
 }
 
@@ -407,26 +321,33 @@ struct proxy *proxy_new(struct event_base *base, const struct proxy_options *opt
     TAILQ_INIT(&proxy->streams);
     proxy_store_init(&proxy->store, base);
     proxy->peers = peer_limit_new(options->peer_streams);
-    proxy_configure(proxy, options);
-    if (proxy->peers != NULL)
+    proxy->user_streams = user_share_new(options->user_streams);
+    if (proxy->peers != NULL && proxy->user_streams != NULL) {
+        proxy_configure(proxy, options);
         return proxy;
-    free(proxy);
+    }
+    proxy_free(proxy);
     return NULL;
 }
 
 void proxy_configure(struct proxy *proxy, const struct proxy_options *options) {
     proxy->options = *options;
+    if (options->answer_ms == 0)
+        proxy->options.answer_ms = PROXY_ANSWER_MS;
+    if (options->half_open_ms == 0)
+        proxy->options.half_open_ms = PROXY_HALF_OPEN_MS;
     proxy->store.copies = options->copies;
-    if (proxy->peers != NULL)
-        peer_limit_configure(proxy->peers, options->peer_streams);
+    peer_limit_configure(proxy->peers, options->peer_streams);
+    user_share_configure(proxy->user_streams, options->user_streams);
 }
 
 void proxy_free(struct proxy *proxy) {
     if (proxy == NULL)
         return;
     while (!TAILQ_EMPTY(&proxy->streams))
-        close_stream(TAILQ_FIRST(&proxy->streams), "the daemon ends");
+        proxy_stream_close(TAILQ_FIRST(&proxy->streams), "the daemon ends");
     proxy_store_clear(&proxy->store);
     peer_limit_free(proxy->peers);
+    user_share_free(proxy->user_streams);
     free(proxy);
 }

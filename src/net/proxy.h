@@ -5,10 +5,19 @@
  *   state        waits for                       ends with
  *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS in all
  *   OPEN         bytes, either way               both ways ended; a broken socket; the node's end
+ *   HALF OPEN    bytes, the one way              the same; PROXY_HALF_OPEN_MS without a byte
  *
- * The end of one direction is passed on and leaves the other open. When a node's registration ends
- * and its socket has ended too, its streams are closed at once. Nothing runs while a stream is
- * idle, and one costs some 800 bytes here.
+ * The end of one direction is passed on and leaves the other open. But a caller that ends its
+ * direction before the node has said anything is gone, and so is its stream; and a node that has
+ * said nothing for PROXY_ANSWER_MS will not. When a node's registration ends and its socket has
+ * ended too, its streams are closed at once. Nothing runs while a stream is idle, and one costs
+ * some 900 bytes here.
+ *
+ * A stream leads only to a listener of the user who registered the node (net/listener_owner): that
+ * is asked when the connection stands and before a byte is passed on.
+ *
+ * A stream counts for its caller, which is another host or a user of this one, and for the user of
+ * its node.
  *
  * The proxy owns its streams and, from proxy_open on, both sockets of each.
  */
@@ -17,24 +26,45 @@
 
 #include "names/registry.h"
 #include "net/address.h"
+#include "net/local_users.h"
 
 #include <sys/queue.h>
 
 #define PROXY_CONNECT_MS 5000
+
+/* A node gives a handshake net_setuptime, which is 120 s at most. */
+#define PROXY_ANSWER_MS 125000
+
+/* Nodes send ticks, and end their direction when the other has ended. */
+#define PROXY_HALF_OPEN_MS 60000
 
 struct event_base;
 struct proxy;
 
 struct proxy_options {
     size_t streams_max;    /* of all callers */
-    unsigned peer_streams; /* of one other host, 0 for any number */
+    unsigned peer_streams; /* of one other host, or one user of this one; 0 for any number */
+    size_t user_streams;   /* to the nodes of one user; 0 for any number */
     bool copies;           /* never splice, for tests of that */
+    int64_t answer_ms, half_open_ms; /* for tests; 0: as above */
+
+    /* Who is whose; borrowed. NULL: nobody asks, and users have no limit. */
+    const struct local_users *users;
+    bool check_owner; /* whether it matters who listens */
+
+    /* A node was not connected, as somebody else listens on its port, or nobody knows who. NULL:
+     * nobody wants to hear of it. All is borrowed for the call. */
+    void (*refused)(void *context, const struct registration *registration, const char *reason,
+                    const struct address *peer);
+    void *context;
 };
 
 struct proxy_counters {
     uint64_t opened;      /* streams, since the start */
     uint64_t unreachable; /* no address of this host reached the node */
     uint64_t limited;     /* not taken: too many, or no descriptor or memory left */
+    uint64_t not_owned;   /* who listens on the node's port is not the user who registered it */
+    uint64_t unanswered;  /* ended: the node never said a byte */
     uint64_t guessed;     /* to one of several nodes that share a port */
     uint64_t misled;      /* of these: the caller turned away when it heard the node's name */
     uint64_t bytes_in;    /* to nodes, of the streams that have ended */

@@ -39,6 +39,8 @@ static Suite *(*const suites[])(void) = {
     proxy_way_suite,
     proxy_suite,
     proxy_streams_suite,
+    proxy_admission_suite,
+    hop_mark_suite,
     front_suite,
     front_nodes_suite,
     config_suite,

@@ -56,6 +56,8 @@ Suite *port_probe_suite(void);
 Suite *proxy_way_suite(void);
 Suite *proxy_suite(void);
 Suite *proxy_streams_suite(void);
+Suite *proxy_admission_suite(void);
+Suite *hop_mark_suite(void);
 Suite *front_suite(void);
 Suite *front_nodes_suite(void);
 

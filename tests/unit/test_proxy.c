@@ -33,6 +33,8 @@ END_TEST
 
 START_TEST(the_end_of_one_direction_leaves_the_other_open) {
     struct call call = open_stream();
+    say(call.node, "hello");
+    hear_text(call.caller, "hello");
     shutdown(call.caller, SHUT_WR);
     turn_until(base, is_over(call.node));
     say(call.node, "still here");

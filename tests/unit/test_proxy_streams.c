@@ -285,6 +285,8 @@ END_TEST
 
 START_TEST(streams_in_every_state_end_with_the_proxy) {
     struct call open = open_stream(), half = open_stream(), connecting = make_call();
+    say(half.node, "hello");
+    hear_text(half.caller, "hello");
     shutdown(half.caller, SHUT_WR);
     turn_until(base, is_over(half.node));
     ck_assert_ptr_null(open_call(&connecting));

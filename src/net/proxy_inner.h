@@ -1,0 +1,84 @@
+/*
+ * One stream, and the proxy's side that it works with. Internal to net/proxy.c, to
+ * net/proxy_connect.c, which finds the node, and to net/proxy_shares.c, which counts.
+ */
+#ifndef PORTOLAN_NET_PROXY_INNER_H
+#define PORTOLAN_NET_PROXY_INNER_H
+
+#include "net/peer_limit.h"
+#include "net/proxy.h"
+#include "net/proxy_way.h"
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* Where a node of this host may listen: on loopback of either family, or on what was called. */
+enum attempt { ATTEMPT_V4, ATTEMPT_V6, ATTEMPT_CALLED, ATTEMPT_NONE };
+
+struct stream {
+    struct proxy *proxy;       /* borrowed */
+    struct node_streams *node; /* those of the same registration; NULL: it has ended */
+    TAILQ_ENTRY(stream) link;
+    TAILQ_ENTRY(stream) of_node;
+    int caller_fd, node_fd; /* owned; -1: not there yet */
+    struct address peer, called;
+    uint16_t node_port;
+    enum attempt attempt;
+    bool open, tls, guessed;
+    bool of_caller, of_user, of_descriptors; /* where it is counted */
+    struct peer_key caller_key;
+    uint32_t user;  /* of the node */
+    bool not_owned; /* an address took the connection that is not the node's */
+    char *refusal;  /* why; owned, NULL without memory */
+    size_t first_len;
+    int64_t since_ms;
+    struct event timer; /* also for the node's socket, while it is being connected */
+    bool has_timer;
+    uint64_t moved_before; /* bytes, when the timer was set */
+    struct proxy_way in;   /* to the node */
+    struct proxy_way out;  /* from the node */
+    size_t node_len, caller_len;
+    uint8_t names[]; /* the node's alive name, then the caller's name */
+};
+TAILQ_HEAD(streams, stream);
+
+/* The streams of one registration; there is one at least. */
+struct node_streams {
+    UT_hash_handle hh;
+    const struct registration *registration; /* borrowed */
+    struct streams streams;
+};
+
+struct proxy {
+    struct proxy_options options;
+    struct peer_limit *peers;
+    struct user_share *user_streams;
+    struct streams streams;
+    struct node_streams *nodes;
+    size_t count;
+    struct proxy_counters counters;
+    LIST_HEAD(, proxy_cursor) cursors;
+    struct proxy_store store;
+};
+
+/* Ends it; `reason` is for the log. */
+void proxy_stream_close(struct stream *stream, const char *reason);
+
+/* Has it looked at again later, if it is still there; it may be closed at once. */
+void proxy_stream_set_timer(struct stream *stream, int64_t ms);
+
+/* In net/proxy_connect.c: connects the node, on the address of `attempt` or one after it. */
+void proxy_connect(struct stream *stream);
+
+/* A socket of a stream, as the distribution has them on those that it makes itself. */
+void proxy_connect_prepare(int fd);
+
+/* In net/proxy_shares.c: counts a stream wherever it counts. NULL, or why it must not be; it is to
+ * be uncounted in any case. */
+const char *proxy_shares_count(struct stream *stream);
+void proxy_shares_uncount(struct stream *stream);
+
+#endif
