@@ -371,20 +371,21 @@ static bool build(struct daemon *daemon) {
         return true;
     }
     log_event(LOG_LEVEL_ERROR, "cannot_start", log_text("reason", error));
-    if (strcmp(daemon->config->log_to, "console") != 0)
+    if (daemon->options->detach || strcmp(daemon->config->log_to, "console") != 0)
         fprintf(stderr, "%s: %s\n", daemon->options->program, error);
     return false;
 }
 
 static enum exit_code run(struct daemon *daemon) {
     enum exit_code code = EXIT_FAILED;
-    int error = daemon->options->detach ? process_detach() : 0;
+    int error = daemon->options->detach ? process_detach(daemon->options->program) : 0;
     if (error < 0) {
         fprintf(stderr, "%s: cannot go to the background: %s\n", daemon->options->program,
                 strerror(-error));
     } else if (build(daemon)) {
         log_started(daemon);
         process_notify_ready();
+        process_detached(EXIT_DONE);
         hold_signals(false);
         code = loop_run(daemon->base, &daemon->turns) ? EXIT_DONE : EXIT_FAILED;
         hold_signals(true);
@@ -393,7 +394,7 @@ static enum exit_code run(struct daemon *daemon) {
     return code;
 }
 
-/* Opens all that a caller must find open when -daemon returns, and then runs. */
+/* -daemon returns when all runs, or has failed. */
 enum exit_code daemon_run(struct config *config, const struct daemon_options *options) {
     struct daemon daemon = {.config = config, .options = options, .control_fd = -1};
     enum exit_code code;
@@ -404,6 +405,8 @@ enum exit_code daemon_run(struct config *config, const struct daemon_options *op
         fprintf(stderr, "%s: %s\n", options->program, error);
         return EXIT_FAILED;
     }
+    if (options->detach)
+        process_close_inherited();
     if (!listening_open(&daemon.listeners, config, options, &code)) {
         tls_free(daemon.tls);
         return code;
@@ -419,5 +422,6 @@ enum exit_code daemon_run(struct config *config, const struct daemon_options *op
     destroy(&daemon);
     tls_free(daemon.tls); /* where nobody has taken it */
     log_close();
+    process_detached(code); /* when it has not become ready */
     return code;
 }

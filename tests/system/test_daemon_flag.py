@@ -1,14 +1,18 @@
 """`epmd -daemon`, as nodes start it when they boot: it returns, and the daemon is there."""
 
 import contextlib
+import fcntl
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import wire
-from daemon import end_holder, free_port, holder_of, our_epmd, run, stock_epmd
-from deadlines import wait_for
+from daemon import BUILD, end_holder, environment, free_port, holder_of, our_epmd, run, stock_epmd
+from deadlines import scaled, wait_for
+from members import PORTOLAND, Members
 
 TIMES = 20
 
@@ -91,3 +95,95 @@ def test_kill_ends_it(tmp_path):
     with forked(our_epmd(), tmp_path) as port:
         assert run(our_epmd(), "-port", port, "-kill", directory=tmp_path).stdout == b"Killed\n"
         wait_for(lambda: holder_of(port) is None, 5, "the end of the daemon")
+
+
+# --- what it inherits ---
+
+
+def words_of(name):
+    """The words that start the daemon as that, but for its port."""
+    return [stock_epmd() if name == "stock" else str(BUILD / "bin" / name)]
+
+
+def port_words(name, port):
+    return ["--set", f"node.dist_base_port={port}"] if name == "portoland" else ["-port", str(port)]
+
+
+@contextlib.contextmanager
+def detached(name, directory, *flags, inherited=()):
+    port = free_port()
+    try:
+        subprocess.run(
+            [*words_of(name), *port_words(name, port), "-daemon", *flags],
+            env=environment(directory, PORTOLAN_CONTROL__SOCKET=directory / "control"),
+            stdin=subprocess.DEVNULL, pass_fds=inherited, check=True, timeout=scaled(20))
+        wait_for(lambda: holder_of(port), 10, "the daemon")
+        yield port
+    finally:
+        end_holder(port)
+
+
+@pytest.mark.parametrize("name", ["stock", "epmd", "portoland"])
+def test_a_lock_and_a_pipe_of_whoever_started_it_are_let_go(name, tmp_path):
+    if name == "stock" and stock_epmd() is None:
+        pytest.skip("no stock epmd on this machine: install erlang-base")
+    reader, writer = os.pipe()
+    lock = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
+    high = fcntl.fcntl(writer, fcntl.F_DUPFD, 500)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with detached(name, tmp_path, inherited=(writer, lock, high)):
+        for fd in (writer, lock, high):
+            os.close(fd)
+        other = os.open(tmp_path / "lock", os.O_RDWR)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.set_blocking(reader, False)
+            assert os.read(reader, 1) == b"", "the pipe has come to its end"
+        finally:
+            os.close(other)
+            os.close(reader)
+
+
+@pytest.mark.parametrize("name", ["epmd", "portoland"])
+def test_the_sockets_of_systemd_are_kept(name, tmp_path):
+    """LISTEN_PID is that of the process that execs: a shell knows it."""
+    port = free_port()
+    inherited = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
+    script = 'eval "exec 3<&$0"; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" -daemon -systemd'
+    more = [] if name == "epmd" else ["--set", "front.enable=off"]
+    try:
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            done = subprocess.run(
+                ["bash", "-c", script, str(listener.fileno()), *words_of(name), "-port", str(port), *more],
+                env=environment(tmp_path, PORTOLAN_CONTROL__SOCKET=tmp_path / "control"),
+                stdin=subprocess.DEVNULL, pass_fds=(listener.fileno(), inherited),
+                capture_output=True, timeout=scaled(20))
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert wire.look_up(port, "nobody").result == 1
+        links = [os.readlink(link) for link in Path(f"/proc/{holder_of(port)}/fd").iterdir()]
+        assert str(tmp_path / "lock") not in links
+    finally:
+        os.close(inherited)
+        end_holder(port)
+
+
+# --- what goes wrong after it has forked ---
+
+
+def test_a_failure_after_the_fork_is_told_and_has_an_exit_code(tmp_path):
+    """The name of a member cannot change, which the daemon sees in its state when it is built."""
+    with Members(tmp_path) as members:
+        one, two = members.on_loopback(2)
+        one.join(two)
+        one.stop()
+        one.name = "other" + one.name
+        conf = one.directory / "conf"
+        conf.write_text(one.configuration())
+        done = subprocess.run(
+            [PORTOLAND, "-c", str(conf), "-daemon"], env={"PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(30))
+        assert done.returncode == 1
+        assert "cannot start as otherp1@127.0.0.1" in done.stderr
+        assert "portolan cluster leave" in done.stderr
+        assert done.stdout == ""
+        assert holder_of(one.port) is None

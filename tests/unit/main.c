@@ -56,6 +56,7 @@ static Suite *(*const suites[])(void) = {
     ekka_port_suite,
     sealed_text_suite,
     nearest_suite,
+    process_suite,
     port_pool_suite,
     port_pool_registrations_suite,
     port_pool_saved_suite,

@@ -41,6 +41,7 @@ Suite *cluster_store_suite(void);
 Suite *ekka_port_suite(void);
 Suite *sealed_text_suite(void);
 Suite *nearest_suite(void);
+Suite *process_suite(void);
 Suite *port_pool_suite(void);
 Suite *proxy_vigil_suite(void);
 Suite *port_pool_registrations_suite(void);
