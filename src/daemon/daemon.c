@@ -304,6 +304,16 @@ static bool build_cluster(struct daemon *daemon, char *error) {
     return daemon->cluster != NULL;
 }
 
+static void on_process_ended(void *context, pid_t pid, int status) {
+    struct daemon *daemon = context;
+    event_program_ended(daemon->program, pid, status);
+}
+
+static bool build_orphans(struct daemon *daemon) {
+    const struct orphans_hooks hooks = {.ended = on_process_ended, .context = daemon};
+    return orphans_new(daemon->base, &hooks, &daemon->orphans);
+}
+
 static bool build_control(struct daemon *daemon) {
     int control_fd = daemon->control_fd;
     if (control_fd < 0)
@@ -342,6 +352,7 @@ static void destroy(struct daemon *daemon) {
     daemon->events.control = NULL;
     cluster_shell_free(daemon->cluster);
     daemon->cluster = NULL;
+    orphans_free(daemon->orphans);
     event_program_free(daemon->program);
     front_free(daemon->front_host.front);
     daemon->front_host.front = NULL;
@@ -364,7 +375,8 @@ static void destroy(struct daemon *daemon) {
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
     if (build_names(daemon) && build_loop(daemon) && build_users(daemon) && build_server(daemon) &&
-        build_front(daemon) && build_cluster(daemon, error) && build_control(daemon)) {
+        build_front(daemon) && build_cluster(daemon, error) && build_orphans(daemon) &&
+        build_control(daemon)) {
         answer_for_itself(daemon);
         daemon->service.member_hosts =
             (struct member_hosts_query){.has = on_member_asked, .context = daemon};

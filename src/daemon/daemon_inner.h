@@ -7,6 +7,7 @@
 #include "daemon/daemon.h"
 #include "daemon/front_host.h"
 #include "daemon/lease_store.h"
+#include "daemon/orphans.h"
 
 #define DAEMON_SIGNALS 3 /* that it listens to */
 
@@ -29,6 +30,7 @@ struct daemon {
     struct epmd_server *server;
     struct tls *tls;               /* until the shell has it; NULL: this daemon runs alone */
     struct event_program *program; /* NULL: none */
+    struct orphans *orphans;       /* NULL: this is not process 1 */
     struct cluster_events cluster_events;
     struct cluster_shell *cluster; /* NULL: this daemon runs alone */
     struct front_host front_host;  /* its front is NULL without front ports */

@@ -177,18 +177,23 @@ static void log_outcome(const struct event_program *program, int status) {
                   log_text("event", event), log_number("signal", WTERMSIG(status)));
 }
 
-static void on_child(evutil_socket_t number, short what, void *context) {
-    struct event_program *program = context;
-    int status;
-    (void)number;
-    (void)what;
-    if (program->pid == 0 || waitpid(program->pid, &status, WNOHANG) != program->pid)
+void event_program_ended(struct event_program *program, pid_t pid, int status) {
+    if (program == NULL || program->pid == 0 || program->pid != pid)
         return;
     program->pid = 0;
     event_del(program->time_event);
     log_outcome(program, status);
     drop_first(program);
     start_later(program);
+}
+
+static void on_child(evutil_socket_t number, short what, void *context) {
+    struct event_program *program = context;
+    int status;
+    (void)number;
+    (void)what;
+    if (program->pid != 0 && waitpid(program->pid, &status, WNOHANG) == program->pid)
+        event_program_ended(program, program->pid, status);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *context) {

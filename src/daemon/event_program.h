@@ -11,6 +11,7 @@
 #define PORTOLAN_DAEMON_EVENT_PROGRAM_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #define EVENT_PROGRAM_MS 10000
 #define EVENT_PROGRAM_QUEUE 256
@@ -24,6 +25,10 @@ struct event_program *event_program_new(struct event_base *base, const char *pat
 
 /* Kills a run that is under way. NULL is fine. */
 void event_program_free(struct event_program *program);
+
+/* Somebody else has waited for this process, which may be the one that runs: as orphans do. NULL is
+ * fine. */
+void event_program_ended(struct event_program *program, pid_t pid, int status);
 
 /* What is in the environment besides the daemon's own, "NAME=value". All is copied. */
 struct event_program_run {
