@@ -177,6 +177,38 @@ uint16_t listening_epmd_port(const struct listeners *listeners) {
 
 /* --- the control socket --- */
 
+const char *listening_control_obstacle(enum control_place place) {
+    switch (place) {
+    case CONTROL_PLACE_FREE:
+        break;
+    case CONTROL_PLACE_ANSWERS:
+        return "another daemon answers there; stop it";
+    case CONTROL_PLACE_BUSY:
+        return "another daemon listens there, whose queue of callers is full; stop it";
+    case CONTROL_PLACE_CLOSED:
+        return "there is a socket that this user may not connect to; stop who listens there";
+    case CONTROL_PLACE_OTHER_SOCKET:
+        return "there is a socket of another type, of some other program; leave it alone";
+    case CONTROL_PLACE_FILE:
+        return "there is a file in its place; move it away";
+    case CONTROL_PLACE_DIRECTORY:
+        return "there is a directory in its place; name a path in it";
+    case CONTROL_PLACE_FIFO:
+        return "there is a FIFO in its place; remove it";
+    case CONTROL_PLACE_LINK:
+        return "there is a symbolic link in its place; remove it";
+    case CONTROL_PLACE_DEVICE:
+        return "there is a device in its place; leave it alone";
+    }
+    return NULL;
+}
+
+/* What was in the way may be gone by now: then a next start finds the place free. */
+static const char *obstacle_at(const char *path) {
+    const char *obstacle = listening_control_obstacle(control_place_of(path));
+    return obstacle == NULL ? "somebody was there a moment ago; try again" : obstacle;
+}
+
 int listening_open_control(const struct config *config, const struct daemon_options *options) {
     if (control_path_is_in_tmp(config->control_socket) &&
         !control_path_make_private(config->control_socket))
@@ -184,9 +216,9 @@ int listening_open_control(const struct config *config, const struct daemon_opti
     int fd = control_listen(config->control_socket);
     if (fd == -EADDRINUSE)
         fprintf(stderr,
-                "%s: cannot make the control socket %s: another daemon answers there; stop it, or "
-                "choose another place with control.socket\n",
-                options->program, config->control_socket);
+                "%s: cannot make the control socket %s: %s, or choose another place with "
+                "control.socket\n",
+                options->program, config->control_socket, obstacle_at(config->control_socket));
     else if (fd < 0)
         fprintf(stderr,
                 "%s: cannot make the control socket %s: %s; choose a place where this user may "

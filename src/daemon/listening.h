@@ -22,6 +22,9 @@ const char *listening_cure(int error);
 /* The port on which nodes of this host find the daemon: epmd's, or the front port. */
 uint16_t listening_epmd_port(const struct listeners *listeners);
 
+/* What stands in the place of the control socket and what to do, for people; NULL: it is free. */
+const char *listening_control_obstacle(enum control_place place);
+
 /*
  * The control socket's descriptor, or -errno. LISTENING_NO_CONTROL: the default place is in /tmp
  * and cannot be trusted (base/control_path.h); the daemon runs without a socket, and logs it.

@@ -103,16 +103,17 @@ static void check_log(const struct config *config, struct config_report *report)
                           config_where(config, "log.to"), config->log_to, strerror(error));
 }
 
+/* A daemon that answers is no fault: a check is made while one runs, too. */
 static void check_control_socket(const struct config *config, struct config_report *report) {
     const char *path = config->control_socket;
-    struct stat status;
     if (path[0] == '\0' || control_path_is_in_tmp(path))
         return;
-    if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+    enum control_place place = control_place_of(path);
+    const char *obstacle = listening_control_obstacle(place);
+    if (obstacle != NULL && place >= CONTROL_PLACE_OTHER_SOCKET)
         config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot make the control socket %s: there is a file of another kind "
-                          "in its place; move it away, or choose another place",
-                          config_where(config, "control.socket"), path);
+                          "%s: cannot make the control socket %s: %s, or choose another place",
+                          config_where(config, "control.socket"), path, obstacle);
 }
 
 /* The nearest directory above a path that is there. */

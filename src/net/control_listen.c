@@ -28,33 +28,63 @@ static void make_directory(const char *path) {
     mkdir(directory, 0755);
 }
 
-static bool somebody_answers(const struct sockaddr_un *address) {
+/* Only a refused connection shows that nobody is there: of whatever else is unclear, somebody may
+ * make use. */
+static enum control_place try_socket(const char *path) {
+    struct sockaddr_un address;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return false;
-    bool answered = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                    errno == EAGAIN || errno == EACCES;
+    if (fd < 0 || !fill_address(&address, path)) {
+        if (fd >= 0)
+            close(fd);
+        return CONTROL_PLACE_CLOSED;
+    }
+    int error = connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ? errno : 0;
     close(fd);
-    return answered;
+    switch (error) {
+    case 0:
+        return CONTROL_PLACE_ANSWERS;
+    case EAGAIN:
+        return CONTROL_PLACE_BUSY;
+    case ECONNREFUSED:
+    case ENOENT:
+        return CONTROL_PLACE_FREE;
+    case EPROTOTYPE:
+        return CONTROL_PLACE_OTHER_SOCKET;
+    default:
+        return CONTROL_PLACE_CLOSED;
+    }
 }
 
-static bool is_socket(const char *path) {
+enum control_place control_place_of(const char *path) {
     struct stat status;
-    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+    if (lstat(path, &status) < 0)
+        return CONTROL_PLACE_FREE;
+    switch (status.st_mode & S_IFMT) {
+    case S_IFSOCK:
+        return try_socket(path);
+    case S_IFREG:
+        return CONTROL_PLACE_FILE;
+    case S_IFDIR:
+        return CONTROL_PLACE_DIRECTORY;
+    case S_IFIFO:
+        return CONTROL_PLACE_FIFO;
+    case S_IFLNK:
+        return CONTROL_PLACE_LINK;
+    default:
+        return CONTROL_PLACE_DEVICE;
+    }
 }
 
 /*
  * Makes the socket with mode 0666: who may change things is asked of each caller, and reading is
  * for all (docs/control.md). The mode comes from the mask, for a path could lead elsewhere by the
- * time of a chmod.
+ * time of a chmod. 0, or an errno.
  */
 static int bind_for_all(int fd, const struct sockaddr_un *address) {
     mode_t mask = umask(0111);
-    int bound = bind(fd, (const struct sockaddr *)address, sizeof *address);
-    int error = errno;
+    int error = bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? errno : 0;
     umask(mask);
-    errno = error;
-    return bound;
+    return error;
 }
 
 int control_listen(const char *path) {
@@ -65,14 +95,15 @@ int control_listen(const char *path) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int bound = bind_for_all(fd, &address);
-    if (bound < 0 && errno == EADDRINUSE && is_socket(path) && !somebody_answers(&address)) {
+    int error = bind_for_all(fd, &address);
+    if (error == EADDRINUSE && control_place_of(path) == CONTROL_PLACE_FREE) {
         unlink(path);
-        bound = bind_for_all(fd, &address);
+        error = bind_for_all(fd, &address);
     }
-    if (bound == 0 && listen(fd, SOMAXCONN) == 0)
+    if (error == 0 && listen(fd, SOMAXCONN) < 0)
+        error = errno;
+    if (error == 0)
         return fd;
-    int error = errno;
     close(fd);
     return -error;
 }

@@ -2,11 +2,28 @@
 #ifndef PORTOLAN_NET_CONTROL_LISTEN_H
 #define PORTOLAN_NET_CONTROL_LISTEN_H
 
+/* What is in the place of the socket. */
+enum control_place {
+    CONTROL_PLACE_FREE,    /* nothing, or a socket that was left behind */
+    CONTROL_PLACE_ANSWERS, /* a socket on which a program answers */
+    CONTROL_PLACE_BUSY,    /* the same, and its queue of callers is full */
+    CONTROL_PLACE_CLOSED,  /* a socket that this user may not connect to */
+
+    /* what is no control socket */
+    CONTROL_PLACE_OTHER_SOCKET, /* its type is another one */
+    CONTROL_PLACE_FILE,
+    CONTROL_PLACE_DIRECTORY,
+    CONTROL_PLACE_FIFO,
+    CONTROL_PLACE_LINK, /* symbolic, wherever it leads */
+    CONTROL_PLACE_DEVICE,
+};
+enum control_place control_place_of(const char *path);
+
 /*
  * Makes the socket at `path`, open to everybody, and the directory it is in. A socket that nobody
  * answers on is a leftover and is replaced. For the start, when nothing else runs: it changes the
- * process's umask for a moment. A listening descriptor, or -errno: EADDRINUSE when a daemon answers
- * there.
+ * process's umask for a moment. A listening descriptor, or -errno: EADDRINUSE when the place is not
+ * free.
  */
 int control_listen(const char *path);
 

@@ -116,7 +116,7 @@ def test_a_file_in_the_place_of_the_control_socket(check, tmp_path):
     (tmp_path / "file").write_text("data")
     done = check(PORTOLAN_CONTROL__SOCKET=str(tmp_path / "file"))
     assert done.code == 1
-    done.one("PORTOLAN_CONTROL__SOCKET", str(tmp_path / "file"), "a file of another kind")
+    done.one("PORTOLAN_CONTROL__SOCKET", str(tmp_path / "file"), "there is a file in its place")
     assert (tmp_path / "file").read_text() == "data"
 
 

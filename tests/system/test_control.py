@@ -1,10 +1,12 @@
 """The control socket of a real daemon: what docs/control.md promises, and what no client may do to it."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import stat
 import struct
 import time
 from pathlib import Path
@@ -361,13 +363,79 @@ def test_a_socket_that_was_left_behind_is_replaced(portoland):
     assert server.says("status")["pid"] == server.pid
 
 
-def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path):
-    (tmp_path / "precious").write_text("data")
-    server = Portoland(tmp_path, port=free_port(), sock=tmp_path / "precious")
+def refused_at(path):
+    """What a daemon says that cannot make its control socket there."""
+    server = Portoland(path.parent, port=free_port(), sock=path)
     server.launch()
     assert server.exit_code() == 1
-    assert "cannot make the control socket" in server.log
-    assert (tmp_path / "precious").read_text() == "data"
+    assert f"cannot make the control socket {path}: " in server.log
+    assert "or choose another place with control.socket" in server.log
+    assert "another daemon" not in server.log or os.stat(path).st_mode & 0o170000 == stat.S_IFSOCK
+    with pytest.raises(ConnectionRefusedError):
+        wire.connect(server.port)
+    return server.log
+
+
+def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path):
+    path = tmp_path / "precious"
+    path.write_text("data")
+    assert "there is a file in its place; move it away" in refused_at(path)
+    assert path.read_text() == "data"
+
+
+@pytest.mark.parametrize("make, said, still", [
+    (Path.mkdir, "there is a directory in its place", Path.is_dir),
+    (os.mkfifo, "there is a FIFO in its place", Path.is_fifo),
+    (lambda path: path.symlink_to("/nonexistent/dangling"), "there is a symbolic link in its place", Path.is_symlink),
+    (lambda path: path.symlink_to("/dev/null"), "there is a symbolic link in its place", Path.is_symlink),
+], ids=["directory", "fifo", "dangling link", "link"])
+def test_whatever_else_is_in_the_place_of_the_socket_is_told_and_left_alone(tmp_path, make, said, still):
+    path = tmp_path / "place"
+    make(path)
+    assert said in refused_at(path)
+    assert still(path)
+
+
+def test_a_socket_of_another_type_is_another_programs(tmp_path):
+    path = tmp_path / "place"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        assert "there is a socket of another type, of some other program" in refused_at(path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as caller:
+            caller.sendto(b"still there", str(path))
+        assert other.recv(100) == b"still there"
+
+
+def test_a_daemon_whose_queue_is_full_is_a_daemon(tmp_path):
+    path = tmp_path / "place"
+    with contextlib.ExitStack() as held:
+        other = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        other.bind(str(path))
+        other.listen(0)
+        while True:
+            caller = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            caller.setblocking(False)
+            try:
+                caller.connect(str(path))
+            except BlockingIOError:
+                break
+        assert "another daemon listens there, whose queue of callers is full" in refused_at(path)
+        assert other.accept()
+
+
+@of_root
+def test_a_socket_that_may_not_be_connected_to_is_not_taken(tmp_path):
+    open_to_all(tmp_path)
+    path = tmp_path / "place"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(path))
+        other.listen()
+        path.chmod(0o600)
+        server = Portoland(tmp_path, port=free_port(), sock=path, user=65534)
+        server.launch()
+        assert server.exit_code() == 1
+        assert "there is a socket that this user may not connect to" in server.log
+        assert path.is_socket()
 
 
 def test_stop_ends_it_and_leaves_nothing_behind(portoland):
