@@ -102,6 +102,7 @@ static void add_front(struct table *table, const json_t *front) {
     snprintf(text, sizeof text, "%" PRId64 " through the front ports", number_of(front, "streams"));
     add(table, "streams", text);
     add_counts(table, "", json_object_get(front, "counters"));
+    add_counts(table, "look-ups", json_object_get(front, "lookups"));
 }
 
 static void print_status(const json_t *reply) {

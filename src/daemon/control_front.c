@@ -129,10 +129,18 @@ static json_t *describe_counters(const struct front *front) {
                      (json_int_t)streams.bytes_in, "bytes_out", (json_int_t)streams.bytes_out);
 }
 
+static json_t *describe_lookups(const struct front_ports *ports) {
+    const struct lookup_counters lookups = lookup_queue_counters(front_ports_queue(ports));
+    return json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)lookups.waiting, "held",
+                     (json_int_t)lookups.held, "expired", (json_int_t)lookups.expired, "unheld",
+                     (json_int_t)lookups.unheld);
+}
+
 /* What stands behind the ports: the other members of the front, and the end of the status. */
-static bool format_tail(const struct front *front, char *out, size_t size) {
-    json_t *rest = json_pack("{s:I, s:o}", "streams", (json_int_t)proxy_count(front_proxy(front)),
-                             "counters", describe_counters(front));
+static bool format_tail(struct front *front, char *out, size_t size) {
+    json_t *rest = json_pack(
+        "{s:I, s:o, s:o}", "streams", (json_int_t)proxy_count(front_proxy(front)), "counters",
+        describe_counters(front), "lookups", describe_lookups(front_ports_of(front)));
     char *text = rest == NULL ? NULL : json_dumps(rest, JSON_COMPACT);
     bool fits = text != NULL && (size_t)snprintf(out, size, "],%s}", text + 1) < size;
     json_decref(rest);
@@ -141,7 +149,7 @@ static bool format_tail(const struct front *front, char *out, size_t size) {
 }
 
 struct control_stream *control_status_with_front(const struct control_host *host, json_t *status) {
-    const struct front *front = host->front->front;
+    struct front *front = host->front->front;
     char open[64], tail[1024];
     if (front == NULL) {
         json_object_set_new(status, "front", json_null());

@@ -356,6 +356,7 @@ static void destroy(struct daemon *daemon) {
     event_program_free(daemon->program);
     front_free(daemon->front_host.front);
     daemon->front_host.front = NULL;
+    daemon->service.fronts = NULL;
     epmd_server_free(daemon->server);
     user_share_free(daemon->users.descriptors);
     sock_diag_free(daemon->users.diag);

@@ -84,6 +84,39 @@ static void reply_for_itself(const struct epmd_service *service, struct writer *
     epmd_write_port2_reply(reply, &itself);
 }
 
+static struct lookup lookup_of(struct registration *found, const struct epmd_caller *caller) {
+    return (struct lookup){
+        .registration = found,
+        .address = caller->address,
+        .round_trip_ms = caller->round_trip_ms == NULL ? 0 : caller->round_trip_ms(caller->holder),
+        .now_ms = caller->now_ms,
+    };
+}
+
+/* A look-up of a node by its front port. False: it is not its turn. */
+static bool take_turn(const struct epmd_service *service, struct registration *found,
+                      const struct epmd_caller *caller) {
+    if (front_ports_count(service->fronts, found->front_port) < 2 ||
+        (caller->may_connect != NULL && !caller->may_connect(caller->holder)))
+        return true;
+    struct lookup_queue *queue = front_ports_queue(service->fronts);
+    if (caller->waited == LOOKUP_IDLE) {
+        const struct lookup lookup = lookup_of(found, caller);
+        if (lookup_queue_ask(queue, &lookup) == LOOKUP_WAIT)
+            return false;
+    } else if (caller->waited != LOOKUP_GRANTED) {
+        lookup_queue_note_unheld(queue);
+    }
+    front_ports_looked_up(service->fronts, found, caller->address, caller->now_ms);
+    return true;
+}
+
+void epmd_service_wait(const struct epmd_service *service, struct registration *registration,
+                       const struct epmd_caller *caller, struct lookup_waiter *waiter) {
+    const struct lookup lookup = lookup_of(registration, caller);
+    lookup_queue_wait(front_ports_queue(service->fronts), &lookup, waiter);
+}
+
 static struct epmd_answer answer_port_please2(const struct epmd_service *service, struct bytes name,
                                               const struct epmd_caller *caller,
                                               struct writer *reply) {
@@ -97,8 +130,8 @@ static struct epmd_answer answer_port_please2(const struct epmd_service *service
     }
     struct epmd_node told = found->node;
     told.port = caller_view_port(view_of(caller), found);
-    if (told.port != found->node.port)
-        front_ports_looked_up(service->fronts, found, caller->address, caller->now_ms);
+    if (told.port != found->node.port && !take_turn(service, found, caller))
+        return (struct epmd_answer){.action = EPMD_ACTION_WAIT, .registration = found};
     epmd_write_port2_reply(reply, &told);
     return just_reply();
 }

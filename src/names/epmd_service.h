@@ -18,6 +18,11 @@
  * A look-up is answered with the port that the caller can reach, and NAMES has the same one
  * (caller_view_port).
  *
+ * Where several nodes are behind that front port, one name after the other is looked up by an
+ * address (names/lookup_queue), and who asks for another one waits. Who is told a node's own port,
+ * asks for a name that is not there, or has closed its side of the connection already, never waits;
+ * the last only asks, as tools do, and will not connect.
+ *
  * The daemon's own name is no registration: no listing shows it, and KILL does not mind it.
  */
 #ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
@@ -58,6 +63,14 @@ struct epmd_caller {
     uint32_t holder_number; /* for DUMP */
     uint32_t user;          /* for ALIVE2: of this host; USER_NOBODY: not known */
     int64_t now_ms;         /* when it calls, on the monotonic clock */
+
+    /* Of a look-up that has waited already, what became of it: it does not wait again. */
+    enum lookup_state waited;
+
+    /* Asked of the holder where a look-up may have to wait: whether it may connect to the node, and
+     * how long a round trip takes. NULL: it may, and 0. */
+    bool (*may_connect)(const void *holder);
+    int64_t (*round_trip_ms)(const void *holder);
 };
 
 enum epmd_action {
@@ -68,6 +81,7 @@ enum epmd_action {
     EPMD_ACTION_LIST,   /* send the listing of `listing` as from `view`, close */
     EPMD_ACTION_EVICT,  /* end `registration` and its connection; send the reply, close */
     EPMD_ACTION_QUIT,   /* send the reply, end the daemon */
+    EPMD_ACTION_WAIT,   /* no reply yet: epmd_service_wait, or ask again with LOOKUP_OVERDUE */
 };
 
 struct epmd_answer {
@@ -91,6 +105,14 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
  */
 struct registration *epmd_service_obstacle(const struct epmd_service *service,
                                            const struct epmd_request *request);
+
+/*
+ * Lets a look-up wait that was answered with EPMD_ACTION_WAIT and this registration, by the same
+ * caller. When lookup_queue_next_ready brings the waiter back, it is asked again, with its state as
+ * `waited`. A caller that goes away before calls lookup_queue_leave.
+ */
+void epmd_service_wait(const struct epmd_service *service, struct registration *registration,
+                       const struct epmd_caller *caller, struct lookup_waiter *waiter);
 
 /* Ends a registration: its holder is gone. */
 void epmd_service_end(const struct epmd_service *service, struct registration *registration);

@@ -10,15 +10,16 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-struct lookup {
+/* A look-up that was answered, and that no connection has followed yet. */
+struct answered {
     struct place *place; /* of the node that was asked for */
     int64_t at_ms;
     size_t address_len;
-    uint8_t address[FRONT_ADDRESS_MAX];
-    TAILQ_ENTRY(lookup) link;
-    TAILQ_ENTRY(lookup) of_place;
+    uint8_t address[LOOKUP_ADDRESS_MAX];
+    TAILQ_ENTRY(answered) link;
+    TAILQ_ENTRY(answered) of_place;
 };
-TAILQ_HEAD(lookups, lookup);
+TAILQ_HEAD(lookups, answered);
 
 /* A node behind a port. */
 struct place {
@@ -42,6 +43,7 @@ struct front_ports {
     struct shelf *shelves;
     struct port_set in_use; /* the ports of the shelves */
     struct place *places;
+    struct lookup_queue *queue;
     struct lookups lookups; /* the oldest first */
     size_t lookup_count;
     LIST_HEAD(, front_ports_cursor) cursors;
@@ -49,9 +51,14 @@ struct front_ports {
 
 struct front_ports *front_ports_new(void) {
     struct front_ports *ports = calloc(1, sizeof *ports);
-    if (ports != NULL)
-        TAILQ_INIT(&ports->lookups);
-    return ports;
+    if (ports == NULL)
+        return NULL;
+    TAILQ_INIT(&ports->lookups);
+    ports->queue = lookup_queue_new();
+    if (ports->queue != NULL)
+        return ports;
+    free(ports);
+    return NULL;
 }
 
 static struct shelf *shelf_of(const struct front_ports *ports, uint16_t port) {
@@ -60,7 +67,7 @@ static struct shelf *shelf_of(const struct front_ports *ports, uint16_t port) {
     return found;
 }
 
-static void forget(struct front_ports *ports, struct lookup *lookup) {
+static void forget(struct front_ports *ports, struct answered *lookup) {
     TAILQ_REMOVE(&ports->lookups, lookup, link);
     TAILQ_REMOVE(&lookup->place->lookups, lookup, of_place);
     ports->lookup_count--;
@@ -92,6 +99,7 @@ void front_ports_free(struct front_ports *ports) {
         return;
     while (ports->shelves != NULL)
         remove_place(ports, TAILQ_FIRST(&ports->shelves->places));
+    lookup_queue_free(ports->queue);
     free(ports);
 }
 
@@ -174,10 +182,13 @@ bool front_ports_add(struct front_ports *ports, struct registration *registratio
     return true;
 }
 
-void front_ports_remove(struct front_ports *ports, struct registration *registration) {
+void front_ports_remove(struct front_ports *ports, struct registration *registration,
+                        int64_t now_ms) {
     struct place *place = place_of(ports, registration);
-    if (place != NULL)
-        remove_place(ports, place);
+    if (place == NULL)
+        return;
+    lookup_queue_forget(ports->queue, registration, now_ms);
+    remove_place(ports, place);
 }
 
 size_t front_ports_count(const struct front_ports *ports, uint16_t port) {
@@ -225,8 +236,12 @@ void front_ports_cursor_end(struct front_ports_cursor *cursor) {
 
 /* --- look-ups --- */
 
+struct lookup_queue *front_ports_queue(const struct front_ports *ports) {
+    return ports->queue;
+}
+
 static void forget_old(struct front_ports *ports, int64_t now_ms) {
-    struct lookup *first;
+    struct answered *first;
     while ((first = TAILQ_FIRST(&ports->lookups)) != NULL &&
            (ports->lookup_count > FRONT_LOOKUPS_MAX || now_ms - first->at_ms > FRONT_LOOKUP_MS))
         forget(ports, first);
@@ -236,9 +251,9 @@ void front_ports_looked_up(struct front_ports *ports, struct registration *regis
                            struct bytes address, int64_t now_ms) {
     struct place *place = place_of(ports, registration);
     if (place == NULL || front_ports_count(ports, registration->front_port) < 2 ||
-        address.len > FRONT_ADDRESS_MAX)
+        address.len > LOOKUP_ADDRESS_MAX)
         return;
-    struct lookup *lookup = calloc(1, sizeof *lookup);
+    struct answered *lookup = calloc(1, sizeof *lookup);
     if (lookup == NULL)
         return; /* then it is a guess without this hint */
     lookup->place = place;
@@ -258,15 +273,31 @@ static bool is_connected(const struct front_caller *caller,
     return caller->is_connected != NULL && caller->is_connected(caller->context, registration);
 }
 
+static bool is_of_caller(const struct answered *lookup, const struct front_caller *caller) {
+    return lookup->place->registration->front_port == caller->port &&
+           bytes_equal(bytes_of(lookup->address, lookup->address_len), caller->address);
+}
+
+/* The look-up that was counted has its connection now. */
+static void use_counted(struct front_ports *ports, const struct registration *current,
+                        const struct front_caller *caller) {
+    const struct place *place = place_of(ports, current);
+    struct answered *lookup;
+    TAILQ_FOREACH(lookup, &place->lookups, of_place) {
+        if (is_of_caller(lookup, caller)) {
+            forget(ports, lookup);
+            return;
+        }
+    }
+}
+
 /* Of the look-ups of this caller's address at this port the one to go by, see the header. */
-static struct lookup *find_lookup(const struct front_ports *ports,
-                                  const struct front_caller *caller, bool even_if_connected) {
-    struct lookup *lookup, *newest = NULL;
+static struct answered *find_lookup(const struct front_ports *ports,
+                                    const struct front_caller *caller, bool even_if_connected) {
+    struct answered *lookup, *newest = NULL;
     TAILQ_FOREACH(lookup, &ports->lookups, link) {
-        const struct registration *registration = lookup->place->registration;
-        if (registration->front_port != caller->port ||
-            !bytes_equal(bytes_of(lookup->address, lookup->address_len), caller->address) ||
-            (!even_if_connected && is_connected(caller, registration)))
+        if (!is_of_caller(lookup, caller) ||
+            (!even_if_connected && is_connected(caller, lookup->place->registration)))
             continue;
         if (caller->now_ms - lookup->at_ms <= FRONT_FRESH_MS)
             return lookup;
@@ -297,7 +328,13 @@ struct registration *front_ports_choose(struct front_ports *ports,
     if (shelf == NULL)
         return NULL;
     forget_old(ports, caller->now_ms);
-    struct lookup *lookup = find_lookup(ports, caller, false);
+    struct registration *current =
+        lookup_queue_connected(ports->queue, caller->port, caller->address, caller->now_ms);
+    if (current != NULL) {
+        use_counted(ports, current, caller);
+        return current;
+    }
+    struct answered *lookup = find_lookup(ports, caller, false);
     if (lookup == NULL)
         lookup = find_lookup(ports, caller, true);
     if (lookup != NULL) {

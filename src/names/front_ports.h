@@ -6,13 +6,17 @@
  * port. Nodes of one port share it, and a handshake does not name whom it is meant for. But a node
  * asks for the port just before it connects, from the same address. So a connection is for
  *
- *   1. the name that its address looked up and has not connected to since: of the look-ups of the
- *      last FRONT_FRESH_MS the oldest, for connections come in the order of their look-ups; of
- *      those that are older the newest, for most of them will never be followed by a connection;
- *   2. the port's owner: the first registered of those that are not hidden.
+ *   1. the current name of names/lookup_queue, which lets one name after the other be asked for:
+ *      this is no guess;
+ *   2. the name that its address looked up and has not connected to since, in vain or without its
+ *      turn: of the look-ups of the last FRONT_FRESH_MS the oldest, for connections come in the
+ *      order of their look-ups; of those that are older the newest, for most of them will never be
+ *      followed by a connection;
+ *   3. the port's owner: the first registered of those that are not hidden.
  *
- * A node that the caller is connected to already is passed over, as long as there is another one. A
- * wrong guess costs the caller one more attempt: the handshake tells it whom it has met.
+ * In 2 and 3 a node that the caller is connected to already is passed over, as long as there is
+ * another one. A wrong guess is a failed connection: the handshake tells the caller whom it has
+ * met, and Erlang does not call again by itself.
  *
  * Look-ups are kept where they can matter, on ports that nodes share: FRONT_LOOKUP_MS long,
  * FRONT_LOOKUPS_MAX of them, the oldest forgotten first.
@@ -20,14 +24,13 @@
 #ifndef PORTOLAN_NAMES_FRONT_PORTS_H
 #define PORTOLAN_NAMES_FRONT_PORTS_H
 
-#include "names/registry.h"
+#include "names/lookup_queue.h"
 
 #include <sys/queue.h>
 
 #define FRONT_FRESH_MS 1000
 #define FRONT_LOOKUP_MS 10000
 #define FRONT_LOOKUPS_MAX 1024
-#define FRONT_ADDRESS_MAX 16 /* bytes of a caller's address */
 
 struct front_ports;
 
@@ -56,8 +59,9 @@ uint16_t front_ports_derive(const struct registration *registration, const struc
 /* Puts a node behind registration->front_port, which is not 0. False when out of memory. */
 bool front_ports_add(struct front_ports *ports, struct registration *registration);
 
-/* Takes a node away, with its look-ups; one that is not there is fine. */
-void front_ports_remove(struct front_ports *ports, struct registration *registration);
+/* Takes a node away, with its look-ups, those that wait too; one that is not there is fine. */
+void front_ports_remove(struct front_ports *ports, struct registration *registration,
+                        int64_t now_ms);
 
 /* How many nodes are behind a port. */
 size_t front_ports_count(const struct front_ports *ports, uint16_t port);
@@ -84,6 +88,9 @@ void front_ports_cursor_begin(struct front_ports_cursor *cursor, struct front_po
 const struct registration *front_ports_cursor_peek(const struct front_ports_cursor *cursor);
 void front_ports_cursor_advance(struct front_ports_cursor *cursor);
 void front_ports_cursor_end(struct front_ports_cursor *cursor);
+
+/* Whose turn it is to be looked up. */
+struct lookup_queue *front_ports_queue(const struct front_ports *ports);
 
 /* A caller of another host was told the front port of this node. */
 void front_ports_looked_up(struct front_ports *ports, struct registration *registration,

@@ -17,7 +17,7 @@
 
 struct inbox {
     size_t len;
-    uint8_t data[EPMD_FRAME_MAX];
+    uint8_t data[]; /* EPMD_FRAME_MAX bytes of a request, or as many as a name has */
 };
 
 struct outbox {
@@ -75,6 +75,7 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
         server->hooks.unregistered(server->hooks.context, conn->registration, reason);
         epmd_service_end(server->service, conn->registration);
     }
+    lookup_queue_leave(&conn->waiter);
     uncount(conn);
     epmd_server_unlist(server, conn);
     release(conn);
@@ -267,6 +268,7 @@ static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
         server->hooks.killed(server->hooks.context);
         break;
     case EPMD_ACTION_REPLY:
+    case EPMD_ACTION_WAIT: /* no longer */
         epmd_conn_close(conn, "answered");
         break;
     }
@@ -309,15 +311,49 @@ static void end_gone_holders(const struct epmd_server *server, const struct epmd
 
 /* --- requests --- */
 
+/* Whether a connection could be kept as it is: a look-up is rather answered than closed. */
+static bool could_stay(struct epmd_conn *conn) {
+    if (conn->kept)
+        return true;
+    if (conn->server->none_may_stay || count(conn) != NULL)
+        return false;
+    uncount(conn);
+    conn->limited = conn->local = false;
+    return true;
+}
+
+/* Lets a look-up wait for its turn. False: it cannot, and is to be answered now. */
+static bool hold(struct epmd_conn *conn, const struct epmd_request *request,
+                 struct registration *wanted, struct epmd_caller *caller) {
+    struct epmd_server *server = conn->server;
+    struct inbox *name = could_stay(conn) ? malloc(sizeof *name + request->name.len) : NULL;
+    if (name == NULL)
+        return false;
+    name->len = request->name.len;
+    memcpy(name->data, request->name.data, name->len);
+    free(conn->inbox); /* the request was in it */
+    conn->inbox = name;
+    conn = keep(conn, NULL);
+    if (conn == NULL)
+        return true; /* it is closed */
+    conn->state = EPMD_CONN_HELD;
+    caller->holder = conn;
+    epmd_service_wait(server->service, wanted, caller, &conn->waiter);
+    epmd_server_answer_ready(server);
+    return true;
+}
+
 static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
     struct epmd_server *server = conn->server;
     uint8_t buffer[EPMD_SHORT_REPLY_MAX];
     struct writer reply = writer_of(buffer, sizeof buffer);
-    log_request(conn, request);
-    server->counters.requests++;
+    if (conn->waiter.state == LOOKUP_IDLE) {
+        log_request(conn, request);
+        server->counters.requests++;
+    }
     if (request->operation == EPMD_ALIVE2 && (conn = keep(conn, &request->node)) == NULL)
         return;
-    const struct epmd_caller caller = {
+    struct epmd_caller caller = {
         .local = address_peer_is_local(conn->fd, &conn->peer),
         .loopback = address_is_loopback(&conn->peer),
         .address = address_host(&conn->peer),
@@ -325,10 +361,19 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         .holder_number = (uint32_t)conn->fd,
         .user = conn->user,
         .now_ms = clock_monotonic_ms(),
+        .waited = conn->waiter.state,
+        .may_connect = epmd_lookup_may_connect,
+        .round_trip_ms = epmd_lookup_round_trip_ms,
     };
     if (caller.local)
         end_gone_holders(server, request);
     struct epmd_answer answer = epmd_service_answer(server->service, request, &caller, &reply);
+    if (answer.action == EPMD_ACTION_WAIT) {
+        if (hold(conn, request, answer.registration, &caller))
+            return;
+        caller.waited = LOOKUP_OVERDUE;
+        answer = epmd_service_answer(server->service, request, &caller, &reply);
+    }
     if (answer.action == EPMD_ACTION_HOLD)
         become_registered(conn, answer.registration);
     if (answer.action == EPMD_ACTION_LIST && answer.reason != NULL)
@@ -346,12 +391,36 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         epmd_conn_close(conn, "peer gone");
 }
 
+void epmd_conn_resume(struct epmd_conn *conn) {
+    const struct epmd_request request = {
+        .operation = EPMD_PORT_PLEASE2,
+        .name = bytes_of(conn->inbox->data, conn->inbox->len),
+    };
+    answer(conn, &request);
+}
+
+/* Something comes while a look-up is held. Who closes its side will not connect. */
+static void on_held(struct epmd_conn *conn) {
+    struct epmd_server *server = conn->server;
+    bool waiting;
+    ssize_t len = receive(conn->fd, server->received, sizeof server->received, &waiting);
+    if (waiting)
+        return;
+    lookup_queue_leave(&conn->waiter);
+    if (len > 0) {
+        refuse(conn, "request", "bytes beyond the announced length");
+        return;
+    }
+    conn->waiter.state = LOOKUP_OVERDUE;
+    epmd_conn_resume(conn);
+}
+
 static void await_more(struct epmd_conn *conn, struct bytes received) {
     conn = keep(conn, NULL);
     if (conn == NULL || received.len == 0)
         return;
     if (conn->inbox == NULL)
-        conn->inbox = malloc(sizeof *conn->inbox);
+        conn->inbox = malloc(sizeof *conn->inbox + EPMD_FRAME_MAX);
     if (conn->inbox == NULL) {
         refuse(conn, "request", "out of memory");
         return;
@@ -475,6 +544,9 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
         break;
     case EPMD_CONN_WRITING:
         on_writable(conn);
+        break;
+    case EPMD_CONN_HELD:
+        on_held(conn);
         break;
     case EPMD_CONN_REFUSED:
     case EPMD_CONN_REGISTERED:

@@ -1,10 +1,11 @@
 /*
  * One connection of an epmd client, and the server's side that it works with. Internal to
- * net/epmd_server.c and net/epmd_conn.c.
+ * net/epmd_server.c, net/epmd_conn.c and net/epmd_lookup.c.
  *
  *   state        waits for                   is in          ends with
  *   READING      the rest of its request     waiting        the answer, a bad request, its time
  *   WRITING      room for its reply          waiting        the last byte, its time
+ *   HELD         the turn of its look-up     waiting        the answer, its time
  *   REFUSED      the node that was refused   waiting        its close, a byte, its time
  *   REGISTERED   the end of the node         registered     its close, a byte
  *
@@ -25,6 +26,7 @@
 enum epmd_conn_state {
     EPMD_CONN_READING,
     EPMD_CONN_WRITING,
+    EPMD_CONN_HELD,
     EPMD_CONN_REFUSED,
     EPMD_CONN_REGISTERED,
 };
@@ -54,7 +56,9 @@ struct epmd_conn {
     struct address peer;
     int64_t opened_ms;
     int64_t active_ms;
-    struct inbox *inbox;               /* what has come of a request that is not whole yet */
+    struct inbox *inbox;               /* what has come of a request that is not whole yet; of a
+                                          look-up that is held, the name */
+    struct lookup_waiter waiter;       /* the same */
     struct outbox *outbox;             /* what the peer has not taken of its reply yet */
     struct registration *registration; /* borrowed from the registry */
     struct event event;
@@ -71,6 +75,7 @@ struct epmd_server {
     struct epmd_doors doors;
     struct event *resume_event; /* ends a pause of accepting */
     struct event *expiry_event; /* the time of the longest-idle waiting connection */
+    struct event *lookup_event; /* when a look-up that is held goes on */
     struct peer_limit *peer_limit;
     struct local_users users;  /* its parts are borrowed, and may be NULL */
     struct epmd_conns waiting; /* the longest-idle first */
@@ -88,6 +93,16 @@ void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *
 
 /* Ends a kept connection, its registration with it. `reason` is for the log. */
 void epmd_conn_close(struct epmd_conn *conn, const char *reason);
+
+/* A look-up that was held is answered: its state tells how. */
+#define EPMD_CONN_OF_WAITER(held)                                                                  \
+    ((struct epmd_conn *)(void *)((char *)(held)-offsetof(struct epmd_conn, waiter)))
+void epmd_conn_resume(struct epmd_conn *conn);
+
+/* In epmd_lookup.c: what names/epmd_service asks of a connection, and the time of lookup_event. */
+bool epmd_lookup_may_connect(const void *holder);
+int64_t epmd_lookup_round_trip_ms(const void *holder);
+void epmd_lookup_on_time(evutil_socket_t fd, short what, void *context);
 
 /* In epmd_server.c: the lists that kept connections are in, each in one. */
 void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn);

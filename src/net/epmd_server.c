@@ -56,6 +56,8 @@ static const char *expiry_reason(const struct epmd_conn *conn) {
         return "no whole request in time";
     case EPMD_CONN_WRITING:
         return "reply not read in time";
+    case EPMD_CONN_HELD:
+        return "look-up held for too long";
     default:
         return "refused node stayed";
     }
@@ -231,7 +233,9 @@ bool epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
 static bool start_events(struct epmd_server *server) {
     server->expiry_event = event_new(server->base, -1, 0, on_expiry, server);
     server->resume_event = event_new(server->base, -1, 0, on_resume, server);
-    return server->expiry_event != NULL && server->resume_event != NULL;
+    server->lookup_event = event_new(server->base, -1, 0, epmd_lookup_on_time, server);
+    return server->expiry_event != NULL && server->resume_event != NULL &&
+           server->lookup_event != NULL;
 }
 
 /*
@@ -286,6 +290,7 @@ void epmd_server_free(struct epmd_server *server) {
         close_door(server, TAILQ_FIRST(&server->doors));
     loop_free_event(server->expiry_event);
     loop_free_event(server->resume_event);
+    loop_free_event(server->lookup_event);
     peer_limit_free(server->peer_limit);
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);

@@ -92,6 +92,12 @@ bool epmd_server_has_front(const struct epmd_server *server, uint16_t port);
  * came in already. False: there was nothing to close. */
 bool epmd_server_unlisten(struct epmd_server *server, uint16_t port);
 
+/* Answers the look-ups that need not wait any longer (names/lookup_queue), and sees to it that the
+ * others are answered in time: at once, when a connection has come to a node; or when the callback
+ * under way is done, when a node leaves its front port. */
+void epmd_server_answer_ready(struct epmd_server *server);
+void epmd_server_answer_soon(struct epmd_server *server);
+
 /* Closes all connections, which ends their registrations. */
 void epmd_server_free(struct epmd_server *server);
 

@@ -75,6 +75,7 @@ static const char *connect_node(struct front *front, const struct first_caller *
     struct front_ports *ports = front_routes_ports(front->routes);
     bool guessed = front_ports_count(ports, asks.port) > 1;
     const struct registration *wanted = front_ports_choose(ports, &asks);
+    epmd_server_answer_ready(front->house.server);
     if (wanted == NULL)
         return "no node is behind this port";
     const struct proxy_call call = {.fd = fd,

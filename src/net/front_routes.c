@@ -129,9 +129,10 @@ static void take_from_behind(struct front_routes *routes, struct registration *r
     uint16_t port = registration->front_port;
     if (port == 0)
         return;
-    front_ports_remove(routes->ports, registration);
+    front_ports_remove(routes->ports, registration, clock_monotonic_ms());
     registration->front_port = 0;
     registration->loopback_only = false;
+    epmd_server_answer_soon(routes->house.server);
     close_port(routes, port, registration);
 }
 

@@ -161,6 +161,9 @@ static void answer(struct conn *conn, const struct epmd_request *request) {
     case EPMD_ACTION_QUIT:
         quit(conn);
         break;
+    case EPMD_ACTION_WAIT: /* there are no front ports here */
+        must(false);
+        break;
     case EPMD_ACTION_CLOSE:
         must(answer.reason != NULL);
         end(conn);

@@ -1,6 +1,8 @@
 """Unmodified Erlang nodes of several hosts, with nothing but TCP 4370 open between the hosts."""
 
 import json
+import os
+import re
 import threading
 
 import pytest
@@ -12,6 +14,7 @@ from one_port import (  # noqa: F401
     FRONT, SHORT_TICK, build_release, code, connect_all, drive, exchange, is_mesh, open_too, site,
 )
 
+LONG = os.environ.get("PORTOLAN_LONG")
 CONNECTS = 1000
 MOST_RETRIES = CONNECTS // 100
 
@@ -147,6 +150,49 @@ def test_callers_of_one_host_at_once_never_end_at_the_wrong_node(site, code):
     counted = site.daemons[0].ask("status")["front"]["counters"]
     print(counted)
     assert counted["misled"] <= retries
+
+
+# Five names without digits share a port. Of all connects under one in a thousand may fail.
+FIVE = ("hare", "rabbit", "fox", "owl", "mole")
+PARALLEL_ROUNDS = 1000 if LONG else 100
+
+
+def may_fail(connects):
+    return max(1, connects // 1000)
+
+
+def five_and_a_caller(site, code, *flags):
+    site = site(2)
+    starting = [site.node(name, site.hosts[0], "-connect_all", "false") for name in FIVE]
+    starting.append(site.node("caller", site.hosts[1], "-connect_all", "false", *flags, "-pa", code))
+    nodes = [node.started() for node in starting]
+    names = ",".join(f"'{node.name}'" for node in nodes[:-1])
+    return site, nodes[-1], f"[{names}]"
+
+
+def tell_front(site):
+    front = site.daemons[0].ask("status")["front"]
+    print(front["counters"])
+
+
+def test_parallel_connects_to_five_names_of_one_port_do_not_fail(site, code):
+    """Erlang does not call again by itself: a connection to the wrong node is a failed one."""
+    site, caller, targets = five_and_a_caller(site, code, "-kernel", "dist_auto_connect", "never")
+    caller.ask(f"rounds:parallel(11, {PARALLEL_ROUNDS}, {targets})")
+    failed = re.fullmatch(r"\{(\d+),\[\]\}", caller.answer(seconds=600))
+    connects = PARALLEL_ROUNDS * len(FIVE)
+    print(f"{connects} connects, {failed[1]} failed")
+    tell_front(site)
+    assert int(failed[1]) <= may_fail(connects)
+
+
+def test_multicalls_to_five_names_of_one_port_have_no_bad_nodes(site, code):
+    site, caller, targets = five_and_a_caller(site, code)
+    bad = int(caller.evaluate(f"rounds:multicalls({PARALLEL_ROUNDS}, {targets})", seconds=600))
+    calls = PARALLEL_ROUNDS * len(FIVE)
+    print(f"{PARALLEL_ROUNDS} multicalls, {calls} calls, {bad} bad")
+    tell_front(site)
+    assert bad <= may_fail(calls)
 
 
 # --- private nodes, and what can be seen of it all ---

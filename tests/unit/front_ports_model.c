@@ -88,9 +88,9 @@ static void come_or_go(struct play *play) {
         if (play->lookups[i].node == which)
             model_forget(play, i);
     }
-    front_ports_remove(play->ports, registration);
+    front_ports_remove(play->ports, registration, play->now_ms);
     registration->front_port = 0;
-    front_ports_remove(play->ports, registration);
+    front_ports_remove(play->ports, registration, play->now_ms);
 }
 
 static void look_up(struct play *play) {

@@ -28,6 +28,7 @@ static Suite *(*const suites[])(void) = {
     listing_suite,
     epmd_service_suite,
     front_ports_suite,
+    lookup_queue_suite,
     epmd_service_fronts_suite,
     address_suite,
     peer_gate_suite,

@@ -52,6 +52,7 @@ Suite *dist_wire_suite(void);
 Suite *tls_hello_suite(void);
 Suite *first_bytes_suite(void);
 Suite *front_ports_suite(void);
+Suite *lookup_queue_suite(void);
 Suite *epmd_service_fronts_suite(void);
 Suite *port_probe_suite(void);
 Suite *proxy_way_suite(void);

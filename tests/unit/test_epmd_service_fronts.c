@@ -94,7 +94,7 @@ START_TEST(a_node_on_loopback_is_far_from_all_but_loopback) {
 END_TEST
 
 START_TEST(a_node_without_a_front_port_is_told_with_its_own_to_all) {
-    front_ports_remove(service.fronts, rabbit);
+    front_ports_remove(service.fronts, rabbit, 0);
     rabbit->front_port = 0;
     for (int loopback_only = 0; loopback_only < 2; loopback_only++) {
         rabbit->loopback_only = loopback_only == 1;
@@ -149,8 +149,68 @@ START_TEST(who_is_told_the_nodes_own_port_is_not) {
 }
 END_TEST
 
+static struct epmd_answer look_up(const struct epmd_caller *caller, const char *name) {
+    static uint8_t buffer[EPMD_SHORT_REPLY_MAX];
+    struct writer reply = writer_of(buffer, sizeof buffer);
+    const struct epmd_request request = {.operation = EPMD_PORT_PLEASE2,
+                                         .name = bytes_of_text(name)};
+    return epmd_service_answer(&service, &request, caller, &reply);
+}
+
+static bool has_closed_its_side(const void *holder) {
+    (void)holder;
+    return false;
+}
+
+START_TEST(another_name_of_the_port_waits_until_the_first_is_connected) {
+    const struct registration *emqx = put_behind("emqx1");
+    struct lookup_waiter waiter;
+    told_port(&far, "rabbit1");
+    told_port(&far, "rabbit1");
+    struct epmd_answer answer = look_up(&far, "emqx1");
+    ck_assert_int_eq(answer.action, EPMD_ACTION_WAIT);
+    ck_assert_ptr_eq(answer.registration, emqx);
+    epmd_service_wait(&service, answer.registration, &far, &waiter);
+    ck_assert_ptr_eq(choose(&far), rabbit);
+    ck_assert_ptr_eq(choose(&far), rabbit);
+    ck_assert_ptr_eq(lookup_queue_next_ready(front_ports_queue(service.fronts)), &waiter);
+    struct epmd_caller granted = far;
+    granted.waited = waiter.state;
+    ck_assert_uint_eq(told_port(&granted, "emqx1"), FRONT);
+    ck_assert_ptr_eq(choose(&far), emqx);
+}
+END_TEST
+
+START_TEST(who_is_told_another_port_or_none_or_only_asks_does_not_wait) {
+    put_behind("emqx1");
+    told_port(&far, "rabbit1");
+    ck_assert_int_eq(look_up(&far, "nobody").action, EPMD_ACTION_REPLY);
+    ck_assert_uint_eq(told_port(&here, "emqx1"), OWN);
+    ck_assert_uint_eq(told_port(&near, "emqx1"), OWN);
+    struct epmd_caller asks = far;
+    asks.may_connect = has_closed_its_side;
+    ck_assert_uint_eq(told_port(&asks, "emqx1"), FRONT);
+    ck_assert_ptr_eq(choose(&far), rabbit);
+    /* and is not counted */
+    told_port(&asks, "emqx1");
+    told_port(&far, "rabbit1");
+    ck_assert_ptr_eq(choose(&far), rabbit);
+}
+END_TEST
+
+START_TEST(who_cannot_wait_is_answered_and_its_connection_guessed) {
+    const struct registration *emqx = put_behind("emqx1");
+    told_port(&far, "rabbit1");
+    struct epmd_caller now = far;
+    now.waited = LOOKUP_OVERDUE;
+    ck_assert_uint_eq(told_port(&now, "emqx1"), FRONT);
+    ck_assert_ptr_eq(choose(&far), rabbit);
+    ck_assert_ptr_eq(choose(&far), emqx);
+}
+END_TEST
+
 START_TEST(a_service_without_fronts_tells_what_was_registered) {
-    front_ports_remove(service.fronts, rabbit);
+    front_ports_remove(service.fronts, rabbit, 0);
     rabbit->front_port = 0;
     struct epmd_service bare = {.registry = some.registry}, kept = service;
     service = bare;
@@ -169,6 +229,9 @@ Suite *epmd_service_fronts_suite(void) {
     tcase_add_test(tests, names_and_look_up_say_the_same_port_to_the_same_caller);
     tcase_add_test(tests, the_registration_itself_keeps_its_own_port);
     tcase_add_test(tests, who_is_told_the_front_port_is_expected_there);
+    tcase_add_test(tests, another_name_of_the_port_waits_until_the_first_is_connected);
+    tcase_add_test(tests, who_is_told_another_port_or_none_or_only_asks_does_not_wait);
+    tcase_add_test(tests, who_cannot_wait_is_answered_and_its_connection_guessed);
     tcase_add_test(tests, who_is_told_the_nodes_own_port_is_not);
     tcase_add_test(tests, a_service_without_fronts_tells_what_was_registered);
     return suite;

@@ -117,14 +117,14 @@ END_TEST
 START_TEST(without_a_lookup_the_first_registered_is_called) {
     ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
     ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
-    front_ports_remove(ports, rabbit);
+    front_ports_remove(ports, rabbit, 0);
     ck_assert_ptr_eq(choose(SOME_HOST, 0), emqx);
 }
 END_TEST
 
 START_TEST(who_registered_first_is_the_owner_in_whatever_order_they_come) {
-    front_ports_remove(ports, rabbit);
-    front_ports_remove(ports, hare);
+    front_ports_remove(ports, rabbit, 0);
+    front_ports_remove(ports, hare, 0);
     hare->since_ms = 100;
     emqx->since_ms = 200;
     rabbit->since_ms = 300;
@@ -154,7 +154,7 @@ START_TEST(a_node_the_caller_is_connected_to_is_passed_over) {
 END_TEST
 
 START_TEST(where_all_are_connected_the_owner_is_called_again) {
-    front_ports_remove(ports, hare);
+    front_ports_remove(ports, hare, 0);
     connected[0] = rabbit;
     connected[1] = emqx;
     ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
@@ -269,15 +269,15 @@ START_TEST(the_lookups_of_a_node_leave_with_it) {
     look_up(hare, SOME_HOST, 100);
     look_up(emqx, SOME_HOST, 101);
     look_up(hare, SOME_HOST, 102);
-    front_ports_remove(ports, hare);
+    front_ports_remove(ports, hare, 0);
     ck_assert_ptr_eq(choose(SOME_HOST, 110), emqx);
     ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
 }
 END_TEST
 
 START_TEST(where_there_is_no_choice_no_lookup_is_kept) {
-    front_ports_remove(ports, rabbit);
-    front_ports_remove(ports, emqx);
+    front_ports_remove(ports, rabbit, 0);
+    front_ports_remove(ports, emqx, 0);
     look_up(hare, SOME_HOST, 100);
     emqx->front_port = PORT;
     ck_assert(front_ports_add(ports, emqx));
@@ -306,8 +306,8 @@ START_TEST(ports_are_told_in_order_and_vanish_with_their_last_node) {
     ck_assert_uint_eq(front_ports_next(ports, PORT), 65535);
     ck_assert_uint_eq(front_ports_next(ports, 65535), 0);
 
-    front_ports_remove(ports, low);
-    front_ports_remove(ports, high);
+    front_ports_remove(ports, low, 0);
+    front_ports_remove(ports, high, 0);
     ck_assert_uint_eq(front_ports_next(ports, 0), PORT);
     ck_assert_uint_eq(front_ports_next(ports, PORT), 0);
     ck_assert_uint_eq(front_ports_count(ports, 80), 0);
@@ -317,9 +317,9 @@ END_TEST
 
 START_TEST(a_node_that_is_not_there_may_be_taken_away) {
     struct registration *other = some_registration(some.registry, "other", 1);
-    front_ports_remove(ports, other);
+    front_ports_remove(ports, other, 0);
     other->front_port = PORT;
-    front_ports_remove(ports, other);
+    front_ports_remove(ports, other, 0);
     ck_assert_uint_eq(front_ports_count(ports, PORT), 3);
     ck_assert_ptr_eq(front_ports_at(ports, PORT, 2), hare);
 }
