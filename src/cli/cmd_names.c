@@ -1,7 +1,9 @@
 /* portolan names, portolan resolve: both work without a daemon on this host, through libportolan.
  */
 #include "cli/commands.h"
+#include "cli/daemon_ports.h"
 #include "cli/output.h"
+#include "cli/race.h"
 #include "portolan.h"
 
 #include <inttypes.h>
@@ -28,6 +30,69 @@ static bool library_options(const struct call *call, struct portolan_options *op
         return true;
     complain("--socket takes a path of 1 to %zu bytes", sizeof options->control_socket - 1);
     return false;
+}
+
+/* --- several ports of a host at once --- */
+
+static void add_port(uint16_t ports[RACE_MAX], size_t *count, uint16_t port) {
+    for (size_t i = 0; i < *count; i++) {
+        if (ports[i] == port)
+            return;
+    }
+    if (port != 0 && *count < RACE_MAX)
+        ports[(*count)++] = port;
+}
+
+/*
+ * Where the epmd of another host may be, the likeliest first: the port that the environment names,
+ * and no other; else epmd's own, and those that the daemon of this host has. Its base is that of
+ * the rule, too, unless the environment says another.
+ */
+static size_t ports_to_ask(const struct call *call, struct portolan_options *options,
+                           uint16_t ports[RACE_MAX]) {
+    const struct daemon_ports own = daemon_ports_ask(call);
+    size_t count = 0;
+    if (options->base_port == 0)
+        options->base_port = own.base;
+    if (options->epmd_port != 0) {
+        add_port(ports, &count, options->epmd_port);
+        return count;
+    }
+    add_port(ports, &count, own.epmd != 0 ? own.epmd : PORTOLAN_DEFAULT_EPMD_PORT);
+    add_port(ports, &count, PORTOLAN_DEFAULT_EPMD_PORT);
+    add_port(ports, &count, options->base_port);
+    add_port(ports, &count, own.front);
+    return count;
+}
+
+typedef enum portolan_code start_function(const char *subject,
+                                          const struct portolan_options *options,
+                                          struct portolan_operation **operation,
+                                          struct portolan_error *error);
+
+static bool add_runner(struct race *race, start_function *start, const char *subject,
+                       const struct portolan_options *options, struct portolan_error *error) {
+    race->ports[race->count] = options->epmd_port;
+    if (start(subject, options, &race->operations[race->count], error) != PORTOLAN_OK)
+        return false;
+    race->count++;
+    return true;
+}
+
+/* The epmd of the host, on each port where it may be. False: one could not even begin. */
+static bool add_epmds(struct race *race, const struct call *call, start_function *start,
+                      const char *subject, struct portolan_options *options,
+                      struct portolan_error *error) {
+    uint16_t ports[RACE_MAX];
+    size_t count = ports_to_ask(call, options, ports);
+    struct portolan_options of_one = *options;
+    of_one.sources = PORTOLAN_SOURCE_EPMD;
+    for (size_t i = 0; i < count && race->count < RACE_MAX; i++) {
+        of_one.epmd_port = ports[i];
+        if (!add_runner(race, start, subject, &of_one, error))
+            return false;
+    }
+    return true;
 }
 
 static enum exit_code library_failure(const struct call *call, const struct portolan_error *error) {
@@ -118,9 +183,14 @@ static enum exit_code ask_epmd(const struct call *call, const char *host) {
     struct portolan_options options;
     struct portolan_listing *listing;
     struct portolan_error error;
+    struct race race = {.count = 0};
     if (!library_options(call, &options))
         return CLI_USAGE;
-    if (portolan_names(host, &options, &listing, &error) != PORTOLAN_OK)
+    bool began = add_epmds(&race, call, portolan_names_start, host, &options, &error);
+    struct portolan_operation *won = began ? race_run(&race, &error) : NULL;
+    bool found = won != NULL && portolan_operation_listing(won, &listing) == PORTOLAN_OK;
+    race_end(&race);
+    if (!found)
         return library_failure(call, &error);
     if (call->json)
         print_listing_json(listing, host);
@@ -203,7 +273,8 @@ const struct command names_command = {
     .summary = "the names registered on this host, on another, or in the cluster",
     .details = "Lists the names that are registered at the daemon of this host, the newest first;\n"
                "where there is none, or where HOST is given, those that the host's epmd tells.\n"
-               "ERL_EPMD_PORT names the port to ask; without it, 4369 and then 4370 are asked.",
+               "ERL_EPMD_PORT names the port to ask; without it, 4369 and the ports of the\n"
+               "daemon of this host are asked side by side, or 4370 where there is none.",
     .example = "portolan names s1.emqx.io",
     .max_operands = 1,
     .options = {{"--cluster", NULL, "the names of all members of the cluster"}},
@@ -297,6 +368,43 @@ static void print_endpoint_json(const char *node, const struct portolan_endpoint
     json_decref(document);
 }
 
+/* Whether nobody knows the node, for sure: the daemon of this host had its say. */
+static bool is_unknown(const struct race *race) {
+    return race->count > 0 &&
+           (race->codes[0] == PORTOLAN_ERROR_NOT_FOUND ||
+            race->codes[0] == PORTOLAN_ERROR_NO_DAEMON || race->codes[0] == PORTOLAN_ERROR_DENIED);
+}
+
+/* The rule, if the caller wants that, and the host has an address. `error` says what failed before;
+ * it is replaced where the rule gives nothing. */
+static bool derive(const char *node, struct portolan_options options,
+                   struct portolan_endpoint *endpoint, struct portolan_error *error) {
+    struct portolan_error of_rule;
+    options.sources = PORTOLAN_SOURCE_DERIVED;
+    if (portolan_resolve(node, &options, endpoint, &of_rule) == PORTOLAN_OK)
+        return true;
+    *error = of_rule;
+    return false;
+}
+
+/* The daemon of this host, and the epmd of the node's; the first that knows the node wins. */
+static bool find_endpoint(const struct call *call, const char *node,
+                          struct portolan_options options, struct portolan_endpoint *endpoint,
+                          struct portolan_error *error) {
+    struct race race = {.count = 0};
+    struct portolan_options of_daemon = options;
+    of_daemon.sources = PORTOLAN_SOURCE_REGISTERED;
+    of_daemon.epmd_port = 0;
+    bool began = add_runner(&race, portolan_resolve_start, node, &of_daemon, error) &&
+                 add_epmds(&race, call, portolan_resolve_start, node, &options, error);
+    struct portolan_operation *won = began ? race_run(&race, error) : NULL;
+    bool found = won != NULL && portolan_operation_endpoint(won, endpoint) == PORTOLAN_OK;
+    if (began && !found && is_unknown(&race) && call_option(call, "--derive") != NULL)
+        found = derive(node, options, endpoint, error);
+    race_end(&race);
+    return found;
+}
+
 static enum exit_code run_resolve(struct call *call) {
     const char *node = call->operands[0];
     struct portolan_options options;
@@ -304,10 +412,7 @@ static enum exit_code run_resolve(struct call *call) {
     struct portolan_error error;
     if (!check_node(node) || !library_options(call, &options))
         return CLI_USAGE;
-    if (call_option(call, "--derive") != NULL)
-        options.sources =
-            PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD | PORTOLAN_SOURCE_DERIVED;
-    if (portolan_resolve(node, &options, &endpoint, &error) != PORTOLAN_OK)
+    if (!find_endpoint(call, node, options, &endpoint, &error))
         return library_failure(call, &error);
     json_t *reply = endpoint.source == PORTOLAN_SOURCE_REGISTERED ? ask_daemon(call, node) : NULL;
     if (call->json)
@@ -333,7 +438,8 @@ const struct command resolve_command = {
         "port is not known. A node that other hosts reach through its daemon has two ports: PORT "
         "is the\n"
         "one to connect to from this host, and the other stands behind it. ERL_EPMD_PORT names\n"
-        "the port to ask; without it, 4369 and then 4370 are asked.",
+        "the port to ask; without it, 4369 and the ports of the daemon of this host are asked\n"
+        "side by side, or 4370 where there is none.",
     .example = "portolan resolve emqx-1@s1.emqx.io",
     .min_operands = 1,
     .max_operands = 1,

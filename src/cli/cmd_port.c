@@ -1,7 +1,9 @@
-/* portolan port: ekka's rule alone. Asks nobody; reads a million names from standard input in well
- * under a second, so nothing here allocates or formats more than a line needs. */
+/* portolan port: ekka's rule alone. Asks the daemon of this host for its base, and nobody else;
+ * reads a million names from standard input in well under a second, so nothing here allocates or
+ * formats more than a line needs. */
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/daemon_ports.h"
 #include "cli/output.h"
 #include "erlang/ekka_port.h"
 
@@ -107,7 +109,7 @@ static void list_standard_input(struct port_listing *listing) {
 }
 
 static enum exit_code run_port(struct call *call) {
-    struct port_listing listing = {.base = EKKA_DIST_BASE_PORT, .json = call->json};
+    struct port_listing listing = {.json = call->json};
     const char *base = call_option(call, "--base");
     uint64_t number;
     if (base != NULL) {
@@ -116,6 +118,8 @@ static enum exit_code run_port(struct call *call) {
             return CLI_USAGE;
         }
         listing.base = (uint16_t)number;
+    } else {
+        listing.base = daemon_ports_ask(call).base;
     }
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     if (call->json)
@@ -135,15 +139,17 @@ static enum exit_code run_port(struct call *call) {
 const struct command port_command = {
     .name = "port",
     .arguments = "NODE... [--base N]",
-    .summary = "the port that ekka's rule gives a node; asks nobody",
+    .summary = "the port that ekka's rule gives a node",
     .details =
         "Prints a line 'NODE PORT' for each node: the base and the digits just before the @,\n"
-        "modulo 60000. A name that begins with remsh has port 0. NODE - reads names from\n"
+        "modulo 60000. A name that begins with remsh has port 0. The base is that of the\n"
+        "daemon of this host, where there is one, else 4370. NODE - reads names from\n"
         "standard input, one a line. A node whose port would be over 65535 is an error, told\n"
         "on standard error; the others are printed all the same.",
     .example = "portolan port emqx-1@192.168.0.12",
     .min_operands = 1,
     .max_operands = COMMAND_MANY,
-    .options = {{"--base", "N", "the port of offset 0 (4370; EMQX's RPC: 5370)"}},
+    .options = {{"--base", "N",
+                 "the port of offset 0 (the daemon's, or 4370; of EMQX's RPC 5370)"}},
     .run = run_port,
 };
