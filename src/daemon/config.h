@@ -57,6 +57,7 @@ struct config {
     char *front_address; /* comma list, "" for all */
     bool front_proxy;
     uint64_t front_peer_streams; /* 0: any number */
+    char *front_allow;           /* see net/allow_list */
     bool front_check_owner;
     uint64_t user_share; /* percent */
     uint64_t front_offset_max;

@@ -71,6 +71,10 @@ const struct config_key config_keys[] = {
     {"front.peer_streams", CONFIG_COUNT, AT(front_peer_streams), "1000", NULL, LIVE, NULL,
      "How many distribution connections through front ports one other host may have; 0 for any "
      "number"},
+    {"front.allow", CONFIG_ALLOWED, AT(front_allow), "any", NULL, LIVE, NULL,
+     "Which other hosts may come in at front ports: any; or, with commas between them, networks "
+     "(nobody else is answered there) and members, the hosts of the cluster's members (which alone "
+     "reach nodes then, while epmd's questions and links of daemons are open to all)"},
     {"front.check_owner", CONFIG_SWITCH, AT(front_check_owner), "on", NULL, LIVE, NULL,
      "Whether a front port leads only to a listener of the user who registered the node, and to no "
      "port below 1024 but of root's nodes; the kernel is asked, which takes AF_NETLINK"},

@@ -3,6 +3,7 @@
 #include "discovery/discovery.h"
 #include "erlang/ekka_port.h"
 #include "names/port_pool.h"
+#include "net/allow_list.h"
 
 #include <errno.h>
 #include <string.h>
@@ -104,11 +105,24 @@ static void judge_event_program(const struct config *config, struct config_repor
              "node.cookie or cluster.tls.*");
 }
 
+/* The text was judged when it was set. */
+static void judge_admission(const struct config *config, struct config_report *report) {
+    struct allow_list allow;
+    bool restricted = allow_list_parse(config->front_allow, &allow) == NULL && !allow.any;
+    if (restricted && !config->front_enable)
+        warn(config, "front.allow", report, "has no effect, for front.enable is off");
+    if (allow.members && !has_secret(config))
+        warn(config, "front.allow", report,
+             "lets in members, and there are none: a cluster needs a secret; set node.cookie_file, "
+             "node.cookie or cluster.tls.*");
+}
+
 void config_sense(const struct config *config, struct config_report *report) {
     if (config->personality == CONFIG_AS_EPMD)
         return;
     judge_discovery(config, report);
     judge_secret(config, report);
     judge_ports(config, report);
+    judge_admission(config, report);
     judge_event_program(config, report);
 }

@@ -6,6 +6,7 @@
 #include "discovery/discovery.h"
 #include "names/epmd_service.h"
 #include "names/port_pool.h"
+#include "net/allow_list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,6 +91,12 @@ static const char *parse_socket(const char *text, union config_value *out) {
 static const char *parse_log_target(const char *text, union config_value *out) {
     bool known = strcmp(text, "console") == 0 || strcmp(text, "syslog") == 0 || text[0] == '/';
     return known ? parse_text(text, out) : "that is no place to log to";
+}
+
+static const char *parse_allowed(const char *text, union config_value *out) {
+    struct allow_list list;
+    const char *why = allow_list_parse(text, &list);
+    return why != NULL ? why : parse_text(text, out);
 }
 
 static const char *parse_port(const char *text, union config_value *out) {
@@ -206,6 +213,8 @@ const char *config_type_parse(enum config_type type, const char *text, const cha
         return parse_socket(text, out);
     case CONFIG_ADDRESSES:
         return parse_text(text, out); /* judged by config_check: a call to a daemon needs none */
+    case CONFIG_ALLOWED:
+        return parse_allowed(text, out);
     case CONFIG_LOG_TARGET:
         return parse_log_target(text, out);
     case CONFIG_PORT:
@@ -254,6 +263,8 @@ const char *config_type_takes(enum config_type type) {
         return "an absolute path of at most 107 bytes, or off";
     case CONFIG_ADDRESSES:
         return "IP addresses with commas between them, or nothing for all";
+    case CONFIG_ALLOWED:
+        return "any, or members and networks such as 192.0.2.0/24 with commas between them";
     case CONFIG_LOG_TARGET:
         return "console, syslog or an absolute path";
     case CONFIG_PORT:
@@ -285,7 +296,8 @@ const char *config_type_takes(enum config_type type) {
 bool config_type_is_text(enum config_type type) {
     return type == CONFIG_NODE || type == CONFIG_NODES || type == CONFIG_SECRET ||
            type == CONFIG_WORD || type == CONFIG_PATH || type == CONFIG_DIRECTORY ||
-           type == CONFIG_SOCKET || type == CONFIG_ADDRESSES || type == CONFIG_LOG_TARGET;
+           type == CONFIG_SOCKET || type == CONFIG_ADDRESSES || type == CONFIG_LOG_TARGET ||
+           type == CONFIG_ALLOWED;
 }
 
 size_t config_type_size(enum config_type type) {

@@ -15,6 +15,7 @@ enum config_type {
     CONFIG_DIRECTORY,  /* text: a path */
     CONFIG_SOCKET,     /* text: a path; empty: none */
     CONFIG_ADDRESSES,  /* text: a comma list of IP addresses; empty: all */
+    CONFIG_ALLOWED,    /* text: see net/allow_list */
     CONFIG_LOG_TARGET, /* text */
     CONFIG_PORT,       /* port */
     CONFIG_DURATION,   /* ms */

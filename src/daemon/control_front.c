@@ -119,11 +119,12 @@ static void free_front(struct control_list *base) {
 static json_t *describe_counters(const struct front *front) {
     const struct proxy_counters streams = proxy_counters(front_proxy(front));
     const struct front_counters callers = front_counters(front);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "opened",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "opened",
                      (json_int_t)streams.opened, "unreachable", (json_int_t)streams.unreachable,
                      "limited", (json_int_t)streams.limited, "not_owned",
                      (json_int_t)streams.not_owned, "unanswered", (json_int_t)streams.unanswered,
-                     "loops", (json_int_t)callers.loops, "guessed", (json_int_t)streams.guessed,
+                     "loops", (json_int_t)callers.loops, "not_allowed",
+                     (json_int_t)callers.not_allowed, "guessed", (json_int_t)streams.guessed,
                      "misled", (json_int_t)streams.misled, "refused", (json_int_t)callers.refused,
                      "timed_out", (json_int_t)callers.timed_out, "bytes_in",
                      (json_int_t)streams.bytes_in, "bytes_out", (json_int_t)streams.bytes_out);

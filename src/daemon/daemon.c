@@ -99,6 +99,16 @@ static const char *on_taken(void *context, const struct first_caller *caller, in
     return front_take(daemon->front_host.front, caller, fd, peer, received);
 }
 
+static const char *on_admits(void *context, int fd, const struct address *peer) {
+    struct daemon *daemon = context;
+    return front_admits(daemon->front_host.front, fd, peer);
+}
+
+static bool on_is_member(void *context, const struct address *peer) {
+    const struct daemon *daemon = context;
+    return daemon->cluster != NULL && cluster_shell_has_host(daemon->cluster, address_host(peer));
+}
+
 /* And no Erlang node either. */
 static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
     struct daemon *daemon = context;
@@ -229,6 +239,7 @@ static bool build_server(struct daemon *daemon) {
         .refused = on_refused,
         .limit_hit = on_limit_hit,
         .killed = on_killed,
+        .admits = daemon->config->front_enable ? on_admits : NULL,
         .taken = daemon->config->front_enable ? on_taken : NULL,
         .context = daemon,
     };
@@ -261,6 +272,7 @@ static bool build_front(struct daemon *daemon) {
                                              .own_port = front_port(daemon),
                                              .link = on_link,
                                              .moved = on_moved,
+                                             .is_member = on_is_member,
                                              .context = daemon};
     if (!front_host_build(&daemon->front_host, &house))
         return false;

@@ -116,6 +116,11 @@ static void on_moved(void *context, const struct registration *registration) {
     host->moved(host->context, registration);
 }
 
+static bool on_is_member(void *context, const struct address *peer) {
+    const struct front_host *host = context;
+    return host->is_member(host->context, peer);
+}
+
 static void on_refused(void *context, const char *reason, const struct address *peer) {
     const struct front_host *host = context;
     const struct epmd_refusal refusal = {.what = "connection", .reason = reason, .peer = peer};
@@ -170,7 +175,7 @@ static uint16_t offset_max(const struct config *config) {
 }
 
 static struct front_options options_of(struct front_host *host) {
-    return (struct front_options){
+    struct front_options options = {
         .proxy = host->config->front_proxy,
         .rule = {.base = host->config->dist_base_port,
                  .offset_max = offset_max(host->config),
@@ -181,6 +186,8 @@ static struct front_options options_of(struct front_host *host) {
         .hellos_max = hellos_max(),
         .streams = stream_options(host),
     };
+    allow_list_parse(host->config->front_allow, &options.allow); /* it was judged when it was set */
+    return options;
 }
 
 bool front_host_build(struct front_host *host, const struct front_house *house) {
@@ -192,6 +199,7 @@ bool front_host_build(struct front_host *host, const struct front_house *house) 
                                       .shared = on_shared,
                                       .short_of = on_short_of,
                                       .moved = on_moved,
+                                      .is_member = on_is_member,
                                       .refused = on_refused,
                                       .context = host};
     try_kernel(host);

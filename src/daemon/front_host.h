@@ -21,6 +21,7 @@ struct front_host {
     int64_t looked_ms;   /* when /proc was searched last for who holds a port; 0: never */
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
     void (*moved)(void *context, const struct registration *registration);
+    bool (*is_member)(void *context, const struct address *peer);
     void *context;
 };
 

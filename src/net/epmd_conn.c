@@ -493,6 +493,13 @@ void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *
         .server = server, .fd = fd, .peer = *peer, .at_front = at_front, .user = USER_NOBODY};
     bool waiting;
     server->counters.accepted++;
+    if (at_front && server->hooks.admits != NULL) {
+        const char *reason = server->hooks.admits(server->hooks.context, fd, peer);
+        if (reason != NULL) {
+            refuse(&conn, "connection", reason);
+            return;
+        }
+    }
     ssize_t len = receive(fd, server->received, sizeof server->received, &waiting);
     if (len > 0 || waiting)
         take_request(&conn, bytes_of(server->received, (size_t)len));

@@ -48,6 +48,9 @@ struct epmd_server_hooks {
     void (*limit_hit)(void *context, const char *limit, const char *outcome);
     void (*killed)(void *context); /* a peer may and did ask the daemon to end */
 
+    /* Whether a caller at a front port may come in: NULL, or why not. NULL as a hook: all may. */
+    const char *(*admits)(void *context, int fd, const struct address *peer);
+
     /*
      * Takes over a caller at a front port that is no epmd client: the descriptor, and what was read
      * from it (`received`, borrowed for the call). NULL: taken. Else why not: the descriptor is

@@ -54,6 +54,30 @@ static bool is_connected(void *context, const struct registration *registration)
     return proxy_connects(query->proxy, query->caller, registration);
 }
 
+static const char *refuse_address(struct front *front, const char *reason) {
+    front->counters.not_allowed++;
+    return reason;
+}
+
+static bool is_member(const struct front *front, const struct address *peer) {
+    return front->hooks.is_member != NULL && front->hooks.is_member(front->hooks.context, peer);
+}
+
+const char *front_admits(struct front *front, int fd, const struct address *peer) {
+    const struct allow_list *allow = &front->options.allow;
+    if (allow->any || allow->members || address_peer_is_local(fd, peer) ||
+        allow_list_has(allow, peer))
+        return NULL;
+    return refuse_address(front, "front.allow does not have its address");
+}
+
+/* What front_admits has let in may be anybody, where members are allowed. */
+static bool may_connect(const struct front *front, int fd, const struct address *peer) {
+    const struct allow_list *allow = &front->options.allow;
+    return allow->any || !allow->members || address_peer_is_local(fd, peer) ||
+           allow_list_has(allow, peer) || is_member(front, peer);
+}
+
 static const char *connect_node(struct front *front, const struct first_caller *caller, int fd,
                                 const struct address *peer, struct bytes received) {
     struct address called;
@@ -62,6 +86,8 @@ static const char *connect_node(struct front *front, const struct first_caller *
         return "the proxy is off";
     if (getsockname(fd, &called.any, &len) < 0)
         return "peer gone";
+    if (!may_connect(front, fd, peer))
+        return refuse_address(front, "front.allow lets in members, and none has its address");
     if (address_peer_is_local(fd, peer) && hop_mark_found(fd)) {
         front->counters.loops++;
         return "it comes from a proxy of this host: names that lead from one to another";
@@ -229,6 +255,7 @@ void front_unregistered(struct front *front, struct registration *registration) 
 void front_configure(struct front *front, const struct front_options *options) {
     proxy_configure(front->proxy, &options->streams);
     front->options.proxy = options->proxy;
+    front->options.allow = options->allow;
     front_routes_configure(front->routes, options);
 }
 

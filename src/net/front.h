@@ -16,6 +16,7 @@
 
 #include "names/front_ports.h"
 #include "names/port_pool.h"
+#include "net/allow_list.h"
 #include "net/epmd_server.h"
 #include "net/proxy.h"
 
@@ -32,6 +33,7 @@ struct front_options {
     size_t ports_max;      /* that are opened besides the daemon's own */
     size_t hellos_max;     /* that are waited for, FRONT_HELLOS_MAX at most */
     struct proxy_options streams;
+    struct allow_list allow; /* who may come in from other hosts; all zeros: nobody */
 };
 
 /* Why a node has no front port yet; it is tried again. */
@@ -63,15 +65,19 @@ struct front_hooks {
     /* The front port of a registered node has changed: it was tried again, or front_configure. */
     void (*moved)(void *context, const struct registration *registration);
 
+    /* Whether a member of the cluster is at this address; NULL: there is no cluster. */
+    bool (*is_member)(void *context, const struct address *peer);
+
     /* A caller whose hello had to be waited for was not taken. */
     void (*refused)(void *context, const char *reason, const struct address *peer);
     void *context;
 };
 
 struct front_counters {
-    uint64_t refused;   /* callers whose hello had to be waited for, and was not liked */
-    uint64_t timed_out; /* callers whose hello was not whole in time */
-    uint64_t loops;     /* callers that were proxies of this host (net/hop_mark) */
+    uint64_t refused;     /* callers whose hello had to be waited for, and was not liked */
+    uint64_t timed_out;   /* callers whose hello was not whole in time */
+    uint64_t not_allowed; /* callers that options.allow does not let in */
+    uint64_t loops;       /* callers that were proxies of this host (net/hop_mark) */
 };
 
 /* Who lends the front what it works with. All borrowed; `pool` may be NULL. */
@@ -90,10 +96,14 @@ struct front *front_new(const struct front_house *house, const struct front_opti
 void front_free(struct front *front);
 
 /*
- * Puts `proxy`, `rule.offset_max` and `streams` in force for what is registered and what comes; the
- * rest of the options cannot change. What streams there are stay.
+ * Puts `proxy`, `rule.offset_max`, `streams` and `allow` in force for what is registered and what
+ * comes; the rest of the options cannot change. What streams there are stay.
  */
 void front_configure(struct front *front, const struct front_options *options);
+
+/* See epmd_server_hooks. Where members are allowed, only distribution is kept from others: a daemon
+ * that joins asks epmd's questions and makes a link before it is a member. */
+const char *front_admits(struct front *front, int fd, const struct address *peer);
 
 /* See epmd_server_hooks. */
 const char *front_take(struct front *front, const struct first_caller *caller, int fd,

@@ -42,6 +42,7 @@ static Suite *(*const suites[])(void) = {
     proxy_streams_suite,
     proxy_admission_suite,
     hop_mark_suite,
+    allow_list_suite,
     front_suite,
     front_nodes_suite,
     config_suite,

@@ -60,6 +60,7 @@ Suite *proxy_suite(void);
 Suite *proxy_streams_suite(void);
 Suite *proxy_admission_suite(void);
 Suite *hop_mark_suite(void);
+Suite *allow_list_suite(void);
 Suite *front_suite(void);
 Suite *front_nodes_suite(void);
 
