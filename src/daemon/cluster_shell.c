@@ -156,9 +156,11 @@ static void keep_news(struct cluster_shell *shell, const struct cluster_event *e
     snprintf(news->text, sizeof news->text, "%s", text);
 }
 
-static bool changes_members(enum cluster_event_type type) {
-    switch (type) {
+static void tell_hosts(struct member_hosts *hosts, const struct cluster_event *event) {
+    switch (event->type) {
     case CLUSTER_EVENT_UP:
+        member_hosts_up(hosts, event->name);
+        break;
     case CLUSTER_EVENT_JOINED:
     case CLUSTER_EVENT_LEFT:
     case CLUSTER_EVENT_FORCED_OUT:
@@ -166,9 +168,10 @@ static bool changes_members(enum cluster_event_type type) {
     case CLUSTER_EVENT_JOIN_PROGRESS:
     case CLUSTER_EVENT_JOIN_DONE:
     case CLUSTER_EVENT_MERGED:
-        return true;
+        member_hosts_changed(hosts);
+        break;
     default:
-        return false;
+        break;
     }
 }
 
@@ -180,8 +183,8 @@ static void io_notify(void *context, const struct cluster_event *event) {
     cluster_text_of_event(event, shell->config->node_name, is_of_failure ? shell->failure : NULL,
                           text);
     cluster_events_tell(shell->events, event, text);
-    if (shell->hosts != NULL && changes_members(event->type))
-        member_hosts_changed(shell->hosts);
+    if (shell->hosts != NULL)
+        tell_hosts(shell->hosts, event);
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS || event->type == CLUSTER_EVENT_JOIN_DONE ||
         event->type == CLUSTER_EVENT_JOIN_FAILED)
         keep_news(shell, event, text);

@@ -1,6 +1,7 @@
 #include "daemon/member_hosts.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cluster/cluster.h"
 #include "net/address.h"
 #include "net/host_lookup.h"
@@ -181,6 +182,9 @@ static void on_looked_up(evutil_socket_t fd, short what, void *context) {
     if (host != NULL && (what & EV_TIMEOUT) == 0 && host_lookup_done(hosts->lookup, &found) &&
         found.count > 0)
         set_addresses(hosts, host, &found);
+    if (host != NULL)
+        log_event(LOG_LEVEL_DEBUG, "member_host", log_text("member", host->name),
+                  log_number("addresses", (int64_t)host->count));
     end_lookup(hosts);
     look_up_next(hosts);
 }
@@ -243,6 +247,14 @@ static void on_walk(evutil_socket_t fd, short what, void *context) {
 void member_hosts_changed(struct member_hosts *hosts) {
     if (!event_pending(hosts->walk_event, EV_TIMEOUT, NULL))
         loop_set_timer(hosts->walk_event, SOON_MS); /* out of memory: the next change does it */
+}
+
+void member_hosts_up(struct member_hosts *hosts, const char *name) {
+    struct member_host *host;
+    HASH_FIND_STR(hosts->by_name, name, host);
+    member_hosts_changed(hosts); /* which also looks up what is queued */
+    if (host != NULL)
+        queue(hosts, host);
 }
 
 static void look_all_up_again(struct member_hosts *hosts) {

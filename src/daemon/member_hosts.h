@@ -6,8 +6,8 @@
  *   numeric                             that one
  *   a name                              what a look-up on the side says (net/host_lookup): one at a
  *                                       time, MEMBER_HOSTS_LOOKUP_MS each; begun when the member
- *                                       comes into the list, and again for all when an unknown
- *                                       address asks, once in MEMBER_HOSTS_AGAIN_MS
+ *                                       comes into the list or comes up, and again for all when an
+ *                                       unknown address asks, once in MEMBER_HOSTS_AGAIN_MS
  *
  * Members of any state but those that left, were forced out or cleaned have a host.
  */
@@ -31,6 +31,9 @@ void member_hosts_free(struct member_hosts *hosts);
 
 /* The list of members may be another one: it is looked at soon, from the event loop. */
 void member_hosts_changed(struct member_hosts *hosts);
+
+/* This member has come up, perhaps with another address. */
+void member_hosts_up(struct member_hosts *hosts, const char *name);
 
 /* Whether a member's host has the address: 4 or 16 bytes, as address_host gives them. */
 bool member_hosts_has(struct member_hosts *hosts, struct bytes address);

@@ -2,10 +2,12 @@
 
 import concurrent.futures
 import contextlib
+import subprocess
 
 import pytest
 
 from daemon import holder_of
+from deadlines import scaled
 from one_port import FRONT, site  # noqa: F401
 from servers import Ejabberd, Rabbit
 
@@ -56,6 +58,24 @@ def test_two_rabbits_become_a_cluster_and_share_a_queue(site):
 
     assert one.ctl("eval", "nodes().") == f"[{two.name}]"
     none_took_the_front_port(site)
+
+
+@pytest.mark.skipif(Rabbit.SCRIPTS is None, reason="no RabbitMQ: run scripts/deps test")
+def test_rabbitmqctl_with_a_wrong_cookie_says_so(site):
+    """It lists the names of the other host, and tries the port that it finds there."""
+    site = site(2)
+    one = Rabbit(site, site.hosts[0]).started()
+    two = Rabbit(site, site.hosts[1]).started()
+    with two.host.entered():
+        call = subprocess.run(
+            two.words("rabbitmqctl", "-n", one.name, "--erlang-cookie", "WRONG", "status"),
+            env=two.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=scaled(120))
+    said = call.stdout + call.stderr
+    assert call.returncode != 0
+    assert "epmd reports node 'rabbit' uses port 4370" in said, said
+    assert "TCP connection succeeded but Erlang distribution failed" in said, said
+    assert "not running at all" not in said
 
 
 @pytest.mark.skipif(Ejabberd.SCRIPT is None, reason="no ejabberd: run scripts/deps test")

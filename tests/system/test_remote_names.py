@@ -103,6 +103,51 @@ def test_a_member_that_is_down_is_a_member(cluster, hosts):
         wait_for(lambda: listed(member, here.address) == "", 10, "an empty list")
 
 
+def looked_up(member, of):
+    """How often the member has looked the other's host up."""
+    return sum("member_host" in line and f"member={of.name}" in line for line in member.log.splitlines())
+
+
+@pytest.fixture
+def pair_by_name(members, hosts, named):
+    """s1 and s2 by name: each has looked the other's host up."""
+    one, two = (
+        members.add(f"portolan@s{i}.test", host=host, names=named).start()
+        for i, host in enumerate(hosts[:2], 1)
+    )
+    two.join(one)
+    agree([one, two])
+    wait_for(lambda: looked_up(one, two) == 1, 10, lambda: one.log)
+    return one, two
+
+
+def moves(path, here, there):
+    """s2.test has another address from now on."""
+    path.write_text(f"127.0.0.1 localhost\n{here.address} s1.test\n{there.address} s2.test\n")
+
+
+def test_a_host_that_moves_is_found_again(pair_by_name, hosts, named):
+    """Who asks from an unknown address has the names of members looked up again."""
+    one, two = pair_by_name
+    here, member, mover = hosts
+    with one.register("rabbit", OWN):
+        two.crash()
+        wait_for(lambda: one.members()[two.name] == "down", 20, "the member to be down")
+        assert listed(member, here.address) == in_order(FRONT), "known without a link"
+        moves(named, here, mover)
+        assert listed(member, here.address) == in_order(FRONT), "nobody was looked up again"
+        wait_for(lambda: listed(mover, here.address) == in_order(FRONT), 10, "the list to where it is")
+        assert listed(member, here.address) == "", "none to where it was"
+
+
+def test_a_member_that_comes_up_is_looked_up_again(pair_by_name, hosts, named):
+    one, two = pair_by_name
+    two.crash()
+    wait_for(lambda: one.members()[two.name] == "down", 20, "the member to be down")
+    two.start()
+    wait_for(lambda: looked_up(one, two) == 2, 10, lambda: one.log)
+
+
 def test_who_leaves_may_list_no_longer(cluster, hosts):
     here, member, _ = hosts
     with cluster[0].register("rabbit", OWN):

@@ -11,6 +11,7 @@ import pytest
 import wire
 from daemon import Daemon, our_epmd
 from deadlines import wait_for
+from members import Members, agree
 from portoland import Portoland, portoland  # noqa: F401: a fixture
 
 TIMES = 200
@@ -142,3 +143,20 @@ def test_events_are_told_in_their_order(portoland):  # noqa: F811
 def told(server):
     words = [word for line in server.log.splitlines() if "quick" in line for word in line.split()]
     return [word for word in words if word in ("registered", "unregistered")]
+
+
+def test_the_cluster_is_told_in_order(tmp_path):
+    """Each life has a port of its own: others end up with the last one."""
+    with Members(tmp_path) as members:
+        one, two = members.on_loopback(2)
+        one.join(two)
+        agree([one, two])
+        conn = one.register("quick", 10000)
+        for port in range(10001, 10021):
+            conn.close()
+            conn = one.register("quick", port)
+        with conn:
+            wait_for(
+                lambda: two.directory_of_cluster() == [("quick@127.0.0.1", 10020)], 10,
+                lambda: two.directory_of_cluster())
+        wait_for(lambda: two.directory_of_cluster() == [], 10, lambda: two.directory_of_cluster())
