@@ -50,7 +50,7 @@ MAINS      := %/daemon/main.o %/cli/portolan.o
 PARTS      := $(BUILD)/parts.a
 
 # libportolan has copies of its own of what it needs from the lower floors, hidden from its users.
-LIB_VERSION := $(shell sed -n 's/^.define PORTOLAN_VERSION "\(.*\)"/\1/p' src/base/version.h)
+LIB_VERSION := $(shell sed -n 's/^.define PORTOLAN_VERSION "\(.*\)"/\1/p' include/portolan.h)
 LIB         := $(BUILD)/lib/libportolan
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
                  $(addprefix src/,base/bytes.c base/clock.c base/control_path.c base/text.c \
@@ -124,7 +124,7 @@ $(LIB).a: $(LIB_OBJS)
 
 $(LIB).so.$(LIB_VERSION): $(LIB_OBJS) src/client/libportolan.map
 	@mkdir -p $(@D)
-	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(LIB_LDFLAGS) -o $@ $(LIB_OBJS) -ljansson -pthread
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(LIB_LDFLAGS) -o $@ $(LIB_OBJS) -pthread
 
 $(LIB).so.0: $(LIB).so.$(LIB_VERSION)
 	$(call say,LINK) ln -sf $(<F) $@
@@ -204,7 +204,9 @@ $(SIM): $(SIM_OBJS) $(SCARCE)
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
-UNIT_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup
+WRAPPED    := malloc calloc strdup socket connect send recv poll epoll_create1 epoll_ctl \
+              timerfd_create timerfd_settime eventfd pthread_create getaddrinfo
+UNIT_WRAPS := $(foreach call,$(WRAPPED),-Wl$(comma)--wrap=$(call))
 
 # --- bench ---
 
@@ -284,9 +286,11 @@ zshdir  := $(datadir)/zsh/site-functions
 # Of the files those that also OTP's epmd has are apart: they are installed when asked for.
 EPMD_FILES := $(bindir)/epmd $(mandir)/man1/epmd.1 $(addprefix $(unitdir)/,epmd.socket epmd.service)
 PAGES      := $(filter-out man/epmd.1,$(wildcard man/*.?))
+# the functions that libportolan(3) describes: each has its page, which is that one
+FUNCTIONS  := $(shell sed -n 's/^\.Nm \(portolan_[a-z_]*\).*/\1/p' man/libportolan.3)
 INSTALLED  := $(addprefix $(bindir)/,portoland portolan) \
               $(foreach page,$(PAGES),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
-              $(PREFIX)/include/portolan.h \
+              $(FUNCTIONS:%=$(mandir)/man3/%.3) $(PREFIX)/include/portolan.h \
               $(addprefix $(libdir)/libportolan.,a so so.0 so.$(LIB_VERSION)) \
               $(libdir)/pkgconfig/portolan.pc $(addprefix $(datadir)/doc/portolan/,portolan.conf one-port.md leases.md) \
               $(bashdir)/portolan $(zshdir)/_portolan \
@@ -302,6 +306,8 @@ install: all
 	install -m 755 $(BUILD)/bin/portoland $(BUILD)/bin/portolan $(DESTDIR)$(bindir)
 	for page in $(PAGES); do \
 	    install -m 644 $$page $(DESTDIR)$(mandir)/man$${page##*.} || exit 1; done
+	for function in $(FUNCTIONS); do \
+	    ln -sf libportolan.3 $(DESTDIR)$(mandir)/man3/$$function.3 || exit 1; done
 	install -m 644 include/portolan.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIB).a $(DESTDIR)$(libdir)
 	install -m 755 $(LIB).so.$(LIB_VERSION) $(DESTDIR)$(libdir)

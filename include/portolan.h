@@ -3,12 +3,15 @@
  *
  *   portolan_resolve       the host and port of a node
  *   portolan_names         the names that the epmd of a host has registered
+ *   portolan_cluster_names those of all members of the cluster of this host's portoland
  *   portolan_derive_port   the port that ekka's rule gives a name; asks nobody
  *   portolan_register      registers a name at the epmd of this host, until portolan_unregister
  *   portolan_lease         promises a port to a node of this host, until portolan_release
+ *   portolan_watch_start   what happens at this host's portoland, event by event
  *
- * Each but the rule comes twice: a form that blocks, and one named ..._start that makes an
- * operation for an event loop.
+ * Each but the rule and the watch comes twice: a form that blocks, and one named ..._start that
+ * makes an operation for an event loop. What a function named ..._take_... hands over becomes the
+ * caller's; all other results are copied.
  *
  * The wire formats are those of "Distribution Protocol" in the ERTS manual (epmd), and of
  * docs/control.md (the control socket of portoland). Nothing is asked of libevent or OpenSSL.
@@ -22,9 +25,12 @@
  *               function made is for one thread at a time.
  *   Descriptors are close-on-exec and non-blocking. SIGPIPE is never raised, and no signal is
  *               handled by a thread of this library (a host name is looked up in a thread of its
- *               own, which may outlive the deadline, and ends by itself).
+ *               own, which may outlive the deadline, and ends by itself; localhost and numeric
+ *               addresses need none).
  *   fork        is fine; what was made before it belongs to the parent. A child may free its copy,
- *               which leaves the parent's as it is, and do nothing else with it.
+ *               which closes the child's descriptors and leaves the parent's as it is, and do
+ *               nothing else with it. (Where a thread of the parent is looking a host up just then,
+ *               the sockets of the system's resolver are the child's too, until exec.)
  *   Text        is UTF-8 with a NUL at its end. Names that come from elsewhere may hold control
  *               characters: escape them before a terminal sees them. Messages are escaped already.
  *   NULL        for `options` means the defaults, for `error` that no message is wanted; what a
@@ -44,6 +50,16 @@ extern "C" {
 
 #define PORTOLAN_API __attribute__((visibility("default")))
 
+/* --- versions --- */
+
+/* Of this header: as text, and as a number to compare, a byte each for major, minor and patch. */
+#define PORTOLAN_VERSION "0.2.0"
+#define PORTOLAN_VERSION_NUMBER 0x000200u
+
+/* Of the library that the program runs with. */
+PORTOLAN_API const char *portolan_version(void);
+PORTOLAN_API unsigned portolan_version_number(void);
+
 /* --- errors --- */
 
 enum portolan_code {
@@ -51,7 +67,7 @@ enum portolan_code {
     PORTOLAN_OK = 0,                 /* done */
     PORTOLAN_ERROR_ARGUMENT = 1,     /* the caller's: an impossible name, host, port or option */
     PORTOLAN_ERROR_MEMORY = 2,       /* out of memory */
-    PORTOLAN_ERROR_SYSTEM = 3,       /* this host is out of descriptors or threads */
+    PORTOLAN_ERROR_SYSTEM = 3,       /* this process or host is out of descriptors or threads */
     PORTOLAN_ERROR_TIMEOUT = 4,      /* no answer before the deadline */
     PORTOLAN_ERROR_HOST = 5,         /* the host's name has no address */
     PORTOLAN_ERROR_CONNECT = 6,      /* nobody listens there, or there is no way to it */
@@ -65,6 +81,7 @@ enum portolan_code {
     PORTOLAN_ERROR_NO_DAEMON = 14,   /* no portoland answers on the control socket */
     PORTOLAN_ERROR_DENIED = 15,      /* portoland lets this user read only, or not even that */
     PORTOLAN_ERROR_DAEMON = 16,      /* portoland tried, and could not */
+    PORTOLAN_ERROR_TRY_AGAIN = 17,   /* the name server cannot say now whether the host exists */
 };
 
 /* A few words for a code, in English, without a full stop. Never NULL, also for other numbers. */
@@ -86,6 +103,8 @@ struct portolan_error {
 };
 
 /* --- options --- */
+
+struct portolan_session;
 
 /* The ways to know where a node is, in the order in which they are tried. The first two are tried
  * by default; the third only where the caller asks for it. */
@@ -130,6 +149,10 @@ struct portolan_options {
 
     /* The path of portoland's control socket. Empty: PORTOLAN_DEFAULT_CONTROL_SOCKET. */
     char control_socket[PORTOLAN_CONTROL_SOCKET_SIZE];
+
+    /* Ask portoland over this session's connection (then control_socket does not count). NULL: each
+     * operation makes a connection of its own. Borrowed. */
+    struct portolan_session *session;
 };
 
 /* Sets all defaults: portolan_options_init(&options, sizeof options). Reads no environment. */
@@ -158,20 +181,26 @@ PORTOLAN_API enum portolan_code portolan_derive_port(const char *node, uint16_t 
 /* --- where a node is --- */
 
 #define PORTOLAN_HOST_SIZE 256
+#define PORTOLAN_NODE_SIZE 1280 /* of Name@Host */
 
 enum portolan_node_type { PORTOLAN_NODE_NORMAL = 77, PORTOLAN_NODE_HIDDEN = 72 };
 
 struct portolan_endpoint {
     char host[PORTOLAN_HOST_SIZE]; /* the node's own, as in its name; "localhost" for one without */
-    char address[PORTOLAN_ADDRESS_SIZE]; /* at which its epmd answered; empty from other sources */
-    uint16_t port; /* to connect to from this host: on the node's own host the one at which it
-                      listens, from others its front port, where it has one */
+    char
+        address[PORTOLAN_ADDRESS_SIZE]; /* of the host, numeric: the one at which its epmd answered,
+                                            from other sources the first that the host has */
+    char member[PORTOLAN_NODE_SIZE];    /* the portoland at which the node is registered, where
+                                            this host's is in a cluster; else empty */
+    uint16_t port;                      /* to connect to from this host, of the next two */
+    uint16_t own_port;                  /* at which the node itself listens; 0: not known */
+    uint16_t front_port; /* at which its host's portoland takes connections for it; 0: none known */
     uint16_t highest_version; /* of the distribution protocol, from epmd; else 0, as the next two */
     uint16_t lowest_version;
     uint8_t type; /* enum portolan_node_type, or what else the node said */
     uint8_t reserved;
     enum portolan_source source;
-    uint32_t more_reserved[8]; /* 0 */
+    uint64_t more_reserved[8]; /* 0 */
 };
 
 /*
@@ -189,33 +218,64 @@ PORTOLAN_API enum portolan_code portolan_resolve(const char *node,
 
 /* --- the names of a host --- */
 
-#define PORTOLAN_NAMES_MAX 100000
-#define PORTOLAN_NAMES_REPLY_MAX (64 * 1024 * 1024) /* bytes */
+#define PORTOLAN_NAMES_MAX 100000                      /* of a host */
+#define PORTOLAN_NAMES_REPLY_MAX (64 * 1024 * 1024)    /* bytes */
+#define PORTOLAN_CLUSTER_NAMES_MAX 1000000             /* of a cluster */
+#define PORTOLAN_CLUSTER_REPLY_MAX (384 * 1024 * 1024) /* bytes */
 
+enum portolan_member_state {
+    PORTOLAN_MEMBER_UNKNOWN = 0,
+    PORTOLAN_MEMBER_ALIVE = 1,
+    PORTOLAN_MEMBER_SUSPECT = 2, /* silent for some seconds */
+    PORTOLAN_MEMBER_DOWN = 3,
+};
+
+/* Made by the library alone: later versions may know more members at its end. */
 struct portolan_name {
-    const char *name; /* the alive name, without a host; belongs to the listing */
-    uint16_t port;
+    const char *name;   /* the alive name, without a host; the texts belong to the listing */
+    const char *host;   /* from portolan_cluster_names, as all that follows but the port; else "" */
+    const char *member; /* the portoland at which it is registered */
+    uint16_t port;      /* at which the node itself listens; from another host's front port the
+                           port that it tells this host */
+    uint16_t front_port;  /* at which other hosts reach it through its portoland; 0: its own port */
+    uint8_t type;         /* enum portolan_node_type; 0: not told */
+    uint8_t member_state; /* enum portolan_member_state */
+    uint32_t creation;
 };
 
-struct portolan_listing {
-    uint16_t epmd_port;          /* on which epmd says that it listens */
-    size_t count;                /* of names, PORTOLAN_NAMES_MAX at most */
-    size_t malformed;            /* lines that were left out, as they are not of epmd's form */
-    struct portolan_name *names; /* in the order of the answer: the newest first */
-};
+struct portolan_listing;
 
 /*
- * What the epmd of `host` has registered; NULL or "" for this host. A front port shows its names to
- * its own host only, unless it is configured otherwise: to others it closes without an answer
- * (PORTOLAN_ERROR_CLOSED). epmd's answer does not say how long it is: one that is cut within a line
- * is an error, one that is cut between lines cannot be told from a shorter one. Over
- * PORTOLAN_NAMES_MAX names, or PORTOLAN_NAMES_REPLY_MAX bytes, it is PORTOLAN_ERROR_TOO_LARGE.
- * The listing is the caller's, to be freed with portolan_listing_free.
+ * What the epmd of `host` has registered, the newest first; NULL or "" for this host. A front port
+ * may show its names to its own host only: to others it then gives an empty list, or closes without
+ * an answer (PORTOLAN_ERROR_CLOSED). epmd's answer does not say how long it is: one that is cut
+ * within a line is an error, one that is cut between lines cannot be told from a shorter one. Over
+ * PORTOLAN_NAMES_MAX names, or PORTOLAN_NAMES_REPLY_MAX bytes, it is PORTOLAN_ERROR_TOO_LARGE. The
+ * listing is the caller's, to be freed with portolan_listing_free.
  */
 PORTOLAN_API enum portolan_code portolan_names(const char *host,
                                                const struct portolan_options *options,
                                                struct portolan_listing **listing,
                                                struct portolan_error *error);
+
+/* The names of all members of the cluster that the portoland of this host is in, member by member,
+ * at most PORTOLAN_CLUSTER_NAMES_MAX in PORTOLAN_CLUSTER_REPLY_MAX bytes. */
+PORTOLAN_API enum portolan_code portolan_cluster_names(const struct portolan_options *options,
+                                                       struct portolan_listing **listing,
+                                                       struct portolan_error *error);
+
+PORTOLAN_API size_t portolan_listing_count(const struct portolan_listing *listing);
+
+/* The name with this index, from 0; NULL when there are not that many. The listing's. */
+PORTOLAN_API const struct portolan_name *
+portolan_listing_name(const struct portolan_listing *listing, size_t index);
+
+/* On which epmd says that it listens; 0 for a cluster. */
+PORTOLAN_API uint16_t portolan_listing_epmd_port(const struct portolan_listing *listing);
+
+/* How many entries were left out, as they are not of the form of the protocol. */
+PORTOLAN_API size_t portolan_listing_malformed(const struct portolan_listing *listing);
+
 PORTOLAN_API void portolan_listing_free(struct portolan_listing *listing);
 
 /* --- registering --- */
@@ -257,14 +317,14 @@ struct portolan_leased_port {
     uint16_t epmd_port;    /* for ERL_EPMD_PORT of the node: where it finds portoland */
     bool held;             /* the node is registered already */
     int64_t expires_in_ms; /* if it does not register before; -1 while held */
-    uint32_t reserved[4];  /* 0 */
+    uint64_t reserved[4];  /* 0 */
 };
 
 /*
  * Asks the portoland of this host to promise a port to `node` (`Name@Host` or `Name`), or to renew
- * the promise. Wants root, portoland's own user or a member of the group portolan
- * (PORTOLAN_ERROR_DENIED). portolan_release gives it back; PORTOLAN_ERROR_NOT_FOUND when there is
- * no lease that waits for the node.
+ * the promise. A daemon that is there but busy is waited for until the deadline. Wants root,
+ * portoland's own user or a member of the group portolan (PORTOLAN_ERROR_DENIED). portolan_release
+ * gives it back; PORTOLAN_ERROR_NOT_FOUND when there is no lease that waits for the node.
  */
 PORTOLAN_API enum portolan_code portolan_lease(const char *node,
                                                const struct portolan_options *options,
@@ -273,6 +333,66 @@ PORTOLAN_API enum portolan_code portolan_lease(const char *node,
 PORTOLAN_API enum portolan_code portolan_release(const char *node,
                                                  const struct portolan_options *options,
                                                  struct portolan_error *error);
+
+/* --- sessions --- */
+
+/*
+ * One connection to the portoland of this host for many operations: where options->session names
+ * it, portolan_resolve, portolan_lease, portolan_release and portolan_cluster_names, and their
+ * ..._start forms, ask over it, as many at the same time as the caller likes. The connection is
+ * made when it is first needed, and again when it was lost; what was asked on a lost one is asked
+ * again. Of `options` the control socket counts, no other member.
+ *
+ * A session and the operations that use it are for one thread at a time. An operation that is
+ * pending when its session is freed ends with PORTOLAN_ERROR_CLOSED, and may be freed later.
+ */
+PORTOLAN_API enum portolan_code portolan_session_new(const struct portolan_options *options,
+                                                     struct portolan_session **session,
+                                                     struct portolan_error *error);
+PORTOLAN_API void portolan_session_free(struct portolan_session *session);
+
+/* --- what happens --- */
+
+struct portolan_watch;
+
+/* Made by the library alone: later versions may know more members at its end. Texts are "" and
+ * numbers 0 where the event has none; docs/control.md says which has what. */
+struct portolan_event {
+    const char *type;   /* "registered", "member_down" and so on; others may come */
+    const char *at;     /* when, in UTC: 2026-03-01T10:20:30.123Z */
+    const char *name;   /* of the node */
+    const char *member; /* of the cluster, which it is about */
+    const char *reason; /* for people; for a member that is down, a word for the cause */
+    uint16_t port, front_port;
+    uint32_t creation;
+    const char *json; /* the whole event, one line without its end */
+};
+
+/*
+ * Watches the portoland of this host. Never blocks: what is wrong with the connection is told by
+ * portolan_watch_next. The deadline is for the beginning; a watch itself has none.
+ */
+PORTOLAN_API enum portolan_code portolan_watch_start(const struct portolan_options *options,
+                                                     struct portolan_watch **watch,
+                                                     struct portolan_error *error);
+
+/* Becomes readable when portolan_watch_next is to be called. Borrowed, as that of an operation. */
+PORTOLAN_API int portolan_watch_descriptor(const struct portolan_watch *watch);
+
+/*
+ * The next event. PORTOLAN_OK: *event is set, and valid until the next call for this watch.
+ * PORTOLAN_PENDING: there is none now; wait for the descriptor. Call until it is PENDING: only then
+ * does the descriptor tell of more. All else ends the watch, with *error set, and *event is NULL:
+ * PORTOLAN_ERROR_CLOSED when the daemon ended.
+ */
+PORTOLAN_API enum portolan_code portolan_watch_next(struct portolan_watch *watch,
+                                                    const struct portolan_event **event,
+                                                    struct portolan_error *error);
+
+/* Whether the daemon has begun to tell: what happens from then on is not missed. */
+PORTOLAN_API bool portolan_watch_has_begun(const struct portolan_watch *watch);
+
+PORTOLAN_API void portolan_watch_free(struct portolan_watch *watch);
 
 /* --- without blocking --- */
 
@@ -286,9 +406,10 @@ PORTOLAN_API enum portolan_code portolan_release(const char *node,
  *   portolan_operation_free(operation);
  *
  * Its one descriptor stays the same from start to free, and becomes readable whenever there is
- * something to do, the deadline and the end included: no timer of the caller's is needed. An
- * operation uses three descriptors of the process while it is pending, two when it is done, and a
- * thread while a host name is looked up (never for a numeric address). Starting and stepping never
+ * something to do, the deadline and the end included: no timer of the caller's is needed. Loops may
+ * be level-triggered or edge-triggered (EPOLLET). An operation uses three descriptors of the
+ * process while it is pending, two when it is done or asks over a session, and a thread while a
+ * host name is looked up (never for a numeric address or localhost). Starting and stepping never
  * block.
  */
 struct portolan_operation;
@@ -303,6 +424,9 @@ PORTOLAN_API enum portolan_code portolan_names_start(const char *host,
                                                      const struct portolan_options *options,
                                                      struct portolan_operation **operation,
                                                      struct portolan_error *error);
+PORTOLAN_API enum portolan_code portolan_cluster_names_start(const struct portolan_options *options,
+                                                             struct portolan_operation **operation,
+                                                             struct portolan_error *error);
 PORTOLAN_API enum portolan_code portolan_register_start(const char *name, uint16_t port,
                                                         enum portolan_node_type type,
                                                         const struct portolan_options *options,
@@ -330,20 +454,21 @@ PORTOLAN_API const char *portolan_operation_message(const struct portolan_operat
 
 /*
  * The result of an operation that ended with PORTOLAN_OK, of the kind that was started; else
- * PORTOLAN_ERROR_ARGUMENT. A listing and a registration become the caller's, so they are given
- * once.
+ * PORTOLAN_ERROR_ARGUMENT. The first two are copied. A listing and a registration are handed over:
+ * they become the caller's, and are there once.
  */
 PORTOLAN_API enum portolan_code
 portolan_operation_endpoint(const struct portolan_operation *operation,
                             struct portolan_endpoint *endpoint);
-PORTOLAN_API enum portolan_code portolan_operation_listing(struct portolan_operation *operation,
-                                                           struct portolan_listing **listing);
-PORTOLAN_API enum portolan_code
-portolan_operation_registration(struct portolan_operation *operation,
-                                struct portolan_registration **registration);
 PORTOLAN_API enum portolan_code
 portolan_operation_leased_port(const struct portolan_operation *operation,
                                struct portolan_leased_port *lease);
+PORTOLAN_API enum portolan_code
+portolan_operation_take_listing(struct portolan_operation *operation,
+                                struct portolan_listing **listing);
+PORTOLAN_API enum portolan_code
+portolan_operation_take_registration(struct portolan_operation *operation,
+                                     struct portolan_registration **registration);
 
 /* Ends the operation, done or not, and frees it with all that was not taken from it. */
 PORTOLAN_API void portolan_operation_free(struct portolan_operation *operation);

@@ -31,9 +31,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "names: %s\n", error.message);
         return 1;
     }
-    for (size_t i = 0; i < listing->count; i++) {
-        print_name(listing->names[i].name);
-        printf(" %u\n", listing->names[i].port);
+    for (size_t i = 0; i < portolan_listing_count(listing); i++) {
+        const struct portolan_name *name = portolan_listing_name(listing, i);
+        print_name(name->name);
+        printf(" %u\n", name->port);
     }
     portolan_listing_free(listing);
     return 0;

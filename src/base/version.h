@@ -1,6 +1,7 @@
+/* PORTOLAN_VERSION, of the programs and of the library: it stands in the public header. */
 #ifndef PORTOLAN_BASE_VERSION_H
 #define PORTOLAN_BASE_VERSION_H
 
-#define PORTOLAN_VERSION "0.1.0"
+#include "portolan.h"
 
 #endif

@@ -105,6 +105,7 @@ static enum exit_code library_failure(const struct call *call, const struct port
         {PORTOLAN_ERROR_CLOSED, CONTROL_CLOSED},  {PORTOLAN_ERROR_REPLY, CONTROL_BAD_REPLY},
         {PORTOLAN_ERROR_NOT_FOUND, "not_found"},  {PORTOLAN_ERROR_NO_PORT, "no_port"},
         {PORTOLAN_ERROR_DENIED, "denied"},        {PORTOLAN_ERROR_NO_DAEMON, CONTROL_NO_DAEMON},
+        {PORTOLAN_ERROR_TRY_AGAIN, "try_again"},
     };
     const char *name = "failed";
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -145,9 +146,10 @@ static void print_reply(const json_t *reply) {
 static void print_listing(const struct portolan_listing *listing, const char *host) {
     static const struct column columns[] = {{"NAME", false}, {"PORT", true}};
     struct table *table = table_new(columns, 2);
-    for (size_t i = 0; i < listing->count; i++) {
-        table_add(table, listing->names[i].name);
-        table_add_number(table, listing->names[i].port);
+    for (size_t i = 0; i < portolan_listing_count(listing); i++) {
+        const struct portolan_name *name = portolan_listing_name(listing, i);
+        table_add(table, name->name);
+        table_add_number(table, name->port);
     }
     print_names(table, host);
     table_free(table);
@@ -166,15 +168,15 @@ static json_t *json_of_text(const char *text) {
 
 static void print_listing_json(const struct portolan_listing *listing, const char *host) {
     json_t *names = must_have(json_array());
-    for (size_t i = 0; i < listing->count; i++) {
-        const struct portolan_name *name = &listing->names[i];
+    for (size_t i = 0; i < portolan_listing_count(listing); i++) {
+        const struct portolan_name *name = portolan_listing_name(listing, i);
         json_array_append_new(names,
                               must_have(json_pack("{s:o, s:i}", "name", json_of_text(name->name),
                                                   "port", (int)name->port)));
     }
-    json_t *document = must_have(json_pack("{s:i, s:b, s:o, s:i, s:o}", "v", CONTROL_VERSION, "ok",
-                                           1, "host", json_of_text(host), "epmd_port",
-                                           (int)listing->epmd_port, "names", names));
+    json_t *document = must_have(json_pack(
+        "{s:i, s:b, s:o, s:i, s:o}", "v", CONTROL_VERSION, "ok", 1, "host", json_of_text(host),
+        "epmd_port", (int)portolan_listing_epmd_port(listing), "names", names));
     output_json(stdout, document);
     json_decref(document);
 }
@@ -188,7 +190,7 @@ static enum exit_code ask_epmd(const struct call *call, const char *host) {
         return CLI_USAGE;
     bool began = add_epmds(&race, call, portolan_names_start, host, &options, &error);
     struct portolan_operation *won = began ? race_run(&race, &error) : NULL;
-    bool found = won != NULL && portolan_operation_listing(won, &listing) == PORTOLAN_OK;
+    bool found = won != NULL && portolan_operation_take_listing(won, &listing) == PORTOLAN_OK;
     race_end(&race);
     if (!found)
         return library_failure(call, &error);
@@ -196,8 +198,8 @@ static enum exit_code ask_epmd(const struct call *call, const char *host) {
         print_listing_json(listing, host);
     else
         print_listing(listing, host);
-    if (listing->malformed > 0)
-        complain("left out %zu lines that are no names", listing->malformed);
+    if (portolan_listing_malformed(listing) > 0)
+        complain("left out %zu lines that are no names", portolan_listing_malformed(listing));
     portolan_listing_free(listing);
     return CLI_DONE;
 }
@@ -355,7 +357,7 @@ static void print_endpoint_json(const char *node, const struct portolan_endpoint
         must_have(json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
                             json_of_text(node), "host", json_of_text(endpoint->host), "port",
                             (int)endpoint->port, "source", source_name(endpoint->source)));
-    if (endpoint->address[0] != '\0')
+    if (endpoint->source == PORTOLAN_SOURCE_EPMD)
         json_object_set_new(document, "epmd", json_of_text(endpoint->address));
     for (size_t i = 0; i < sizeof of_daemon / sizeof of_daemon[0]; i++) {
         json_t *value = json_object_get(reply, of_daemon[i]);

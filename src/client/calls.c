@@ -1,70 +1,76 @@
 /* How operations are made, run and ended: the two forms of every call. */
 #include "base/clock.h"
-#include "client/operation.h"
+#include "client/operation_notes.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-
-static enum portolan_code refuse(const struct operation_kind *kind, const char *subject,
-                                 enum portolan_code code, const char *why,
-                                 struct portolan_error *error) {
-    struct failure failure = {.code = PORTOLAN_OK};
-    char shown[FAILURE_SHOWN_SIZE], message[PORTOLAN_MESSAGE_SIZE];
-    failure_show(bytes_of_text(subject != NULL ? subject : ""), shown, sizeof shown);
-    failure_note(&failure, code, "%s", why);
-    failure_message(&failure, code, kind->verb, shown, message);
-    return failure_report(error, code, message);
-}
 
 struct portolan_operation *operation_new(const struct operation_kind *kind,
                                          const struct portolan_options *options,
                                          const char *subject, const char *wrong,
                                          enum portolan_code *code, struct portolan_error *error) {
     struct settings settings;
-    char text[FAILURE_ERRNO_SIZE];
     if (wrong == NULL)
         wrong = settings_from(options, &settings);
     if (wrong != NULL) {
-        *code = refuse(kind, subject, PORTOLAN_ERROR_ARGUMENT, wrong, error);
+        *code = failure_refuse(kind->verb, subject, PORTOLAN_ERROR_ARGUMENT, wrong, error);
         return NULL;
     }
     struct portolan_operation *operation = calloc(1, sizeof *operation);
     if (operation == NULL) {
-        *code = refuse(kind, subject, PORTOLAN_ERROR_MEMORY, "out of memory", error);
+        *code = failure_refuse(kind->verb, subject, PORTOLAN_ERROR_MEMORY, "out of memory", error);
         return NULL;
     }
     operation->kind = kind;
     operation->settings = settings;
     operation->code = PORTOLAN_PENDING;
+    if (settings.session != NULL)
+        session_hold(settings.session);
+    waiter_init(&operation->waiter);
     exchange_init(&operation->exchange);
     failure_show(bytes_of_text(subject), operation->subject, sizeof operation->subject);
-    int opened = waiter_open(&operation->waiter);
-    if (opened == 0)
-        return operation;
-    portolan_operation_free(operation);
-    *code = refuse(kind, subject, opened == -ENOMEM ? PORTOLAN_ERROR_MEMORY : PORTOLAN_ERROR_SYSTEM,
-                   failure_errno(-opened, text), error);
-    return NULL;
+    return operation;
+}
+
+/* For an operation whose session has news. */
+static void wake(void *owner) {
+    struct portolan_operation *operation = owner;
+    waiter_forget(&operation->waiter);
+    /* a timer that cannot be set was one that could not be made */
+    (void)waiter_wake_at(&operation->waiter, 1);
+}
+
+static void begin(struct portolan_operation *operation) {
+    operation->asked.wake = wake;
+    operation->asked.owner = operation;
+    operation->deadline_ms = clock_monotonic_ms() + operation->settings.deadline_ms;
 }
 
 enum portolan_code operation_start(struct portolan_operation *made,
-                                   struct portolan_operation **operation) {
-    made->deadline_ms = clock_monotonic_ms() + made->settings.deadline_ms;
+                                   struct portolan_operation **operation,
+                                   struct portolan_error *error) {
+    int opened = waiter_open(&made->waiter);
+    if (opened != 0) {
+        operation_fail_for_want(made, "descriptor to wait on", -opened);
+        enum portolan_code code = failure_report(error, made->code, made->message);
+        portolan_operation_free(made);
+        return code;
+    }
+    begin(made);
     portolan_operation_step(made);
     *operation = made;
-    return PORTOLAN_OK;
+    return failure_report(error, PORTOLAN_OK, "");
 }
 
-enum portolan_code operation_run(struct portolan_operation *operation,
-                                 struct portolan_error *error) {
-    struct pollfd ready = {.fd = portolan_operation_descriptor(operation), .events = POLLIN};
-    enum portolan_code code;
-    /* a poll that a signal breaks off, or that fails, costs one needless step */
-    while ((code = portolan_operation_step(operation)) == PORTOLAN_PENDING)
-        poll(&ready, 1, -1);
-    return failure_report(error, code, operation->message);
+enum portolan_code operation_run(struct portolan_operation *made, struct portolan_error *error) {
+    begin(made);
+    while (portolan_operation_step(made) == PORTOLAN_PENDING) {
+        int waited = waiter_wait(&made->waiter);
+        if (waited != 0)
+            operation_fail_for_want(made, "way to wait", -waited);
+    }
+    return failure_report(error, made->code, made->message);
 }
 
 enum verdict operation_bad_reply(struct portolan_operation *operation, enum epmd_reply reply,
@@ -91,7 +97,7 @@ enum verdict operation_bad_reply(struct portolan_operation *operation, enum epmd
 enum verdict operation_control_answer(struct portolan_operation *operation,
                                       enum control_command command, struct bytes reply, bool ended,
                                       struct control_answer *answer) {
-    size_t len = control_line_len(reply);
+    size_t len = control_line_len(reply, &operation->scanned);
     operation->control_failed = true;
     if (len == 0)
         return operation_bad_reply(operation, EPMD_REPLY_INCOMPLETE, ended);
@@ -117,6 +123,9 @@ void portolan_operation_free(struct portolan_operation *operation) {
     waiter_close(&operation->waiter);
     exchange_close(&operation->exchange);
     host_lookup_release(operation->lookup);
+    session_cancel(operation->settings.session, &operation->asked);
+    if (operation->settings.session != NULL)
+        session_let_go(operation->settings.session);
     portolan_listing_free(operation->listing);
     portolan_unregister(operation->registration);
     free(operation);

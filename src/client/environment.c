@@ -2,6 +2,7 @@
 #include "base/control_path.h"
 #include "base/text.h"
 #include "client/failure.h"
+#include "client/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,10 @@ static enum portolan_code read_control_socket(char *path, struct portolan_error 
 
 enum portolan_code portolan_options_from_environment(struct portolan_options *options,
                                                      struct portolan_error *error) {
+    const char *wrong = settings_check(options);
+    if (wrong != NULL)
+        return failure_refuse("read the environment into", "the options", PORTOLAN_ERROR_ARGUMENT,
+                              wrong, error);
     uint16_t epmd_port = options->epmd_port, base_port = options->base_port;
     char path[PORTOLAN_CONTROL_SOCKET_SIZE];
     memcpy(path, options->control_socket, sizeof path);

@@ -1,7 +1,6 @@
 #include "client/exchange.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -35,34 +34,22 @@ static enum exchange_event fail(struct exchange *exchange, int error) {
     return EXCHANGE_FAILED;
 }
 
-static enum exchange_event finish_connecting(struct exchange *exchange) {
-    struct pollfd ready = {.fd = exchange->fd, .events = POLLOUT};
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (poll(&ready, 1, 0) <= 0)
-        return EXCHANGE_WAIT;
-    if (getsockopt(exchange->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-        error = errno;
-    if (error != 0)
-        return fail(exchange, error);
-    exchange->state = EXCHANGE_SENDING;
-    return EXCHANGE_RECEIVED;
-}
-
 static bool would_block(int error) {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+/* Where the connection does not stand yet this would block, and where it failed it says why. */
 static enum exchange_event send_request(struct exchange *exchange) {
-    ssize_t sent = send(exchange->fd, exchange->request.data + exchange->sent,
-                        exchange->request.len - exchange->sent, MSG_NOSIGNAL);
-    if (sent < 0)
-        return would_block(errno) ? EXCHANGE_WAIT : fail(exchange, errno);
-    exchange->sent += (size_t)sent;
-    if (exchange->sent < exchange->request.len)
-        return EXCHANGE_WAIT;
+    while (exchange->sent < exchange->request.len) {
+        ssize_t sent = send(exchange->fd, exchange->request.data + exchange->sent,
+                            exchange->request.len - exchange->sent, MSG_NOSIGNAL);
+        if (sent < 0)
+            return would_block(errno) ? EXCHANGE_WAIT : fail(exchange, errno);
+        exchange->sent += (size_t)sent;
+        exchange->state = EXCHANGE_SENDING;
+    }
     exchange->state = EXCHANGE_RECEIVING;
-    return EXCHANGE_RECEIVED;
+    return EXCHANGE_WAIT; /* an answer needs its time: not looked for at once */
 }
 
 /* Makes room for at least one byte more than there is. */
@@ -96,14 +83,7 @@ static enum exchange_event receive(struct exchange *exchange) {
 }
 
 enum exchange_event exchange_step(struct exchange *exchange) {
-    enum exchange_event event = EXCHANGE_RECEIVED;
-    if (exchange->state == EXCHANGE_CONNECTING)
-        event = finish_connecting(exchange);
-    if (event == EXCHANGE_RECEIVED && exchange->state == EXCHANGE_SENDING)
-        event = send_request(exchange);
-    if (event == EXCHANGE_RECEIVED && exchange->state == EXCHANGE_RECEIVING)
-        event = receive(exchange);
-    return event;
+    return exchange->state == EXCHANGE_RECEIVING ? receive(exchange) : send_request(exchange);
 }
 
 uint32_t exchange_interest(const struct exchange *exchange) {
@@ -112,6 +92,11 @@ uint32_t exchange_interest(const struct exchange *exchange) {
 
 struct bytes exchange_reply(const struct exchange *exchange) {
     return bytes_of(exchange->reply, exchange->reply_len);
+}
+
+void exchange_consume(struct exchange *exchange, size_t len) {
+    exchange->reply_len -= len;
+    memmove(exchange->reply, exchange->reply + len, exchange->reply_len);
 }
 
 int exchange_take_socket(struct exchange *exchange) {

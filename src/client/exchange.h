@@ -4,7 +4,8 @@
  *   connecting  ->  sending  ->  receiving  ->  (the owner has seen enough)
  *
  * The exchange owns its socket and the bytes of the answer; the request is borrowed. It does not
- * know what it carries: the owner looks at the answer after each EXCHANGE_RECEIVED.
+ * know what it carries: the owner looks at the answer after each EXCHANGE_RECEIVED, and steps until
+ * EXCHANGE_WAIT: only then has all been read that is there, and a new event will come for more.
  */
 #ifndef PORTOLAN_CLIENT_EXCHANGE_H
 #define PORTOLAN_CLIENT_EXCHANGE_H
@@ -37,7 +38,8 @@ enum exchange_event {
 
 void exchange_init(struct exchange *exchange);
 
-/* Begins. 0, or a negative errno: then the exchange is idle. */
+/* Begins. 0, or a negative errno: then the exchange is idle. -EAGAIN: the queue of a Unix socket is
+ * full, and nothing will tell when it is not. */
 int exchange_open(struct exchange *exchange, const struct sockaddr *peer, socklen_t peer_len,
                   struct bytes request, size_t reply_max);
 
@@ -50,6 +52,9 @@ uint32_t exchange_interest(const struct exchange *exchange);
 
 /* What has come of the answer. Borrowed until the next step. */
 struct bytes exchange_reply(const struct exchange *exchange);
+
+/* Forgets the first `len` bytes of what has come. */
+void exchange_consume(struct exchange *exchange, size_t len);
 
 /* The connected socket becomes the caller's. */
 int exchange_take_socket(struct exchange *exchange);

@@ -14,7 +14,7 @@ static const struct {
     [PORTOLAN_OK] = {"done", NULL, 0},
     [PORTOLAN_ERROR_ARGUMENT] = {"impossible argument", NULL, 90},
     [PORTOLAN_ERROR_MEMORY] = {"out of memory", NULL, 80},
-    [PORTOLAN_ERROR_SYSTEM] = {"out of descriptors or threads",
+    [PORTOLAN_ERROR_SYSTEM] = {"this host is out of descriptors or threads",
                                "raise the limits of this process (ulimit -n, -u)", 70},
     [PORTOLAN_ERROR_TIMEOUT] = {"no answer in time", "is its TCP port open in the firewall?", 25},
     [PORTOLAN_ERROR_HOST] = {"host name without an address",
@@ -41,6 +41,8 @@ static const struct {
     [PORTOLAN_ERROR_DENIED] = {"permission denied",
                                "be root, portoland's user or a member of the group portolan", 60},
     [PORTOLAN_ERROR_DAEMON] = {"portoland could not", NULL, 60},
+    [PORTOLAN_ERROR_TRY_AGAIN] = {"the name server cannot say now",
+                                  "try again; does this host reach its name server?", 22},
 };
 #define CODES (sizeof codes / sizeof codes[0])
 
@@ -87,6 +89,16 @@ enum portolan_code failure_report(struct portolan_error *error, enum portolan_co
     error->code = code;
     snprintf(error->message, sizeof error->message, "%s", message);
     return code;
+}
+
+enum portolan_code failure_refuse(const char *verb, const char *subject, enum portolan_code code,
+                                  const char *why, struct portolan_error *error) {
+    struct failure failure = {.code = PORTOLAN_OK};
+    char shown[FAILURE_SHOWN_SIZE], message[PORTOLAN_MESSAGE_SIZE];
+    failure_show(bytes_of_text(subject != NULL ? subject : ""), shown, sizeof shown);
+    failure_note(&failure, code, "%s", why);
+    failure_message(&failure, code, verb, shown, message);
+    return failure_report(error, code, message);
 }
 
 const char *failure_show(struct bytes bytes, char *out, size_t size) {

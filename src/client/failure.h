@@ -32,6 +32,10 @@ void failure_message(const struct failure *failure, enum portolan_code code, con
 enum portolan_code failure_report(struct portolan_error *error, enum portolan_code code,
                                   const char *message);
 
+/* Reports what could not even be tried, and why; returns the code. */
+enum portolan_code failure_refuse(const char *verb, const char *subject, enum portolan_code code,
+                                  const char *why, struct portolan_error *error);
+
 /* The bytes made fit for a terminal, cut to `size` with the NUL; returns `out`. */
 const char *failure_show(struct bytes bytes, char *out, size_t size);
 

@@ -28,26 +28,37 @@ static enum verdict receive_release(struct portolan_operation *operation, struct
     return operation_control_answer(operation, CONTROL_RELEASE, reply, ended, &answer);
 }
 
-static const struct operation_kind lease_kind = {
-    .verb = "lease a port for", .write_request = write_lease, .receive = receive_lease};
+static const struct operation_kind lease_kind = {.verb = "lease a port for",
+                                                 .control_reply_max = CONTROL_LINE_MAX,
+                                                 .write_request = write_lease,
+                                                 .receive = receive_lease};
 
-static const struct operation_kind release_kind = {
-    .verb = "release the lease of", .write_request = write_release, .receive = receive_release};
+static const struct operation_kind release_kind = {.verb = "release the lease of",
+                                                   .control_reply_max = CONTROL_LINE_MAX,
+                                                   .write_request = write_release,
+                                                   .receive = receive_release};
+
+static struct portolan_operation *prepare(const struct operation_kind *kind, const char *node,
+                                          const struct portolan_options *options,
+                                          enum portolan_code *code, struct portolan_error *error) {
+    struct node parsed;
+    const char *wrong = node_parse(node, &parsed);
+    struct portolan_operation *made = operation_new(kind, options, node, wrong, code, error);
+    if (made == NULL)
+        return NULL;
+    made->node = parsed;
+    made->asks_control = true;
+    return made;
+}
 
 static enum portolan_code start(const struct operation_kind *kind, const char *node,
                                 const struct portolan_options *options,
                                 struct portolan_operation **operation,
                                 struct portolan_error *error) {
-    struct node parsed;
     enum portolan_code code;
     *operation = NULL;
-    const char *wrong = node_parse(node, &parsed);
-    struct portolan_operation *made = operation_new(kind, options, node, wrong, &code, error);
-    if (made == NULL)
-        return code;
-    made->node = parsed;
-    made->asks_control = true;
-    return operation_start(made, operation);
+    struct portolan_operation *made = prepare(kind, node, options, &code, error);
+    return made == NULL ? code : operation_start(made, operation, error);
 }
 
 enum portolan_code portolan_lease_start(const char *node, const struct portolan_options *options,
@@ -65,25 +76,25 @@ enum portolan_code portolan_release_start(const char *node, const struct portola
 enum portolan_code portolan_lease(const char *node, const struct portolan_options *options,
                                   struct portolan_leased_port *lease,
                                   struct portolan_error *error) {
-    struct portolan_operation *operation;
-    enum portolan_code code = portolan_lease_start(node, options, &operation, error);
-    if (code != PORTOLAN_OK)
+    enum portolan_code code;
+    struct portolan_operation *made = prepare(&lease_kind, node, options, &code, error);
+    if (made == NULL)
         return code;
-    code = operation_run(operation, error);
+    code = operation_run(made, error);
     if (code == PORTOLAN_OK)
-        portolan_operation_leased_port(operation, lease);
-    portolan_operation_free(operation);
+        portolan_operation_leased_port(made, lease);
+    portolan_operation_free(made);
     return code;
 }
 
 enum portolan_code portolan_release(const char *node, const struct portolan_options *options,
                                     struct portolan_error *error) {
-    struct portolan_operation *operation;
-    enum portolan_code code = portolan_release_start(node, options, &operation, error);
-    if (code != PORTOLAN_OK)
+    enum portolan_code code;
+    struct portolan_operation *made = prepare(&release_kind, node, options, &code, error);
+    if (made == NULL)
         return code;
-    code = operation_run(operation, error);
-    portolan_operation_free(operation);
+    code = operation_run(made, error);
+    portolan_operation_free(made);
     return code;
 }
 

@@ -1,4 +1,4 @@
-/* portolan_names. */
+/* portolan_names and portolan_cluster_names. */
 #include "client/operation.h"
 
 static void write_request(const struct portolan_operation *operation, struct writer *writer) {
@@ -19,39 +19,100 @@ static const struct operation_kind names_kind = {
     .receive = receive,
 };
 
-enum portolan_code portolan_names_start(const char *host, const struct portolan_options *options,
-                                        struct portolan_operation **operation,
-                                        struct portolan_error *error) {
+static struct portolan_operation *prepare(const char *host, const struct portolan_options *options,
+                                          enum portolan_code *code, struct portolan_error *error) {
     struct node parsed = {.name = ""};
-    enum portolan_code code;
-    *operation = NULL;
     const char *wrong = node_parse_host(host, &parsed);
     struct portolan_operation *made =
         operation_new(&names_kind, options, host == NULL || host[0] == '\0' ? "this host" : host,
-                      wrong, &code, error);
+                      wrong, code, error);
     if (made == NULL)
-        return code;
+        return NULL;
     made->node = parsed;
     made->asks_epmd = true;
-    return operation_start(made, operation);
+    return made;
+}
+
+enum portolan_code portolan_names_start(const char *host, const struct portolan_options *options,
+                                        struct portolan_operation **operation,
+                                        struct portolan_error *error) {
+    enum portolan_code code;
+    *operation = NULL;
+    struct portolan_operation *made = prepare(host, options, &code, error);
+    return made == NULL ? code : operation_start(made, operation, error);
+}
+
+static enum portolan_code run(struct portolan_operation *made, struct portolan_listing **listing,
+                              struct portolan_error *error) {
+    enum portolan_code code = operation_run(made, error);
+    if (code == PORTOLAN_OK)
+        portolan_operation_take_listing(made, listing);
+    portolan_operation_free(made);
+    return code;
 }
 
 enum portolan_code portolan_names(const char *host, const struct portolan_options *options,
                                   struct portolan_listing **listing, struct portolan_error *error) {
-    struct portolan_operation *operation;
+    enum portolan_code code;
     *listing = NULL;
-    enum portolan_code code = portolan_names_start(host, options, &operation, error);
-    if (code != PORTOLAN_OK)
-        return code;
-    code = operation_run(operation, error);
-    if (code == PORTOLAN_OK)
-        portolan_operation_listing(operation, listing);
-    portolan_operation_free(operation);
-    return code;
+    struct portolan_operation *made = prepare(host, options, &code, error);
+    return made == NULL ? code : run(made, listing, error);
 }
 
-enum portolan_code portolan_operation_listing(struct portolan_operation *operation,
-                                              struct portolan_listing **listing) {
+/* --- of a cluster --- */
+
+static void write_cluster_request(const struct portolan_operation *operation,
+                                  struct writer *writer) {
+    control_write_request(writer, CONTROL_NAMES, &operation->node);
+}
+
+static enum verdict receive_cluster(struct portolan_operation *operation, struct bytes reply,
+                                    bool ended) {
+    struct control_answer answer;
+    enum verdict verdict =
+        operation_control_answer(operation, CONTROL_NAMES, reply, ended, &answer);
+    if (verdict == VERDICT_DONE)
+        operation->listing = answer.listing;
+    return verdict;
+}
+
+static const struct operation_kind cluster_names_kind = {
+    .verb = "list the names of",
+    .control_reply_max = PORTOLAN_CLUSTER_REPLY_MAX,
+    .write_request = write_cluster_request,
+    .receive = receive_cluster,
+};
+
+static struct portolan_operation *prepare_cluster(const struct portolan_options *options,
+                                                  enum portolan_code *code,
+                                                  struct portolan_error *error) {
+    struct portolan_operation *made =
+        operation_new(&cluster_names_kind, options, "the cluster", NULL, code, error);
+    if (made != NULL)
+        made->asks_control = true;
+    return made;
+}
+
+enum portolan_code portolan_cluster_names_start(const struct portolan_options *options,
+                                                struct portolan_operation **operation,
+                                                struct portolan_error *error) {
+    enum portolan_code code;
+    *operation = NULL;
+    struct portolan_operation *made = prepare_cluster(options, &code, error);
+    return made == NULL ? code : operation_start(made, operation, error);
+}
+
+enum portolan_code portolan_cluster_names(const struct portolan_options *options,
+                                          struct portolan_listing **listing,
+                                          struct portolan_error *error) {
+    enum portolan_code code;
+    *listing = NULL;
+    struct portolan_operation *made = prepare_cluster(options, &code, error);
+    return made == NULL ? code : run(made, listing, error);
+}
+
+enum portolan_code portolan_operation_take_listing(struct portolan_operation *operation,
+                                                   struct portolan_listing **listing) {
     *listing = operation->listing;
     operation->listing = NULL;
     return *listing != NULL ? PORTOLAN_OK : PORTOLAN_ERROR_ARGUMENT;

@@ -1,9 +1,9 @@
 #include "client/names_reply.h"
 
 #include "base/text.h"
+#include "client/listing.h"
 #include "erlang/node_name.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Reads the daemon's port, which stands before the lines. */
@@ -102,7 +102,7 @@ static size_t measure(struct reader lines, size_t *text_len) {
     return count;
 }
 
-static void fill(struct reader lines, struct portolan_listing *listing, char *text) {
+static void fill(struct reader lines, struct portolan_listing *listing) {
     struct bytes line, name;
     uint16_t port;
     while (next_line(&lines, &line)) {
@@ -110,10 +110,8 @@ static void fill(struct reader lines, struct portolan_listing *listing, char *te
             listing->malformed++;
             continue;
         }
-        memcpy(text, name.data, name.len);
-        text[name.len] = '\0';
-        listing->names[listing->count++] = (struct portolan_name){.name = text, .port = port};
-        text += name.len + 1;
+        listing->names[listing->count++] = (struct portolan_name){
+            .name = listing_add_text(listing, name), .host = "", .member = "", .port = port};
     }
 }
 
@@ -129,18 +127,11 @@ enum epmd_reply epmd_reply_names(struct bytes reply, struct portolan_listing **l
     size_t count = measure(lines, &text_len);
     if (count > PORTOLAN_NAMES_MAX)
         return EPMD_REPLY_TOO_LARGE;
-    /* one piece: the listing, its entries, their texts */
-    struct portolan_listing *made =
-        calloc(1, sizeof *made + count * sizeof *made->names + text_len);
+    struct portolan_listing *made = listing_new(count, text_len);
     if (made == NULL)
         return EPMD_REPLY_NO_MEMORY;
     made->epmd_port = port;
-    made->names = (struct portolan_name *)(made + 1);
-    fill(lines, made, (char *)(made->names + count));
+    fill(lines, made);
     *listing = made;
     return EPMD_REPLY_COMPLETE;
-}
-
-void portolan_listing_free(struct portolan_listing *listing) {
-    free(listing);
 }

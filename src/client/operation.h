@@ -3,7 +3,8 @@
  *
  *   stage      what it waits for                      then
  *   BEGIN      nothing                                CONTROL
- *   CONTROL    the answer on the control socket       LOOKUP, unless that was the answer
+ *   CONTROL    the answer of this host's portoland,   LOOKUP; with the answer in hand only for the
+ *              or the time to ask it again            address that belongs to it
  *   LOOKUP     the addresses of the host              EPMD
  *   EPMD       one epmd's answer (port by port, and   the next of them; after the last one the last
  *              for each port address by address)      resort
@@ -13,7 +14,8 @@
  * lease, release) stands in a struct operation_kind; this module knows deadlines and descriptors.
  *
  * Time: a server may use up its fair share of what is left of the deadline; one that has begun to
- * answer may use all of it.
+ * answer may use all of it. A portoland that is there but busy (the queue of its socket is full, or
+ * it closes before a byte of an answer) is asked again, less and less often, until its share ends.
  */
 #ifndef PORTOLAN_CLIENT_OPERATION_H
 #define PORTOLAN_CLIENT_OPERATION_H
@@ -22,6 +24,7 @@
 #include "client/exchange.h"
 #include "client/failure.h"
 #include "client/names_reply.h"
+#include "client/session.h"
 #include "client/settings.h"
 #include "client/waiter.h"
 #include "net/host_lookup.h"
@@ -40,7 +43,10 @@ struct portolan_operation;
 
 struct operation_kind {
     const char *verb; /* "cannot VERB 'SUBJECT': ..." */
-    size_t epmd_reply_max;
+    size_t epmd_reply_max, control_reply_max;
+
+    /* The result is an endpoint, with an address that must not be missing. */
+    bool is_endpoint;
 
     /* For the server that operation->stage says. */
     void (*write_request)(const struct portolan_operation *operation, struct writer *writer);
@@ -60,6 +66,7 @@ struct portolan_operation {
     bool asks_control, asks_epmd;
     bool wants_address;  /* of the host, also where no epmd is asked */
     bool control_failed; /* a daemon is there, and did not say what it knows */
+    bool is_answered;    /* the result is there, but for the address */
     char subject[FAILURE_SHOWN_SIZE];
 
     enum operation_stage stage;
@@ -70,8 +77,17 @@ struct portolan_operation {
     struct host_addresses addresses;
     size_t attempt; /* in STAGE_EPMD: port by port, address by address */
     struct exchange exchange;
+    bool is_new;   /* the exchange was opened, and not stepped yet */
+    bool has_more; /* the step ended with bytes left to read */
     struct epmd_names_scan scan;
+    size_t scanned; /* of a line on the control socket */
     uint8_t request[CONTROL_REQUEST_MAX];
+
+    /* of the control socket */
+    struct session_request asked; /* where there is a session */
+    int64_t retry_at_ms;          /* 0: not busy */
+    int64_t backoff_ms;
+    int busy_error; /* why it was asked again last */
 
     struct failure failure;
     enum portolan_code code; /* PORTOLAN_PENDING until STAGE_DONE */
@@ -98,17 +114,20 @@ struct portolan_operation *operation_new(const struct operation_kind *kind,
                                          const char *subject, const char *wrong,
                                          enum portolan_code *code, struct portolan_error *error);
 
-/* Sets it off; returns PORTOLAN_OK, always. From here on it is the caller's. */
+/* Sets it off for an event loop: PORTOLAN_OK, and from here on it is the caller's; or what this
+ * host lacks, and it is freed. */
 enum portolan_code operation_start(struct portolan_operation *made,
-                                   struct portolan_operation **operation);
+                                   struct portolan_operation **operation,
+                                   struct portolan_error *error);
 
-/* Blocks until it is done; *error (may be NULL) gets its message. */
-enum portolan_code operation_run(struct portolan_operation *operation,
-                                 struct portolan_error *error);
+/* Sets it off and blocks until it is done; *error (may be NULL) gets its message. */
+enum portolan_code operation_run(struct portolan_operation *made, struct portolan_error *error);
 
-/* "10.0.0.1:4369", or "portoland at PATH": whom the operation is asking, for a note. */
-#define OPERATION_SERVER_SIZE (FAILURE_SHOWN_SIZE + 32)
-const char *operation_server(const struct portolan_operation *operation, char *out);
+/* Ends it for what this host lacks: "no OF: ..." */
+void operation_fail_for_want(struct portolan_operation *operation, const char *of, int error);
+
+/* The address that an endpoint is to have: the one that is asked, or the first. */
+const struct host_address *operation_address(const struct portolan_operation *operation);
 
 /* Notes what is wrong with epmd's reply: VERDICT_MORE for one that may still come. */
 enum verdict operation_bad_reply(struct portolan_operation *operation, enum epmd_reply reply,

@@ -1,5 +1,5 @@
 /* portolan_register, and the registration it makes: a connection to epmd that is kept open. */
-#include "client/operation.h"
+#include "client/operation_notes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,48 +66,57 @@ static const struct operation_kind register_kind = {
     .receive = receive,
 };
 
+static struct portolan_operation *prepare(const char *name, uint16_t port,
+                                          enum portolan_node_type type,
+                                          const struct portolan_options *options,
+                                          enum portolan_code *code, struct portolan_error *error) {
+    struct node parsed;
+    const char *wrong = node_parse_alive(name, &parsed);
+    if (wrong == NULL && port == 0)
+        wrong = "port 0 cannot be connected to";
+    if (wrong == NULL && type != PORTOLAN_NODE_NORMAL && type != PORTOLAN_NODE_HIDDEN)
+        wrong = "the node's type is neither normal (77) nor hidden (72)";
+    struct portolan_operation *made =
+        operation_new(&register_kind, options, name, wrong, code, error);
+    if (made == NULL)
+        return NULL;
+    made->node = parsed;
+    made->port = port;
+    made->type = type;
+    made->asks_epmd = true;
+    return made;
+}
+
 enum portolan_code portolan_register_start(const char *name, uint16_t port,
                                            enum portolan_node_type type,
                                            const struct portolan_options *options,
                                            struct portolan_operation **operation,
                                            struct portolan_error *error) {
-    struct node parsed;
     enum portolan_code code;
     *operation = NULL;
-    const char *wrong = node_parse_alive(name, &parsed);
-    if (wrong == NULL && port == 0)
-        wrong = "port 0 is none";
-    if (wrong == NULL && type != PORTOLAN_NODE_NORMAL && type != PORTOLAN_NODE_HIDDEN)
-        wrong = "the node's type is neither normal (77) nor hidden (72)";
-    struct portolan_operation *made =
-        operation_new(&register_kind, options, name, wrong, &code, error);
-    if (made == NULL)
-        return code;
-    made->node = parsed;
-    made->port = port;
-    made->type = type;
-    made->asks_epmd = true;
-    return operation_start(made, operation);
+    struct portolan_operation *made = prepare(name, port, type, options, &code, error);
+    return made == NULL ? code : operation_start(made, operation, error);
 }
 
 enum portolan_code portolan_register(const char *name, uint16_t port, enum portolan_node_type type,
                                      const struct portolan_options *options,
                                      struct portolan_registration **registration,
                                      struct portolan_error *error) {
-    struct portolan_operation *operation;
+    enum portolan_code code;
     *registration = NULL;
-    enum portolan_code code = portolan_register_start(name, port, type, options, &operation, error);
-    if (code != PORTOLAN_OK)
+    struct portolan_operation *made = prepare(name, port, type, options, &code, error);
+    if (made == NULL)
         return code;
-    code = operation_run(operation, error);
+    code = operation_run(made, error);
     if (code == PORTOLAN_OK)
-        portolan_operation_registration(operation, registration);
-    portolan_operation_free(operation);
+        portolan_operation_take_registration(made, registration);
+    portolan_operation_free(made);
     return code;
 }
 
-enum portolan_code portolan_operation_registration(struct portolan_operation *operation,
-                                                   struct portolan_registration **registration) {
+enum portolan_code
+portolan_operation_take_registration(struct portolan_operation *operation,
+                                     struct portolan_registration **registration) {
     *registration = operation->registration;
     operation->registration = NULL;
     return *registration != NULL ? PORTOLAN_OK : PORTOLAN_ERROR_ARGUMENT;

@@ -1,5 +1,5 @@
 /* portolan_resolve and portolan_derive_port. */
-#include "client/operation.h"
+#include "client/operation_notes.h"
 #include "erlang/ekka_port.h"
 
 #include <string.h>
@@ -37,6 +37,9 @@ static enum verdict receive_registered(struct portolan_operation *operation, str
         return verdict;
     set_host(operation);
     endpoint->port = answer.port;
+    endpoint->own_port = answer.own_port;
+    endpoint->front_port = answer.front_port;
+    strcpy(endpoint->member, answer.member);
     endpoint->source = PORTOLAN_SOURCE_REGISTERED;
     return VERDICT_DONE;
 }
@@ -63,8 +66,6 @@ static enum verdict receive_from_epmd(struct portolan_operation *operation, stru
         return VERDICT_STOP;
     }
     set_host(operation);
-    host_address_text(&operation->addresses.list[operation->attempt % operation->addresses.count],
-                      endpoint->address);
     endpoint->port = node.port;
     endpoint->type = node.type;
     endpoint->highest_version = node.highest_version;
@@ -104,40 +105,48 @@ static bool derive(struct portolan_operation *operation) {
 static const struct operation_kind resolve_kind = {
     .verb = "resolve",
     .epmd_reply_max = EPMD_SHORT_REPLY_MAX,
+    .control_reply_max = CONTROL_LINE_MAX,
+    .is_endpoint = true,
     .write_request = write_request,
     .receive = receive,
     .last_resort = derive,
 };
 
-enum portolan_code portolan_resolve_start(const char *node, const struct portolan_options *options,
-                                          struct portolan_operation **operation,
-                                          struct portolan_error *error) {
+static struct portolan_operation *prepare(const char *node, const struct portolan_options *options,
+                                          enum portolan_code *code, struct portolan_error *error) {
     struct node parsed;
-    enum portolan_code code;
-    *operation = NULL;
     const char *wrong = node_parse(node, &parsed);
     struct portolan_operation *made =
-        operation_new(&resolve_kind, options, node, wrong, &code, error);
+        operation_new(&resolve_kind, options, node, wrong, code, error);
     if (made == NULL)
-        return code;
+        return NULL;
     made->node = parsed;
     made->asks_control = (made->settings.sources & PORTOLAN_SOURCE_REGISTERED) != 0;
     made->asks_epmd = (made->settings.sources & PORTOLAN_SOURCE_EPMD) != 0;
     made->wants_address = (made->settings.sources & PORTOLAN_SOURCE_DERIVED) != 0;
-    return operation_start(made, operation);
+    return made;
+}
+
+enum portolan_code portolan_resolve_start(const char *node, const struct portolan_options *options,
+                                          struct portolan_operation **operation,
+                                          struct portolan_error *error) {
+    enum portolan_code code;
+    *operation = NULL;
+    struct portolan_operation *made = prepare(node, options, &code, error);
+    return made == NULL ? code : operation_start(made, operation, error);
 }
 
 enum portolan_code portolan_resolve(const char *node, const struct portolan_options *options,
                                     struct portolan_endpoint *endpoint,
                                     struct portolan_error *error) {
-    struct portolan_operation *operation;
-    enum portolan_code code = portolan_resolve_start(node, options, &operation, error);
-    if (code != PORTOLAN_OK)
+    enum portolan_code code;
+    struct portolan_operation *made = prepare(node, options, &code, error);
+    if (made == NULL)
         return code;
-    code = operation_run(operation, error);
+    code = operation_run(made, error);
     if (code == PORTOLAN_OK)
-        portolan_operation_endpoint(operation, endpoint);
-    portolan_operation_free(operation);
+        portolan_operation_endpoint(made, endpoint);
+    portolan_operation_free(made);
     return code;
 }
 

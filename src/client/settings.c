@@ -15,7 +15,8 @@
 
 void portolan_options_init(struct portolan_options *options, size_t size) {
     memset(options, 0, size);
-    options->size = size;
+    if (size >= sizeof options->size)
+        options->size = size;
 }
 
 /* A program that is newer than this library may set nothing that the library does not know. */
@@ -37,7 +38,7 @@ static bool is_numeric(const char *address) {
     return host_numeric(address, &addresses);
 }
 
-static const char *check(const struct portolan_options *options) {
+const char *settings_check(const struct portolan_options *options) {
     if (options->size < SMALLEST_OPTIONS || options->size > LARGEST_OPTIONS)
         return "the options were not made by portolan_options_init";
     if (sets_the_unknown(options))
@@ -69,13 +70,14 @@ const char *settings_from(const struct portolan_options *options, struct setting
         portolan_options_init(&defaults, sizeof defaults);
         options = &defaults;
     }
-    const char *wrong = check(options);
+    const char *wrong = settings_check(options);
     if (wrong != NULL)
         return wrong;
     set_ports(settings, options->epmd_port, options->base_port);
     settings->deadline_ms =
         options->deadline_ms != 0 ? options->deadline_ms : PORTOLAN_DEFAULT_DEADLINE_MS;
     settings->sources = options->sources != 0 ? options->sources : DEFAULT_SOURCES;
+    settings->session = options->session;
     memcpy(settings->address, options->address, sizeof settings->address);
     if (options->control_socket[0] != '\0')
         memcpy(settings->control_socket, options->control_socket, sizeof settings->control_socket);

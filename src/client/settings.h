@@ -13,12 +13,16 @@ struct settings {
     size_t epmd_port_count;
     uint16_t base_port;
     unsigned sources;
+    struct portolan_session *session;    /* NULL: a connection for each call */
     char address[PORTOLAN_ADDRESS_SIZE]; /* empty: look the host up */
     char control_socket[PORTOLAN_CONTROL_SOCKET_SIZE];
 };
 
 /* `options` may be NULL. NULL, or why the options cannot be. */
 const char *settings_from(const struct portolan_options *options, struct settings *settings);
+
+/* Why options cannot be, or NULL. */
+const char *settings_check(const struct portolan_options *options);
 
 /* A node as its two parts; `host` is empty where none was given: this host. */
 struct node {

@@ -1,7 +1,13 @@
 /*
- * The one descriptor of an operation: an epoll set with a timer in it and what the operation waits
- * for at the moment. So an event loop has one thing to wait on from start to end, deadlines
- * included, whatever sockets come and go behind it.
+ * What an operation waits for: one descriptor at most, and a time.
+ *
+ * For an event loop both stand behind one descriptor that stays the same from start to end: an
+ * epoll set with a timer in it. So a loop has one thing to wait on, deadlines included, whatever
+ * sockets come and go behind it. A call that blocks needs neither set nor timer: its waiter is
+ * never opened, and waits with poll.
+ *
+ * Edge-triggered loops: each change of what is watched, and each waiter_wake_at, is an edge as soon
+ * as there is something to do.
  */
 #ifndef PORTOLAN_CLIENT_WAITER_H
 #define PORTOLAN_CLIENT_WAITER_H
@@ -9,12 +15,17 @@
 #include <stdint.h>
 
 struct waiter {
-    int epoll_fd, timer_fd;
-    int watched_fd; /* borrowed; -1: none */
+    int epoll_fd, timer_fd; /* -1: not opened */
+    int watched_fd;         /* borrowed; -1: none */
     uint32_t watched_for;
+    int64_t wake_at_ms; /* 0: never */
 };
 
-/* 0 or a negative errno; either way waiter_close may be called. */
+/* Closed, watching nothing. */
+void waiter_init(struct waiter *waiter);
+
+/* Makes the descriptor for an event loop. 0 or a negative errno; either way waiter_close may be
+ * called. */
 int waiter_open(struct waiter *waiter);
 
 /* Watches this descriptor, and no other, for EPOLLIN or EPOLLOUT. 0 or a negative errno. */
@@ -23,8 +34,12 @@ int waiter_watch(struct waiter *waiter, int fd, uint32_t events);
 /* To be called before what is watched is closed. */
 void waiter_forget(struct waiter *waiter);
 
-/* Readable from then on (clock_monotonic_ms); 1: from now on. */
-void waiter_wake_at(struct waiter *waiter, int64_t at_ms);
+/* Readable from then on (clock_monotonic_ms); 1: from now on. 0 or a negative errno. */
+int waiter_wake_at(struct waiter *waiter, int64_t at_ms);
+
+/* Blocks until there is something to do; of a waiter that was not opened. 0, also when a signal
+ * came, or a negative errno: then it did not wait. */
+int waiter_wait(const struct waiter *waiter);
 
 /* Leaves what another process shares with this one (fork) as it is. */
 void waiter_close(struct waiter *waiter);

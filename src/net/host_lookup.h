@@ -2,9 +2,11 @@
  * The addresses of a host, without blocking and without the caller's thread waiting for DNS.
  *
  * getaddrinfo has no form that can be given up: so it runs in a detached thread of its own, which
- * takes no signals and shares one object with who asked. Whoever of the two lets go last frees it;
- * so a look-up that is given up is no leak and touches nothing of the caller's. (getaddrinfo_a
- * would announce its end from a thread that takes the program's signals.)
+ * takes no signals and shares one object with the asker. Whichever of the two lets go last frees
+ * it; so a look-up that is given up is no leak and touches nothing of the caller's. (getaddrinfo_a
+ * would announce its end from a thread that takes the program's signals.) The descriptor is the
+ * asker's alone and is closed when the asker lets go; after fork the child's copy is let go of as
+ * any other, without the thread, which it does not have.
  */
 #ifndef PORTOLAN_NET_HOST_LOOKUP_H
 #define PORTOLAN_NET_HOST_LOOKUP_H
@@ -26,11 +28,16 @@ struct host_address {
 struct host_addresses {
     struct host_address list[HOST_ADDRESSES_MAX];
     size_t count;
-    int error; /* of getaddrinfo (EAI_...); 0: count > 0 */
+    int error;        /* of getaddrinfo (EAI_...); 0: count > 0 */
+    int system_error; /* errno where this host lacks something, not the name an address; else 0 */
 };
 
 /* A numeric address, or none ("": 127.0.0.1, then ::1). False: it is a name, to be looked up. */
 bool host_numeric(const char *host, struct host_addresses *addresses);
+
+/* What host_numeric knows, and the names that are this host whatever a name server says (RFC 6761):
+ * localhost, and names that end in .localhost. */
+bool host_known(const char *host, struct host_addresses *addresses);
 
 struct host_lookup;
 

@@ -51,7 +51,7 @@ static void try_control(enum control_command command, struct bytes reply) {
     struct control_answer answer;
     struct failure failure = {.code = PORTOLAN_OK};
     char message[PORTOLAN_MESSAGE_SIZE];
-    size_t len = control_line_len(reply);
+    size_t scanned = 0, len = control_line_len(reply, &scanned);
     if (len == 0)
         return;
     enum portolan_code code =

@@ -62,10 +62,7 @@ class Member:
     def launch(self):
         conf = self.directory / "conf"
         conf.write_text(self.configuration())
-        words = [*WRAPPER, self.program, "-c", str(conf)]
-        if self.names:  # a mount namespace of its own, with that file as /etc/hosts
-            script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-            words = ["unshare", "-m", "sh", "-c", script, str(self.names), *words]
+        words = self.with_names([*WRAPPER, self.program, "-c", str(conf)])
         with open(self.log_path, "ab") as log, self.entered():
             self.process = subprocess.Popen(
                 words,
@@ -129,11 +126,18 @@ class Member:
         """The words of a call of `portolan` that asks this member."""
         return [*WRAPPER, PORTOLAN, "--socket", str(self.socket), *map(str, words)]
 
+    def with_names(self, words):
+        """The command with this host's /etc/hosts: in a mount namespace of its own, if it has one."""
+        if not self.names:
+            return words
+        script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        return ["unshare", "-m", "sh", "-c", script, str(self.names), *words]
+
     def portolan(self, *words, seconds=60):
         """A finished call; resolving happens on the member's host too."""
         with self.entered():
             return subprocess.run(
-                self.command(*words),
+                self.with_names(self.command(*words)),
                 env=clean_environment(ERL_EPMD_PORT=str(self.port)),
                 text=True,
                 capture_output=True,

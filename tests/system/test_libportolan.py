@@ -1,5 +1,7 @@
 """libportolan, through the programs of docs/examples, against stock epmd, our daemon and real Erlang nodes."""
 
+import re
+import select
 import shutil
 import socket
 import subprocess
@@ -36,9 +38,11 @@ def programs(tmp_path_factory):
     """Every example, linked to the shared library."""
     directory = tmp_path_factory.mktemp("examples")
     sources = sorted(EXAMPLES.glob("*.c"))
-    assert len(sources) == 5
+    assert len(sources) == 9
     for source in sources:
-        compile_example(source, directory / source.stem, f"-L{SHARED.parent}", f"-Wl,-rpath,{SHARED.parent}", "-lportolan")
+        event = ["-levent_core"] if "libevent" in source.stem else []
+        compile_example(source, directory / source.stem, f"-L{SHARED.parent}", f"-Wl,-rpath,{SHARED.parent}", "-lportolan",
+                        *event)
     return directory
 
 
@@ -206,6 +210,46 @@ def test_many_nodes_at_once(mapper, call):
     assert sorted(done.stdout.splitlines()) == sorted(expected)
 
 
+def test_many_nodes_at_once_in_the_loop_of_libevent(portoland, call):
+    conns = [wire.register(portoland.port, f"n{number}", port=20000 + number)[0] for number in range(100)]
+    done = call("resolve_libevent", *(f"n{number}@127.0.0.1" for number in range(100)), "none@127.0.0.1", **portoland.env,
+                ERL_EPMD_PORT=portoland.port)
+    for conn in conns:
+        conn.close()
+    assert done.returncode == 1 and "none@127.0.0.1" in done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(f"n{number}@127.0.0.1 127.0.0.1:{20000 + number}" for number in range(100))
+
+
+def test_long_listings_in_an_edge_triggered_loop(epmd, call):
+    """An edge tells of what has come, not of what was left unread."""
+    server = epmd()
+    conns = [wire.register(server.port, f"n{number}", port=20000 + number)[0] for number in range(900)]
+    began = time.monotonic()
+    done = call("names_epoll", "localhost", "127.0.0.1", "no-such-host.invalid", ERL_EPMD_PORT=server.port)
+    took = time.monotonic() - began
+    for conn in conns:
+        conn.close()
+    assert sorted(done.stdout.splitlines()) == ["127.0.0.1: 900 names", "localhost: 900 names"], done.stderr
+    assert done.returncode == 1 and "no-such-host.invalid" in done.stderr
+    assert took < scaled(5)
+
+
+def test_a_name_is_kept_registered_over_the_end_of_epmd(programs, tmp_path):
+    port = free_port()
+    keeper = subprocess.Popen([str(programs / "keep_registered"), "gate", "9000"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              env=environment(tmp_path, ERL_EPMD_PORT=port))
+    with Daemon(our_epmd(), tmp_path, port=port) as first:
+        assert keeper.stdout.readline().startswith("registered gate, creation ")
+        first.crash()
+        assert keeper.stdout.readline() == "lost gate\n"
+    with Daemon(our_epmd(), tmp_path, port=port):
+        assert keeper.stdout.readline().startswith("registered gate, creation ")
+        assert wire.look_up(port, "gate").port == 9000
+        keeper.communicate(timeout=scaled(10))
+    assert keeper.returncode == 0
+
+
 def test_what_is_wrong_among_many_is_told_and_the_rest_found(mapper, call):
     conn, _ = wire.register(mapper.port, "good", port=9000)
     done = call("resolve_many", "bad@@", "good@127.0.0.1", "remsh@127.0.0.1", "far@no-such-host.invalid", ERL_EPMD_PORT=mapper.port)
@@ -252,9 +296,19 @@ def test_a_process_out_of_descriptors_is_told(programs, tmp_path):
 
 
 def test_the_daemon_of_the_host_is_asked_first(call, tmp_path):
-    with FakeControl(tmp_path / "c.sock", {"resolve": ok(node="a@s1", host="s1", port=7, source="registered")}) as control:
-        assert call("resolve", "a@s1", PORTOLAN_CONTROL__SOCKET=control.path).stdout == "s1:7 (registered)\n"
-        assert control.requests == [{"v": 1, "command": "resolve", "node": "a@s1"}]
+    with FakeControl(tmp_path / "c.sock", {"resolve": ok(node="a@192.0.2.1", host="192.0.2.1", port=7,
+                                                               source="registered")}) as control:
+        found = call("resolve", "a@192.0.2.1", PORTOLAN_CONTROL__SOCKET=control.path)
+        assert found.stdout == "192.0.2.1:7 (registered)\n"
+        assert control.requests == [{"v": 1, "command": "resolve", "node": "a@192.0.2.1"}]
+
+
+def test_a_registered_node_of_a_host_without_address_is_not_an_answer(call, tmp_path):
+    found = ok(node="a@s1.invalid", host="s1.invalid", port=7, source="registered")
+    with FakeControl(tmp_path / "c.sock", {"resolve": found}) as control:
+        told = call("resolve", "a@s1.invalid", PORTOLAN_CONTROL__SOCKET=control.path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "portoland has it registered at port 7, but the host s1.invalid: " in told.stderr
 
 
 def test_a_denied_lease_says_who_may(call, tmp_path):
@@ -296,6 +350,59 @@ def test_the_daemon_says_what_it_has_registered(portoland, call, programs, tmp_p
     assert held.stop() == (0, "")
 
 
+def test_a_watch_tells_what_happens(portoland, programs, tmp_path):
+    watch = subprocess.Popen([str(programs / "watch")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env=environment(tmp_path, **portoland.env))
+    held = None
+    try:  # a watch has begun when it tells of something: registered again and again until then
+        told = None
+        for number in range(100):
+            held = Registering(programs, tmp_path, f"gate{number}", 9000, portoland.port)
+            held.stop()
+            if select.select([watch.stdout], [], [], 0.1)[0]:
+                told = watch.stdout.readline()
+                break
+        assert re.fullmatch(r"(registered|unregistered|port_shared) gate\d+ 9000\n", told), told
+        portoland.process.terminate()
+        watch.communicate(timeout=scaled(10))
+        assert watch.returncode == 0
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+# --- the manual page ---
+
+MANUAL = REPOSITORY / "man" / "libportolan.3"
+
+
+def test_the_page_has_every_function_member_and_constant():
+    page = MANUAL.read_text()
+    header = re.sub(r"/\*.*?\*/", "", (REPOSITORY / "include" / "portolan.h").read_text(), flags=re.DOTALL)
+    for function in declared():
+        assert f".Nm {function}" in page, function
+        told = len(re.findall(rf"^\.Fn {function}\b", page, re.MULTILINE))
+        assert told >= (1 if function.endswith("_start") else 2), f"{function}: in the synopsis alone"
+    for members in re.findall(r"^struct portolan_\w+ \{(.*?)^\};", header, re.MULTILINE | re.DOTALL):
+        for line in filter(None, map(str.strip, members.splitlines())):
+            assert line in page, line
+    for constant in re.findall(r"\bPORTOLAN_(?:ERROR|SOURCE|NODE|MEMBER)_[A-Z_]+\b", header):
+        assert constant in page or constant.endswith("_SIZE"), constant
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_programs_of_the_page_work(tmp_path, mapper, number):
+    blocks = re.findall(r"\.Bd -literal -offset indent\n(#include.*?)\.Ed", MANUAL.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    source = tmp_path / "page.c"
+    source.write_text(blocks[number].replace("\\en", "\\n").replace("rabbit@s1", "gate@localhost"))
+    program = tmp_path / "page"
+    subprocess.run(["cc", *WARNINGS, "-D_DEFAULT_SOURCE", f"-I{REPOSITORY / 'include'}", "-o", str(program), str(source),
+                    str(STATIC), "-pthread"], check=True)
+    done = subprocess.run([str(program)], env=environment(tmp_path), capture_output=True, text=True, timeout=scaled(20))
+    assert done.returncode in (0, 1) and (done.returncode == 0 or "cannot " in done.stderr), done.stderr
+
+
 # --- the libraries themselves ---
 
 
@@ -311,19 +418,19 @@ def declared():
 
 
 def test_the_libraries_export_the_header_and_nothing_else():
-    functions = {f"{name}@@PORTOLAN_0.1" for name in declared()}
-    assert exported("-D", str(SHARED)) - {"PORTOLAN_0.1"} == functions
+    functions = {f"{name}@@PORTOLAN_0.2" for name in declared()}
+    assert exported("-D", str(SHARED)) - {"PORTOLAN_0.2"} == functions
     assert exported(str(STATIC)) == declared()
 
 
 def test_the_shared_library_needs_no_event_loop_and_no_tls():
     needed = subprocess.run(["readelf", "-d", str(SHARED)], check=True, capture_output=True, text=True).stdout
     assert "[libportolan.so.0]" in needed
-    assert not any(name in needed for name in ("libevent", "libssl", "libcrypto"))
+    assert not any(name in needed for name in ("libevent", "libssl", "libcrypto", "libjansson"))
 
 
 def test_the_static_library_links(tmp_path, mapper):
-    program = compile_example(EXAMPLES / "names.c", tmp_path / "names", str(STATIC), "-ljansson", "-pthread")
+    program = compile_example(EXAMPLES / "names.c", tmp_path / "names", str(STATIC), "-pthread")
     done = subprocess.run([str(program)], env=environment(tmp_path, ERL_EPMD_PORT=mapper.port), capture_output=True,
                           timeout=scaled(20))
     assert (done.returncode, done.stdout) == (0, b"")
@@ -334,4 +441,4 @@ def test_the_header_is_cxx_too(tmp_path):
     source = tmp_path / "header.cc"
     source.write_text('#include <portolan.h>\nint main() { return portolan_error_text(PORTOLAN_OK)[0] == 0; }\n')
     subprocess.run(["c++", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{REPOSITORY / 'include'}", "-o",
-                    str(tmp_path / "header"), str(source), str(STATIC), "-ljansson", "-pthread"], check=True)
+                    str(tmp_path / "header"), str(source), str(STATIC), "-pthread"], check=True)

@@ -155,17 +155,17 @@ def test_resolve_asks_the_daemon_of_this_host_first(control):
     (6369, {"member": "emqx@s1"}, "(registered at emqx@s1; from other hosts 4370)"),
     (6369, {}, "(registered; from other hosts 4370)")])
 def test_resolve_shows_both_ports_of_a_node_behind_its_daemon(control, port, member, remark):
-    found = ok(node="rabbit@s1", host="s1", port=port, own_port=6369, front_port=4370, source="registered", **member)
+    found = ok(node="rabbit@192.0.2.1", host="192.0.2.1", port=port, own_port=6369, front_port=4370, source="registered", **member)
     fake = control({"resolve": found})
-    check(ask(fake, "resolve", "rabbit@s1"), 0, f"s1:{port}  {remark}\n")
-    assert json.loads(ask(fake, "resolve", "rabbit@s1", "--json").stdout) == found
+    check(ask(fake, "resolve", "rabbit@192.0.2.1"), 0, f"192.0.2.1:{port}  {remark}\n")
+    assert json.loads(ask(fake, "resolve", "rabbit@192.0.2.1", "--json").stdout) == found
 
 
 def test_resolve_shows_the_port_of_a_node_that_has_no_other(control):
-    found = ok(node="rabbit@s1", host="s1", port=6369, own_port=6369, front_port=None, source="registered", member="emqx@s1")
+    found = ok(node="rabbit@192.0.2.1", host="192.0.2.1", port=6369, own_port=6369, front_port=None, source="registered", member="emqx@s1")
     fake = control({"resolve": found})
-    check(ask(fake, "resolve", "rabbit@s1"), 0, "s1:6369  (registered at emqx@s1)\n")
-    assert json.loads(ask(fake, "resolve", "rabbit@s1", "--json").stdout) == found
+    check(ask(fake, "resolve", "rabbit@192.0.2.1"), 0, "192.0.2.1:6369  (registered at emqx@s1)\n")
+    assert json.loads(ask(fake, "resolve", "rabbit@192.0.2.1", "--json").stdout) == found
 
 
 def test_resolve_asks_the_epmd_of_the_host_then(control):

@@ -15,7 +15,7 @@ from fake_epmd import free_of_epmd  # noqa: F401
 from portolan_cli import (ask, check, clean_environment, control, open_to_all, portolan,  # noqa: F401
                           runs_as_nobody, words)
 
-STATUS = ok(version="0.1.0", node="portolan@127.0.0.1", pid=4711, started_at="2026-03-01T10:20:30.123Z", uptime_s=11520,
+STATUS = ok(version="0.2.0", node="portolan@127.0.0.1", pid=4711, started_at="2026-03-01T10:20:30.123Z", uptime_s=11520,
             listeners=[{"address": "0.0.0.0:4370", "role": "front"}, {"address": "0.0.0.0:4369", "role": "epmd"}],
             names=3, leases=1, connections={"registered": 3, "waiting": 0},
             ports={"policy": "range", "enforce": True, "min": 6369, "max": 7369, "base": 4370},
@@ -54,7 +54,7 @@ def test_global_options_may_stand_before_and_behind_the_command(control, asked):
 
 def test_status(control):
     check(ask(control({"status": STATUS}), "status"), 0, """\
-portoland    0.1.0, process 4711
+portoland    0.2.0, process 4711
 node         portolan@127.0.0.1
 up           3h 12m, since 2026-03-01T10:20:30.123Z
 listens at   0.0.0.0:4370 (front)

@@ -27,13 +27,13 @@ START_TEST(the_rule_adds_the_digits_to_the_base) {
 END_TEST
 
 START_TEST(every_code_has_a_text_of_its_own) {
-    for (int code = PORTOLAN_PENDING; code <= PORTOLAN_ERROR_DAEMON; code++) {
+    for (int code = PORTOLAN_PENDING; code <= PORTOLAN_ERROR_TRY_AGAIN; code++) {
         ck_assert_str_ne(portolan_error_text((enum portolan_code)code), "unknown error");
         for (int other = PORTOLAN_PENDING; other < code; other++)
             ck_assert_str_ne(portolan_error_text((enum portolan_code)code),
                              portolan_error_text((enum portolan_code)other));
     }
-    ck_assert_str_eq(portolan_error_text((enum portolan_code)17), "unknown error");
+    ck_assert_str_eq(portolan_error_text((enum portolan_code)18), "unknown error");
     ck_assert_str_eq(portolan_error_text((enum portolan_code) - 2), "unknown error");
 }
 END_TEST
@@ -359,7 +359,7 @@ START_TEST(one_descriptor_serves_from_start_to_end) {
     ck_assert_int_eq(portolan_operation_step(operation), PORTOLAN_OK);
     ck_assert_int_eq(portolan_operation_endpoint(operation, &endpoint), PORTOLAN_OK);
     ck_assert_uint_eq(endpoint.port, 25684);
-    ck_assert_int_eq(portolan_operation_listing(operation, &listing), PORTOLAN_ERROR_ARGUMENT);
+    ck_assert_int_eq(portolan_operation_take_listing(operation, &listing), PORTOLAN_ERROR_ARGUMENT);
     portolan_operation_free(operation);
     fake_server_stop(&server);
 }
