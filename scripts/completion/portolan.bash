@@ -28,6 +28,10 @@ _portolan() {
         _portolan_offer "$word" '500ms 1s 5s 30s 1m'
         return
         ;;
+    --user)
+        mapfile -t COMPREPLY < <(compgen -u -- "$word")
+        return
+        ;;
     --base)
         _portolan_offer "$word" '4370 5370'
         return
@@ -59,8 +63,8 @@ _portolan() {
         resolve) _portolan_offer "$word" "$globals --derive" ;;
         cluster) _portolan_offer "$word" "$globals --watch" ;;
         port) _portolan_offer "$word" "$globals --base" ;;
-        lease) _portolan_offer "$word" "$globals --release" ;;
-        exec) _portolan_offer "$word" "$globals --private --private6 --range --" ;;
+        lease) _portolan_offer "$word" "$globals --release --user" ;;
+        exec) _portolan_offer "$word" "$globals --private --private6 --range --user --" ;;
         *) _portolan_offer "$word" "$globals" ;;
         esac
         return

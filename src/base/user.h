@@ -7,6 +7,10 @@
 
 #define USER_ROOT 0
 
+/* The users below are the system's: those that packages make for their servers (SYS_UID_MAX of
+ * login.defs(5) is 999 everywhere). */
+#define USER_FIRST_OF_PEOPLE 1000
+
 /* Not known. The kernel gives this number to nobody (setuid(2) takes it for "no change"). */
 #define USER_NOBODY UINT32_MAX
 

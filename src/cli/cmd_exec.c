@@ -83,23 +83,29 @@ static enum exit_code run_exec(struct call *call) {
 
 const struct command exec_command = {
     .name = "exec",
-    .arguments = "[--private | --private6] [--range] NODE -- PROGRAM [ARGUMENT...]",
+    .arguments = "[--private | --private6] [--range] [--user USER] NODE -- PROGRAM [ARGUMENT...]",
     .summary = "start an Erlang program on the port of its node",
     .details =
         "Leases a port for NODE and becomes PROGRAM, with ERL_EPMD_PORT set to where nodes of\n"
         "this host find the daemon, and ERL_AFLAGS and ERL_ZFLAGS to make Erlang listen on that\n"
-        "port; what is in them already is kept. RabbitMQ and releases of Elixir are told by their\n"
-        "own variables, RABBITMQ_* and RELEASE_*. The lease ends when the node leaves, or after a\n"
-        "minute without it. With --range the node, and every node that is started from it, takes\n"
-        "the next free port of the range where that one is taken. With --private the node listens\n"
-        "on 127.0.0.1 alone, and other hosts cannot reach that port; --private6 is for nodes with\n"
-        "-proto_dist inet6_tcp. This needs root, the daemon's own user or the group portolan.",
+        "port; what is in them already is kept. RabbitMQ and releases of Elixir are told by\n"
+        "variables of their own, RABBITMQ_* and RELEASE_*. The lease ends when the node leaves,\n"
+        "or after a minute without it.\n"
+        "\n"
+        "With --range the node, and every node that is started from it, takes the next free port\n"
+        "of the range where that one is taken. With --private the node listens on 127.0.0.1\n"
+        "alone, and other hosts cannot reach that port; --private6 is for nodes with\n"
+        "-proto_dist inet6_tcp. --user is for root, and a program that changes to an ordinary\n"
+        "user: only nodes of that user may claim the lease then.\n"
+        "\n"
+        "This needs root, the daemon's own user or the group portolan.",
     .example = "portolan exec rabbit@$(hostname -s) -- rabbitmq-server",
     .min_operands = 1,
     .max_operands = 1,
     .takes_program = true,
     .options = {{"--private", NULL, "listen on 127.0.0.1 only"},
                 {"--private6", NULL, "listen on ::1 only, for a node of IPv6"},
-                {"--range", NULL, "where the port is taken, try the next ones of the range"}},
+                {"--range", NULL, "where the port is taken, try the next ones of the range"},
+                LEASE_USER_OPTION},
     .run = run_exec,
 };

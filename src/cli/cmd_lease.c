@@ -1,10 +1,13 @@
 /* portolan lease, portolan leases */
 #include "cli/cmd_lease.h"
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +15,36 @@
 
 /* --- lease --- */
 
+/* The user of that name or number. False, with a complaint: there is none. */
+static bool find_user(const char *name, json_int_t *user) {
+    uint64_t number;
+    errno = 0;
+    const struct passwd *found = getpwnam(name);
+    bool is_number = found == NULL && text_parse_number(name, 0, UINT32_MAX - 1, &number);
+    if (found == NULL && !is_number) {
+        if (errno == 0 || errno == ENOENT)
+            complain("there is no user '%s'", name);
+        else
+            complain("cannot look up the user '%s': %s", name, strerror(errno));
+        return false;
+    }
+    *user = found != NULL ? (json_int_t)found->pw_uid : (json_int_t)number;
+    return true;
+}
+
 json_t *lease_ask(const struct call *call, const char *node, enum exit_code *code) {
+    const char *name = call_option(call, "--user");
     char trying[TRYING_SIZE];
+    json_int_t user;
     json_t *reply;
+    *code = CLI_USAGE;
+    if (name != NULL && !find_user(name, &user))
+        return NULL;
+    json_t *request = request_new("lease", node);
+    if (name != NULL && json_object_set_new(request, "user", json_integer(user)) < 0)
+        must_have(NULL);
     snprintf(trying, sizeof trying, "lease a port for %s", node);
-    *code = call_ask(call, trying, request_new("lease", node), &reply);
+    *code = call_ask(call, trying, request, &reply);
     return reply;
 }
 
@@ -71,6 +99,10 @@ static enum exit_code run_lease(struct call *call) {
     enum exit_code code;
     if (!check_node(node))
         return CLI_USAGE;
+    if (call_option(call, "--release") != NULL && call_option(call, "--user") != NULL) {
+        complain("lease takes --user or --release, not both");
+        return CLI_USAGE;
+    }
     if (call_option(call, "--release") != NULL)
         return release(call, node);
     json_t *reply = lease_ask(call, node, &code);
@@ -86,16 +118,20 @@ static enum exit_code run_lease(struct call *call) {
 
 const struct command lease_command = {
     .name = "lease",
-    .arguments = "NODE [--release]",
+    .arguments = "NODE [--user USER | --release]",
     .summary = "promise a port to a node, or take the promise back",
     .details =
         "Has the daemon of this host promise a port to NODE, and prints 'NODE PORT'. The node\n"
         "has a minute to register; asked again, the minute begins anew. The port is its until it\n"
-        "leaves. This needs root, the daemon's own user or the group portolan.",
+        "leaves. The lease is the caller's: a node of that user may claim it, or one of root's; a\n"
+        "lease of root's may also be claimed by users of the system (below 1000), and root can\n"
+        "lease for any other with --user. This needs root, the daemon's own user or the group\n"
+        "portolan.",
     .example = "portolan lease rabbit@s1",
     .min_operands = 1,
     .max_operands = 1,
-    .options = {{"--release", NULL, "give the lease back, if the node has not registered"}},
+    .options = {LEASE_USER_OPTION,
+                {"--release", NULL, "give the lease back, if the node has not registered"}},
     .run = run_lease,
 };
 

@@ -4,6 +4,10 @@
 
 #include "cli/command.h"
 
+/* The option of both for whom the lease is. */
+#define LEASE_USER_OPTION                                                                          \
+    { "--user", "USER", "lease it for this user, who may claim it then" }
+
 /* Asks for a lease; the reply is the caller's. NULL: the error is printed, *code is what to exit
  * with. */
 json_t *lease_ask(const struct call *call, const char *node, enum exit_code *code);

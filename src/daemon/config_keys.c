@@ -77,7 +77,9 @@ const struct config_key config_keys[] = {
      "reach nodes then, while epmd's questions and links of daemons are open to all)"},
     {"front.check_owner", CONFIG_SWITCH, AT(front_check_owner), "on", NULL, LIVE, NULL,
      "Whether a front port leads only to a listener of the user who registered the node, and to no "
-     "port below 1024 but of root's nodes; the kernel is asked, which takes AF_NETLINK"},
+     "port below 1024 but of root's nodes, and whether a lease is for its user alone; the kernel "
+     "is "
+     "asked, which takes AF_NETLINK"},
     {"limits.user_share", CONFIG_PERCENT, AT(user_share), "25%", NULL, LIVE, NULL,
      "How much of the descriptors (names, waiting connections, streams) one user of this host may "
      "take; root and the daemon's own user are free; 100% for any number"},

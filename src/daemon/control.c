@@ -4,38 +4,15 @@
 #include "base/version.h"
 #include "daemon/control_cluster.h"
 #include "daemon/control_front.h"
+#include "daemon/control_leases.h"
 #include "daemon/control_names.h"
 #include "daemon/control_ports.h"
 #include "daemon/control_reply.h"
-#include "erlang/ekka_port.h"
-#include "erlang/node_name.h"
 #include "net/own_host.h"
-#include "net/port_probe.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* --- what requests say --- */
-
-struct node {
-    struct bytes alive;
-    struct bytes host; /* empty: none was said */
-};
-
-/* Splits "Name@Host" or "Name". False when there is no usable name in it. */
-static bool node_member(const json_t *request, struct node *node) {
-    struct bytes whole = control_text(request, "node");
-    const uint8_t *at = whole.len == 0 ? NULL : memchr(whole.data, '@', whole.len);
-    node->alive = at == NULL ? whole : bytes_of(whole.data, (size_t)(at - whole.data));
-    node->host = at == NULL ? bytes_of(NULL, 0) : bytes_of(at + 1, whole.len - node->alive.len - 1);
-    return alive_name_check(node->alive) == ALIVE_NAME_OK;
-}
-
-static json_t *bad_node(void) {
-    return control_failure("bad_request",
-                           "\"node\" must be the name of a node: Name@Host, or Name");
-}
 
 /* --- status --- */
 
@@ -134,7 +111,7 @@ static json_t *describe_place(const struct place *place, json_t *node) {
     return control_ok_with(object);
 }
 
-static bool find_here(const struct control_host *host, const struct node *node,
+static bool find_here(const struct control_host *host, const struct control_node *node,
                       struct place *place) {
     const struct registration *found =
         is_this_host(host, node->host) ? registry_find(host->service->registry, node->alive) : NULL;
@@ -169,109 +146,15 @@ static bool find_in_cluster(const struct control_host *host, struct bytes node,
 
 static json_t *run_resolve(struct control_host *host, struct control_peer *peer,
                            const json_t *request) {
-    struct node node;
+    struct control_node node;
     struct place place;
     (void)peer;
-    if (!node_member(request, &node))
-        return bad_node();
+    if (!control_node_member(request, &node))
+        return control_bad_node();
     if (!find_here(host, &node, &place) &&
         !find_in_cluster(host, control_text(request, "node"), &place))
         return control_failure("not_found", "no node of this name is registered here");
     return describe_place(&place, json_object_get(request, "node"));
-}
-
-/* --- leases --- */
-
-static struct control_stream *no_lease(const struct control_host *host, struct bytes name,
-                                       enum port_verdict verdict) {
-    const struct config *config = host->config;
-    char message[256];
-    const char *code = "failed";
-    uint32_t derived = 0;
-    ekka_port(name, config->dist_base_port, &derived);
-    snprintf(message, sizeof message, "%s", port_verdict_reason(verdict));
-    if (verdict == PORT_POOL_FULL) {
-        code = "pool_full";
-        snprintf(message, sizeof message,
-                 "no port is free in %u-%u; free one, or widen node.dist_listen_min and _max",
-                 config->dist_listen_min,
-                 (unsigned)(config->dist_listen_max - config->dist_tool_ports));
-    } else if (verdict == PORT_DERIVED_TAKEN) {
-        code = "port_taken";
-        snprintf(message, sizeof message,
-                 "port %u, which the rule derives from this name, is taken", (unsigned)derived);
-    } else if (verdict == PORT_DERIVED_NONE) {
-        code = "no_port";
-        snprintf(message, sizeof message,
-                 derived > UINT16_MAX ? "the rule gives this name port %u, which is over 65535"
-                                      : "the rule gives this name no port",
-                 (unsigned)derived);
-    } else if (verdict == PORT_DERIVED_TOOLS) {
-        code = "no_port";
-        snprintf(message, sizeof message,
-                 "port %u, which the rule derives from this name, is kept for tools; set "
-                 "node.dist_tool_ports lower",
-                 (unsigned)derived);
-    }
-    if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
-        return control_failure_with_leases(host, code, message);
-    return control_stream_of_json(control_failure(code, message));
-}
-
-static json_t *without_leases(void) {
-    return control_failure("failed", "a daemon under the name epmd promises no ports; start it as "
-                                     "portoland");
-}
-
-static struct control_stream *run_lease(struct control_host *host, struct control_peer *peer,
-                                        const json_t *request) {
-    bool starved = false;
-    const struct port_probe probe = {.is_free = port_probe_is_free, .context = &starved};
-    struct port_lease lease;
-    struct node node;
-    uint16_t port;
-    int64_t now_ms = clock_monotonic_ms();
-    (void)peer;
-    if (!node_member(request, &node))
-        return control_stream_of_json(bad_node());
-    if (host->service->pool == NULL)
-        return control_stream_of_json(without_leases());
-    uint16_t had = port_pool_find(host->service->pool, node.alive, &lease) ? lease.port : 0;
-    enum port_verdict verdict =
-        port_pool_lease(host->service->pool, node.alive, now_ms, &probe, &port);
-    if (verdict != PORT_OK && starved)
-        return control_stream_of_json(
-            control_failure("failed", "no descriptor is left to try a port with; allow more with "
-                                      "'ulimit -n'"));
-    if (verdict != PORT_OK || !port_pool_find(host->service->pool, node.alive, &lease))
-        return no_lease(host, node.alive, verdict);
-    host->leases_changed(host->context);
-    if (port != had)
-        events_leased(host->events, node.alive, port);
-    return control_stream_of_json(control_ok_with(
-        json_pack("{s:O, s:i, s:b, s:o, s:i, s:o}", "node", json_object_get(request, "node"),
-                  "port", port, "held", lease.held, "expires_in_ms",
-                  lease.held ? json_null() : json_integer(lease.expires_ms - now_ms), "epmd_port",
-                  host->own_epmd_port, "last_port",
-                  control_port_or_null(port_pool_last_from(host->service->pool, port)))));
-}
-
-static json_t *run_release(struct control_host *host, struct control_peer *peer,
-                           const json_t *request) {
-    struct port_lease lease;
-    struct node node;
-    (void)peer;
-    if (!node_member(request, &node))
-        return bad_node();
-    if (host->service->pool == NULL)
-        return without_leases();
-    if (!port_pool_find(host->service->pool, node.alive, &lease))
-        return control_failure("not_found", "this name has no lease");
-    if (!port_pool_release(host->service->pool, node.alive))
-        return control_failure("not_found",
-                               "this name is registered: its port is its own until it leaves");
-    host->leases_changed(host->context);
-    return control_ok();
 }
 
 /* --- the daemon --- */
@@ -317,8 +200,8 @@ static const struct command {
     {"names", .stream = control_names},
     {"resolve", .run = run_resolve},
     {"port", .stream = control_port},
-    {"lease", .changes = true, .stream = run_lease},
-    {"release", .changes = true, .run = run_release},
+    {"lease", .changes = true, .stream = control_lease},
+    {"release", .changes = true, .run = control_release},
     {"leases", .stream = control_leases},
     {"streams", .stream = control_streams},
     {"reload", .changes = true, .run = run_reload},

@@ -124,9 +124,10 @@ static json_t *describe_conflict(const struct lease_list *list, const struct por
 static json_t *describe(const struct lease_list *list, struct bytes name,
                         const struct port_lease *lease) {
     bool waits = !lease->held && !lease->front;
-    return json_pack("{s:o, s:i, s:b, s:b, s:o, s:o}", "name", events_json_text(name), "port",
-                     lease->port, "held", lease->held, "front", lease->front, "conflicts_with",
-                     describe_conflict(list, lease), "expires_in_ms",
+    return json_pack("{s:o, s:i, s:b, s:b, s:o, s:o, s:o}", "name", events_json_text(name), "port",
+                     lease->port, "held", lease->held, "front", lease->front, "user",
+                     lease->front ? json_null() : control_user_or_null(lease->user),
+                     "conflicts_with", describe_conflict(list, lease), "expires_in_ms",
                      waits ? json_integer(lease->expires_ms - list->now_ms) : json_null());
 }
 

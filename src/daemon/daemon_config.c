@@ -50,6 +50,7 @@ struct port_pool_options daemon_pool_options(const struct config *config) {
         .tools = (uint16_t)config->dist_tool_ports,
         .base = config->dist_base_port,
         .enforce = config->port_enforce,
+        .any_user = !config->front_check_owner,
     };
 }
 

@@ -145,7 +145,7 @@ static void try_kernel(struct front_host *host) {
     host->told_unknown = true;
     log_event(LOG_LEVEL_WARN, "no_owner_check", log_text("reason", sock_diag_reason(verdict)),
               log_text("error", strerror(sock_diag_error(host->users->diag))),
-              log_text("outcome", "front ports lead to no node"),
+              log_text("outcome", "front ports lead to no node, and no node claims a lease"),
               log_text("cure", "add AF_NETLINK to RestrictAddressFamilies of the unit, or set "
                                "front.check_owner = off"));
 }

@@ -20,7 +20,11 @@ static struct epmd_answer answer_alive2(const struct epmd_service *service,
                                         const struct epmd_node *node,
                                         const struct epmd_caller *caller, struct writer *reply) {
     const struct port_applicant applicant = {
-        .name = node->name, .port = node->port, .loopback = caller->loopback};
+        .name = node->name,
+        .port = node->port,
+        .loopback = caller->loopback,
+        .user = caller->user,
+    };
     struct registration *made = NULL;
     if (service->pool != NULL) {
         enum port_verdict admitted = port_pool_admits(service->pool, &applicant);

@@ -44,6 +44,11 @@ const char *port_verdict_reason(enum port_verdict verdict) {
         return "the port is not the one that the rule derives from this name";
     case PORT_LEASED_TO_OTHER:
         return "the port is leased to another name";
+    case PORT_LEASED_TO_USER:
+        return "the lease of this name is another user's";
+    case PORT_LEASED_TO_UNKNOWN:
+        return "the name is leased, and whose this registration is cannot be told: see "
+               "front.check_owner";
     case PORT_NO_MEMORY:
         return "out of memory";
     }
@@ -148,6 +153,7 @@ struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t
         goto fail;
     memset(claim, 0, sizeof *claim);
     claim->place = place;
+    claim->user = USER_NOBODY;
     claim->len = name.len;
     memcpy(claim->name, name.data, name.len);
     HASH_ADD_KEYPTR(by_name, pool->claims_by_name, claim->name, claim->len, claim);
@@ -245,6 +251,7 @@ struct port_lease pool_show(const struct claim *claim) {
         .name = bytes_of(claim->name, claim->len),
         .port = place->port,
         .held = claim->held,
+        .user = claim->user,
         .expires_ms = claim->expires_ms,
         .behind = first == claim ? bytes_of(NULL, 0) : bytes_of(first->name, first->len),
         .behind_front = place->front,

@@ -22,6 +22,10 @@
  * a NAME_prelaunch_DIGITS and an epmd-starter-DIGITS. On a port of NAME such a helper is admitted
  * where it comes by loopback, and takes nothing: the port is NAME's before, meanwhile and after.
  *
+ * A lease belongs to a user of this host, and while it waits only that user and root may register
+ * its name. One of root's is also for the users of the system, for root starts servers that change
+ * their user. Who may renew or release it is the caller's to judge.
+ *
  * The last ports of the range may be kept for tools (struct port_pool_options): those are promised
  * to nobody, and whoever registers there is within every policy.
  *
@@ -35,6 +39,7 @@
 #define PORTOLAN_NAMES_PORT_POOL_H
 
 #include "base/bytes.h"
+#include "base/user.h"
 
 #include <sys/queue.h>
 
@@ -55,6 +60,7 @@ struct port_pool_options {
     uint16_t tools;       /* how many ports at the end of the range are for tools; 0: none */
     uint16_t base;        /* of ekka's rule */
     bool enforce;         /* refuse registrations on ports outside the policy */
+    bool any_user;        /* let any user claim any lease */
 };
 
 /* How the pool asks whether anything on this host listens on a port. Borrowed for the call. */
@@ -77,6 +83,7 @@ struct port_lease {
     uint16_t port;
     bool front;          /* no lease, but a front port; what stands below has no meaning */
     bool held;           /* by a registration */
+    uint32_t user;       /* whose it is; USER_NOBODY: not known, and so anybody's */
     int64_t expires_ms;  /* of a lease that waits for its node */
     struct bytes behind; /* the name that has the port, where this one only says that it is there;
                             empty: it is its own, as far as the pool knows */
@@ -113,6 +120,8 @@ enum port_verdict {
     PORT_NOT_IN_RANGE,  /* of a registration: the policy wants another port */
     PORT_NOT_DERIVED,
     PORT_LEASED_TO_OTHER,
+    PORT_LEASED_TO_USER,    /* the name is, and to another user */
+    PORT_LEASED_TO_UNKNOWN, /* likewise, and whose the registration is cannot be told */
     PORT_NO_MEMORY,
 };
 const char *port_verdict_reason(enum port_verdict verdict);
@@ -120,10 +129,11 @@ const char *port_verdict_reason(enum port_verdict verdict);
 /*
  * Promises a port to the name (its alive name): the one it holds or has a lease on already (the
  * lease's time begins anew) as long as the policy of today would give it, else the one it had, else
- * the lowest that is free.
+ * the lowest that is free. From then on the lease is `user`'s; what a registration holds stays that
+ * user's who registered it.
  */
-enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
-                                  const struct port_probe *probe, uint16_t *port);
+enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, uint32_t user,
+                                  int64_t now_ms, const struct port_probe *probe, uint16_t *port);
 
 /* Gives a lease back. False when the name has none, or is registered. */
 bool port_pool_release(struct port_pool *pool, struct bytes name);
@@ -136,6 +146,7 @@ struct port_applicant {
     struct bytes name;
     uint16_t port; /* 0: it listens nowhere */
     bool loopback; /* it comes by a loopback address */
+    uint32_t user; /* of this host, whose it is; USER_NOBODY: not known */
 };
 
 /* Whether the registration may be, as far as the policy goes. */

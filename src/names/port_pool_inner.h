@@ -19,6 +19,7 @@ struct claim {
     bool held;
     bool waits;  /* for its node, until expires_ms */
     bool leased; /* by port_pool_lease: such a claim is saved, as long as it is the port's first */
+    uint32_t user; /* whose it is; USER_NOBODY: anybody's */
     int64_t expires_ms;
     uint16_t other_port; /* what was seen while the lease waits: see struct port_lease_ending */
     uint8_t *other_name; /* owned; NULL: nobody */

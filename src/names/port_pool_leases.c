@@ -98,8 +98,8 @@ static struct claim *renewable(struct port_pool *pool, struct bytes name) {
     return NULL;
 }
 
-enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int64_t now_ms,
-                                  const struct port_probe *probe, uint16_t *port) {
+enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, uint32_t user,
+                                  int64_t now_ms, const struct port_probe *probe, uint16_t *port) {
     struct claim *claim = renewable(pool, name);
     if (claim == NULL) {
         bool derived = pool->options.policy == PORT_POLICY_DERIVED;
@@ -112,8 +112,10 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, int
             return PORT_NO_MEMORY;
         pool_remember(pool, name, *port);
     }
-    if (!claim->held)
+    if (!claim->held) {
+        claim->user = user;
         pool_wait(pool, claim, now_ms + PORT_LEASE_MS);
+    }
     claim->leased = true;
     pool->unsaved = true;
     *port = claim->place->port;

@@ -6,6 +6,25 @@
 #define STARTS_EPMD "epmd-starter-"
 #define BEFORE_LAUNCH "_prelaunch_"
 
+/* --- users --- */
+
+/* Whether a lease of that owner is for this user. */
+static bool is_for(uint32_t owner, uint32_t user) {
+    if (owner == USER_NOBODY || user == USER_ROOT || user_same(owner, user))
+        return true;
+    return owner == USER_ROOT && user < USER_FIRST_OF_PEOPLE;
+}
+
+static bool may_claim(const struct port_pool *pool, const struct claim *claim, uint32_t user) {
+    return pool->options.any_user || is_for(claim->user, user);
+}
+
+/* A lease of root's, or for anybody, is from now on that of the user who has claimed it. */
+static void settle_owner(struct claim *claim, uint32_t user) {
+    if (!claim->leased || claim->user == USER_ROOT || claim->user == USER_NOBODY)
+        claim->user = user;
+}
+
 /* --- helper nodes --- */
 
 /* Takes the prefix off. False when it does not stand there. */
@@ -39,8 +58,9 @@ static struct bytes name_of(const struct claim *claim) {
 }
 
 /* Whether it is such a helper on a port of its server. */
-static bool is_guest(const struct claim *on_port, const struct port_applicant *applicant) {
-    return on_port != NULL && applicant->loopback &&
+static bool is_guest(const struct port_pool *pool, const struct claim *on_port,
+                     const struct port_applicant *applicant) {
+    return on_port != NULL && applicant->loopback && may_claim(pool, on_port, applicant->user) &&
            !bytes_equal(applicant->name, name_of(on_port)) &&
            is_helper_of(applicant->name, name_of(on_port));
 }
@@ -86,7 +106,10 @@ static void forget_others(struct claim *claim) {
 enum port_verdict port_pool_admits(const struct port_pool *pool,
                                    const struct port_applicant *applicant) {
     const struct claim *on_port = pool_claim_on_port(pool, applicant->port);
-    if (!pool->options.enforce || is_guest(on_port, applicant))
+    const struct claim *of_name = pool_claim_of_name(pool, applicant->name);
+    if (waits(of_name) && !may_claim(pool, of_name, applicant->user))
+        return applicant->user == USER_NOBODY ? PORT_LEASED_TO_UNKNOWN : PORT_LEASED_TO_USER;
+    if (!pool->options.enforce || is_guest(pool, on_port, applicant))
         return PORT_OK;
     if (on_port != NULL && !bytes_equal(name_of(on_port), applicant->name))
         return PORT_LEASED_TO_OTHER;
@@ -108,7 +131,7 @@ void port_pool_registered(struct port_pool *pool, const struct port_applicant *a
     struct claim *claim = pool_claim_of_name(pool, applicant->name);
     bool moved = claim != NULL && claim->place->port != applicant->port;
     bool was_leased = moved && claim->leased;
-    if (applicant->port == 0 || is_guest(on_port, applicant))
+    if (applicant->port == 0 || is_guest(pool, on_port, applicant))
         return;
     note(pool, applicant);
     if (moved) {
@@ -122,6 +145,7 @@ void port_pool_registered(struct port_pool *pool, const struct port_applicant *a
     claim->held = true;
     pool_stop_waiting(pool, claim);
     forget_others(claim);
+    settle_owner(claim, applicant->user);
     if (was_leased && follows(pool, claim))
         claim->leased = pool->unsaved = true;
 }

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#define HEADER "portolan ports 1"
-#define LINE_MAX (32 + 2 * ALIVE_NAME_MAX_BYTES)
+#define HEADER "portolan ports 2"
+#define OLD_HEADER "portolan ports 1" /* knew no users */
+#define LINE_MAX (48 + 2 * ALIVE_NAME_MAX_BYTES)
 
 bool port_pool_unsaved(const struct port_pool *pool) {
     return pool->unsaved;
@@ -17,6 +18,7 @@ size_t port_pool_text_max(const struct port_pool *pool) {
     return SEALED_TEXT_OVERHEAD + lines * LINE_MAX;
 }
 
+/* Without the end of the line. */
 static void write_line(struct writer *writer, const char *kind, uint16_t port, uint64_t left_ms,
                        struct bytes name) {
     write_text(writer, kind);
@@ -26,7 +28,6 @@ static void write_line(struct writer *writer, const char *kind, uint16_t port, u
     write_decimal(writer, left_ms);
     write_u8(writer, ' ');
     text_write_hex(writer, name);
-    write_u8(writer, '\n');
 }
 
 bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64_t now_ms) {
@@ -38,10 +39,14 @@ bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64
         int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
         write_line(writer, "lease", claim->place->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
                    bytes_of(claim->name, claim->len));
+        write_u8(writer, ' ');
+        write_decimal(writer, claim->user);
+        write_u8(writer, '\n');
     }
     const struct memory *memory;
     TAILQ_FOREACH(memory, &pool->memories_by_age, link) {
         write_line(writer, "last", memory->port, 0, bytes_of(memory->name, memory->len));
+        write_u8(writer, '\n');
     }
     sealed_text_end(writer, begin);
     return !writer->failed;
@@ -57,31 +62,54 @@ static char *next_word(char **rest) {
     return word != NULL && word[0] != '\0' ? word : NULL;
 }
 
-static bool restore_line(struct port_pool *pool, char *line, int64_t now_ms) {
-    uint8_t buffer[ALIVE_NAME_MAX_BYTES];
-    struct writer hex = writer_of(buffer, sizeof buffer);
-    const char *kind = next_word(&line), *port_text = next_word(&line);
+struct saved_line {
+    const char *kind;
+    uint64_t port, left_ms, user;
+    struct bytes name;
+};
+
+/* The user stands behind a lease alone, and not in the old form; then it is nobody. */
+static bool read_user(char **line, const char *kind, bool old, uint64_t *user) {
+    *user = USER_NOBODY;
+    if (old || strcmp(kind, "lease") != 0)
+        return true;
+    const char *text = next_word(line);
+    return text != NULL && text_parse_number(text, 0, UINT32_MAX, user);
+}
+
+/* The name goes to `buffer`, which has room for the longest. */
+static bool read_line(char *line, bool old, uint8_t *buffer, struct saved_line *saved) {
+    struct writer hex = writer_of(buffer, ALIVE_NAME_MAX_BYTES);
+    saved->kind = next_word(&line);
+    const char *port_text = next_word(&line);
     const char *left_text = next_word(&line), *name_text = next_word(&line);
-    uint64_t port, left_ms;
-    if (kind == NULL || port_text == NULL || left_text == NULL || name_text == NULL ||
-        line != NULL || !text_parse_number(port_text, 1, UINT16_MAX, &port) ||
-        !text_parse_number(left_text, 0, PORT_LEASE_MS, &left_ms) ||
+    if (saved->kind == NULL || port_text == NULL || left_text == NULL || name_text == NULL ||
+        !read_user(&line, saved->kind, old, &saved->user) || line != NULL ||
+        !text_parse_number(port_text, 1, UINT16_MAX, &saved->port) ||
+        !text_parse_number(left_text, 0, PORT_LEASE_MS, &saved->left_ms) ||
         !text_parse_hex(name_text, &hex))
         return false;
-    struct bytes name = writer_bytes(&hex);
-    if (alive_name_check(name) != ALIVE_NAME_OK)
+    saved->name = writer_bytes(&hex);
+    return alive_name_check(saved->name) == ALIVE_NAME_OK;
+}
+
+static bool restore_line(struct port_pool *pool, char *line, bool old, int64_t now_ms) {
+    uint8_t buffer[ALIVE_NAME_MAX_BYTES];
+    struct saved_line saved;
+    if (!read_line(line, old, buffer, &saved))
         return false;
-    if (strcmp(kind, "last") == 0) {
-        pool_remember(pool, name, (uint16_t)port);
+    if (strcmp(saved.kind, "last") == 0) {
+        pool_remember(pool, saved.name, (uint16_t)saved.port);
         return true;
     }
-    if (strcmp(kind, "lease") != 0 || pool_claim_of_name(pool, name) != NULL ||
-        pool_claim_on_port(pool, (uint16_t)port) != NULL)
+    if (strcmp(saved.kind, "lease") != 0 || pool_claim_of_name(pool, saved.name) != NULL ||
+        pool_claim_on_port(pool, (uint16_t)saved.port) != NULL)
         return false;
-    struct claim *claim = pool_add_claim(pool, name, (uint16_t)port);
+    struct claim *claim = pool_add_claim(pool, saved.name, (uint16_t)saved.port);
     if (claim != NULL) {
         claim->leased = true;
-        pool_wait(pool, claim, now_ms + (int64_t)left_ms);
+        claim->user = (uint32_t)saved.user;
+        pool_wait(pool, claim, now_ms + (int64_t)saved.left_ms);
     }
     return true;
 }
@@ -89,10 +117,11 @@ static bool restore_line(struct port_pool *pool, char *line, int64_t now_ms) {
 bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms) {
     struct reader lines;
     char line[LINE_MAX];
-    if (!sealed_text_open(text, HEADER, &lines))
+    bool old = sealed_text_open(text, OLD_HEADER, &lines);
+    if (!old && !sealed_text_open(text, HEADER, &lines))
         return false;
     while (sealed_text_line(&lines, line, sizeof line)) {
-        if (!restore_line(pool, line, now_ms))
+        if (!restore_line(pool, line, old, now_ms))
             return false;
     }
     return lines.left == 0;

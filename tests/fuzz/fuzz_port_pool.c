@@ -89,7 +89,7 @@ static void check_use(struct port_pool *pool, int64_t now_ms) {
     uint16_t port = 0;
     size_t ended = 0, waiting;
     const struct bytes name = bytes_of_text("new1");
-    enum port_verdict verdict = port_pool_lease(pool, name, now_ms, &probe, &port);
+    enum port_verdict verdict = port_pool_lease(pool, name, USER_ROOT, now_ms, &probe, &port);
     must(verdict == PORT_OK || verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN);
     must((verdict == PORT_OK) == port_pool_find(pool, name, &found));
     check_holders(pool);

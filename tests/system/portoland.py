@@ -52,6 +52,10 @@ class Portoland(Daemon):
     def lease(self, node):
         return self.says("lease", node)["port"]
 
+    def names(self):
+        """The names that are registered."""
+        return {entry["name"] for entry in self.says("names")["names"]}
+
     def leases(self):
         """name -> (port, whether its node is registered)"""
         return {entry["name"]: (entry["port"], entry["held"]) for entry in self.says("leases")["leases"]}

@@ -65,14 +65,23 @@ void range(uint16_t first, uint16_t last) {
 
 enum port_verdict try_lease(const char *name, uint16_t *port) {
     const struct port_probe probe = some_host_probe(host);
-    return port_pool_lease(pool, bytes_of_text(name), NOW, &probe, port);
+    return port_pool_lease(pool, bytes_of_text(name), USER_ROOT, NOW, &probe, port);
+}
+
+static uint16_t lease_of(const char *name, uint32_t user, int64_t now_ms) {
+    const struct port_probe probe = some_host_probe(host);
+    uint16_t port = 0;
+    ck_assert_int_eq(port_pool_lease(pool, bytes_of_text(name), user, now_ms, &probe, &port),
+                     PORT_OK);
+    return port;
 }
 
 uint16_t lease_at(const char *name, int64_t now_ms) {
-    const struct port_probe probe = some_host_probe(host);
-    uint16_t port = 0;
-    ck_assert_int_eq(port_pool_lease(pool, bytes_of_text(name), now_ms, &probe, &port), PORT_OK);
-    return port;
+    return lease_of(name, USER_ROOT, now_ms);
+}
+
+uint16_t lease_for(uint32_t user, const char *name) {
+    return lease_of(name, user, NOW);
 }
 
 uint16_t lease(const char *name) {
@@ -88,9 +97,14 @@ struct port_applicant applicant_of(const char *name, uint16_t port) {
     return (struct port_applicant){.name = bytes_of_text(name), .port = port, .loopback = true};
 }
 
-void registers(const char *name, uint16_t port) {
-    const struct port_applicant applicant = applicant_of(name, port);
+void registers_as(uint32_t user, const char *name, uint16_t port) {
+    struct port_applicant applicant = applicant_of(name, port);
+    applicant.user = user;
     port_pool_registered(pool, &applicant);
+}
+
+void registers(const char *name, uint16_t port) {
+    registers_as(USER_ROOT, name, port);
 }
 
 void leaves(const char *name) {
@@ -102,7 +116,12 @@ bool release(const char *name) {
 }
 
 enum port_verdict admits(const char *name, uint16_t port) {
-    const struct port_applicant applicant = applicant_of(name, port);
+    return admits_as(USER_ROOT, name, port);
+}
+
+enum port_verdict admits_as(uint32_t user, const char *name, uint16_t port) {
+    struct port_applicant applicant = applicant_of(name, port);
+    applicant.user = user;
     enum port_verdict verdict = port_pool_admits(pool, &applicant);
     if (verdict != PORT_OK)
         port_pool_refused(pool, &applicant);

@@ -27,15 +27,18 @@ void range(uint16_t first, uint16_t last);
 enum port_verdict try_lease(const char *name, uint16_t *port);
 uint16_t lease_at(const char *name, int64_t now_ms);
 uint16_t lease(const char *name);
+uint16_t lease_for(uint32_t user, const char *name); /* the others are root's */
 
 /* Why a lease is refused. */
 enum port_verdict refusal(const char *name);
 bool release(const char *name);
 
-/* From this host, by loopback; one that is not admitted is refused. */
+/* From this host, by loopback, of root's or another user's; what is not admitted is refused. */
 void registers(const char *name, uint16_t port);
 void leaves(const char *name);
 enum port_verdict admits(const char *name, uint16_t port);
+void registers_as(uint32_t user, const char *name, uint16_t port);
+enum port_verdict admits_as(uint32_t user, const char *name, uint16_t port);
 struct port_applicant applicant_of(const char *name, uint16_t port);
 
 /* How leases ended since it was asked last, as "a 6369 moved 40000, b 6370 expired by x"; good

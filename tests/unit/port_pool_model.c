@@ -26,6 +26,7 @@ struct model_name {
     unsigned came; /* the lower, the earlier */
     uint16_t port;
     bool held, leased;
+    uint32_t user;
     int64_t expires_ms;
     uint16_t last;       /* 0: no lease yet */
     uint16_t other_port; /* seen while its lease waits */
@@ -35,6 +36,7 @@ struct model_name {
 /* What is on disk of a name. */
 struct saved_name {
     bool leased;
+    uint32_t user;
     uint16_t port;
     int64_t left_ms;
     uint16_t last;
@@ -120,8 +122,20 @@ static bool could_give(const struct play *play, const struct model_name *name, u
     return is_for_leases(play, port);
 }
 
-static bool is_guest(const struct model_name *claimant, const struct model_name *name) {
-    return claimant != NULL && name->server == claimant;
+static uint32_t some_user(struct play *play) {
+    static const uint32_t users[] = {USER_ROOT, 100, 2000, 2001, USER_NOBODY};
+    return users[seeded_below(&play->random, sizeof users / sizeof users[0])];
+}
+
+static bool may_claim(const struct play *play, uint32_t owner, uint32_t user) {
+    if (play->options.any_user || owner == USER_NOBODY || user == USER_ROOT)
+        return true;
+    return owner == USER_ROOT ? user < 1000 : owner == user;
+}
+
+static bool is_guest(const struct play *play, const struct model_name *claimant,
+                     const struct model_name *name, uint32_t user) {
+    return claimant != NULL && name->server == claimant && may_claim(play, claimant->user, user);
 }
 
 static bool is_free(struct play *play, uint32_t port) {
@@ -158,9 +172,12 @@ static enum port_verdict fits(const struct play *play, const struct model_name *
     return PORT_OK;
 }
 
-static enum port_verdict admitted(struct play *play, const struct model_name *name, uint16_t port) {
+static enum port_verdict admitted(struct play *play, const struct model_name *name, uint16_t port,
+                                  uint32_t user) {
     const struct model_name *claimant = claimant_of(play, port);
-    if (!play->options.enforce || is_guest(claimant, name))
+    if (name->has && !name->held && !may_claim(play, name->user, user))
+        return user == USER_NOBODY ? PORT_LEASED_TO_UNKNOWN : PORT_LEASED_TO_USER;
+    if (!play->options.enforce || is_guest(play, claimant, name, user))
         return PORT_OK;
     if (claimant != NULL && claimant != name)
         return PORT_LEASED_TO_OTHER;
@@ -216,8 +233,9 @@ static void lease_one(struct play *play) {
     }
     enum port_verdict wanted = name->has ? PORT_OK : choose(play, name, &expected);
     name->has = before.has;
+    uint32_t user = some_user(play);
     enum port_verdict verdict =
-        port_pool_lease(play->pool, bytes_of_name(name), play->now_ms, &probe, &port);
+        port_pool_lease(play->pool, bytes_of_name(name), user, play->now_ms, &probe, &port);
 
     ck_assert_ptr_null(play->ending);
     ck_assert_int_eq(verdict, wanted);
@@ -232,8 +250,10 @@ static void lease_one(struct play *play) {
         name->last = port;
     }
     name->leased = play->unsaved = true;
-    if (!name->held)
-        name->expires_ms = play->now_ms + PORT_LEASE_MS;
+    if (name->held)
+        return;
+    name->user = user;
+    name->expires_ms = play->now_ms + PORT_LEASE_MS;
 }
 
 static void register_one(struct play *play) {
@@ -241,12 +261,13 @@ static void register_one(struct play *play) {
     uint16_t port = name->has && seeded_chance(&play->random, 70) ? name->port : some_port(play);
     if (name->server != NULL && name->server->has && seeded_chance(&play->random, 50))
         port = name->server->port;
+    uint32_t user = seeded_chance(&play->random, 50) ? USER_ROOT : some_user(play);
     const struct port_applicant applicant = {
-        .name = bytes_of_name(name), .port = port, .loopback = true};
+        .name = bytes_of_name(name), .port = port, .loopback = true, .user = user};
     if (name->registered)
         return;
     enum port_verdict verdict = port_pool_admits(play->pool, &applicant);
-    ck_assert_int_eq(verdict, admitted(play, name, port));
+    ck_assert_int_eq(verdict, admitted(play, name, port, user));
     if (verdict != PORT_OK) {
         port_pool_refused(play->pool, &applicant);
         note(play, name, port);
@@ -254,7 +275,7 @@ static void register_one(struct play *play) {
         return;
     }
     name->registered = true;
-    if (is_guest(claimant_of(play, port), name)) {
+    if (is_guest(play, claimant_of(play, port), name, user)) {
         port_pool_registered(play->pool, &applicant);
         play->guests++;
         return;
@@ -271,6 +292,8 @@ static void register_one(struct play *play) {
     name->held = true;
     name->other_port = 0;
     name->other = NULL;
+    if (!name->leased || name->user == USER_ROOT || name->user == USER_NOBODY)
+        name->user = user;
     if (follows && could_give(play, name, port) && claimant_of(play, port) == name &&
         !play->fronts[port])
         name->leased = play->unsaved = true;
@@ -330,6 +353,7 @@ static void configure(struct play *play) {
     play->options.policy = (enum port_policy)seeded_below(&play->random, 3);
     play->options.enforce = seeded_chance(&play->random, 50);
     play->options.first = (uint16_t)(FIRST + seeded_below(&play->random, 4));
+    play->options.any_user = seeded_chance(&play->random, 10);
     play->options.tools = (uint16_t)seeded_below(&play->random, 4);
     port_pool_configure(play->pool, &play->options);
 }
@@ -344,6 +368,7 @@ static void save(struct play *play) {
         bool first = claimant_of(play, name->port) == name;
         int64_t left_ms = name->held ? PORT_LEASE_MS : name->expires_ms - play->now_ms;
         play->saved[i] = (struct saved_name){.leased = first && name->leased,
+                                             .user = name->user,
                                              .port = name->port,
                                              .left_ms = left_ms < 0 ? 0 : left_ms,
                                              .last = name->last};
@@ -377,6 +402,7 @@ static void restart(struct play *play) {
             continue;
         take(play, name, saved->port);
         name->leased = true;
+        name->user = saved->user;
         name->expires_ms = play->now_ms + saved->left_ms;
     }
     play->unsaved = false;
@@ -419,7 +445,7 @@ static void see(void *context, const struct port_lease *lease) {
     must(name != NULL && name->has && name->port == lease->port);
     must(lease->port >= walk->before); /* in order, and those of one port as they came */
     must(lease->port != walk->before || (name->came > walk->came && name->held));
-    must(lease->held == name->held);
+    must(lease->held == name->held && lease->user == name->user);
     must((lease->behind.len > 0) == (claimant_of(walk->play, lease->port) != name));
     must(lease->behind_front == walk->play->fronts[lease->port]);
     must(lease->held || lease->expires_ms == name->expires_ms);

@@ -105,8 +105,9 @@ START_TEST(a_helper_of_a_server_may_use_its_port_from_loopback_only) {
     struct epmd_caller caller = {.local = true, .holder = &reply};
     uint16_t port;
     service.pool = port_pool_new(&options);
-    ck_assert_int_eq(port_pool_lease(service.pool, bytes_of_text("rabbit"), 1, &probe, &port),
-                     PORT_OK);
+    ck_assert_int_eq(
+        port_pool_lease(service.pool, bytes_of_text("rabbit"), USER_ROOT, 1, &probe, &port),
+        PORT_OK);
 
     reply = writer_of(buffer, sizeof buffer);
     struct epmd_answer answer = epmd_service_answer(&service, &request, &caller, &reply);
@@ -332,8 +333,9 @@ START_TEST(a_lease_without_its_node_has_no_holder_to_look_at) {
     const struct port_probe probe = some_host_probe(&host);
     uint16_t port;
     service.pool = port_pool_new(&options);
-    ck_assert_int_eq(port_pool_lease(service.pool, bytes_of_text("rabbit"), 0, &probe, &port),
-                     PORT_OK);
+    ck_assert_int_eq(
+        port_pool_lease(service.pool, bytes_of_text("rabbit"), USER_ROOT, 0, &probe, &port),
+        PORT_OK);
     ck_assert_ptr_null(obstacle(EPMD_ALIVE2, "hare", port));
     port_pool_free(service.pool);
 }

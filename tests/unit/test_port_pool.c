@@ -258,7 +258,8 @@ static void lease_without_memory(const char *name) {
     for (unsigned n = 1;; n++) {
         uint16_t port = 0;
         fail_nth_allocation(n);
-        enum port_verdict verdict = port_pool_lease(pool, bytes_of_text(name), NOW, &probe, &port);
+        enum port_verdict verdict =
+            port_pool_lease(pool, bytes_of_text(name), USER_ROOT, NOW, &probe, &port);
         bool failed = allocation_failed();
         if (verdict == PORT_OK) { /* the memory of it may have failed: a name may lose its port */
             ck_assert_uint_eq(find(name).port, port);

@@ -217,6 +217,79 @@ START_TEST(any_name_may_be_on_a_port_for_tools) {
 }
 END_TEST
 
+/* --- users --- */
+
+#define ALICE 1000
+#define BOB 1001
+#define SERVER_USER 999
+
+START_TEST(a_lease_is_claimed_by_its_user_or_root) {
+    lease_for(ALICE, "a");
+    for (int enforced = 0; enforced < 2; enforced++) {
+        options.enforce = enforced;
+        policy(PORT_POLICY_RANGE);
+        for (uint16_t port = FIRST; port < FIRST + 2; port++) {
+            ck_assert_int_eq(admits_as(ALICE, "a", port), PORT_OK);
+            ck_assert_int_eq(admits_as(USER_ROOT, "a", port), PORT_OK);
+            ck_assert_int_eq(admits_as(BOB, "a", port), PORT_LEASED_TO_USER);
+            ck_assert_int_eq(admits_as(SERVER_USER, "a", port), PORT_LEASED_TO_USER);
+            ck_assert_int_eq(admits_as(USER_NOBODY, "a", port), PORT_LEASED_TO_UNKNOWN);
+        }
+    }
+    registers_as(BOB, "b", FIRST + 1); /* whose name has no lease */
+    ck_assert_uint_eq(find("b").user, BOB);
+}
+END_TEST
+
+START_TEST(a_lease_of_roots_is_also_for_users_of_the_system) {
+    lease_for(USER_ROOT, "a");
+    ck_assert_int_eq(admits_as(SERVER_USER, "a", FIRST), PORT_OK);
+    ck_assert_int_eq(admits_as(ALICE, "a", FIRST), PORT_LEASED_TO_USER);
+    ck_assert_int_eq(admits_as(USER_NOBODY, "a", FIRST), PORT_LEASED_TO_UNKNOWN);
+    registers_as(SERVER_USER, "a", FIRST);
+    ck_assert_uint_eq(find("a").user, SERVER_USER);
+    restart(NOW, NOW);
+    ck_assert_int_eq(admits_as(SERVER_USER - 1, "a", FIRST), PORT_LEASED_TO_USER);
+}
+END_TEST
+
+START_TEST(a_lease_that_root_claims_stays_its_users) {
+    lease_for(ALICE, "a");
+    registers_as(USER_ROOT, "a", FIRST);
+    ck_assert_uint_eq(find("a").user, ALICE);
+    lease_for(BOB, "a"); /* it is held */
+    ck_assert_uint_eq(find("a").user, ALICE);
+}
+END_TEST
+
+START_TEST(a_renewed_lease_may_be_another_users) {
+    lease_for(ALICE, "a");
+    lease_for(BOB, "a");
+    ck_assert_int_eq(admits_as(ALICE, "a", FIRST), PORT_LEASED_TO_USER);
+    ck_assert_int_eq(admits_as(BOB, "a", FIRST), PORT_OK);
+}
+END_TEST
+
+START_TEST(a_lease_is_anybodys_where_users_do_not_count) {
+    options.any_user = true;
+    policy(PORT_POLICY_RANGE);
+    lease_for(ALICE, "a");
+    ck_assert_int_eq(admits_as(BOB, "a", FIRST), PORT_OK);
+    ck_assert_int_eq(admits_as(USER_NOBODY, "a", FIRST), PORT_OK);
+}
+END_TEST
+
+START_TEST(a_helper_is_of_the_user_of_its_server) {
+    enforce(PORT_POLICY_RANGE);
+    lease_for(ALICE, "a");
+    ck_assert_int_eq(admits_as(ALICE, "a_prelaunch_1", FIRST), PORT_OK);
+    ck_assert_int_eq(admits_as(BOB, "a_prelaunch_1", FIRST), PORT_LEASED_TO_OTHER);
+    ck_assert_int_eq(admits_as(USER_NOBODY, "epmd-starter-1", FIRST), PORT_LEASED_TO_OTHER);
+    registers_as(ALICE, "a", FIRST);
+    ck_assert_int_eq(admits_as(BOB, "epmd-starter-1", FIRST), PORT_LEASED_TO_OTHER);
+}
+END_TEST
+
 /* --- helper nodes --- */
 
 START_TEST(helpers_of_a_server_are_admitted_on_its_port_and_take_nothing) {
@@ -417,6 +490,12 @@ Suite *port_pool_registrations_suite(void) {
     tcase_add_test(tests, the_rule_can_be_enforced);
     tcase_add_test(tests, an_enforced_lease_keeps_others_off_its_port);
     tcase_add_test(tests, any_name_may_be_on_a_port_for_tools);
+    tcase_add_test(tests, a_lease_is_claimed_by_its_user_or_root);
+    tcase_add_test(tests, a_lease_of_roots_is_also_for_users_of_the_system);
+    tcase_add_test(tests, a_lease_that_root_claims_stays_its_users);
+    tcase_add_test(tests, a_renewed_lease_may_be_another_users);
+    tcase_add_test(tests, a_lease_is_anybodys_where_users_do_not_count);
+    tcase_add_test(tests, a_helper_is_of_the_user_of_its_server);
     tcase_add_test(tests, helpers_of_a_server_are_admitted_on_its_port_and_take_nothing);
     tcase_add_test(tests, a_helper_leaves_the_lease_alone_when_nothing_is_enforced_too);
     tcase_add_test(tests, what_only_looks_like_a_helper_is_kept_off_the_port);

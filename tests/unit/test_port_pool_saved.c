@@ -70,10 +70,10 @@ START_TEST(a_pool_knows_what_it_has_to_save) {
 END_TEST
 
 START_TEST(a_saved_state_reads_as_documented) {
-    lease_at("a", NOW);
+    lease_for(1234, "a");
     struct bytes text = some_pool_text(pool, NOW + 1000);
     const struct bytes lines =
-        LITERAL("portolan ports 1\nlease 6369 59000 61\nlast 6369 0 61\nsum ");
+        LITERAL("portolan ports 2\nlease 6369 59000 61 1234\nlast 6369 0 61\nsum ");
     ck_assert_uint_gt(text.len, lines.len);
     assert_bytes(bytes_of(text.data, lines.len), lines);
 }
@@ -92,30 +92,39 @@ static bool restores(const char *body) {
 START_TEST(a_text_of_another_form_is_refused_though_its_sum_is_right) {
     static const char *const wrong[] = {
         "",
-        "portolan ports 2\n",
+        "portolan ports 3\n",
         "portolan creations 1\nnext 5\n",
-        "portolan ports 1\nlease\n",
-        "portolan ports 1\nlease 6369 0\n",
-        "portolan ports 1\nlease 0 0 61\n",
-        "portolan ports 1\nlease 65536 0 61\n",
-        "portolan ports 1\nlease 6369 60001 61\n",
-        "portolan ports 1\nlease 6369 -1 61\n",
-        "portolan ports 1\nlease 6369 0 61 \n",
-        "portolan ports 1\nlease 6369 0 61 62\n",
-        "portolan ports 1\nlease  6369 0 61\n",
-        "portolan ports 1\n lease 6369 0 61\n",
-        "portolan ports 1\nlease 6369 0 6\n",
-        "portolan ports 1\nlease 6369 0 6G\n",
-        "portolan ports 1\nlease 6369 0 ff\n",
-        "portolan ports 1\nlease 6369 0 00\n",
-        "portolan ports 1\nheld 6369 0 61\n",
-        "portolan ports 1\nlease 6369 0 61\nlease 6369 0 62\n",
-        "portolan ports 1\nlease 6369 0 61\nlease 6370 0 61\n",
-        "portolan ports 1\nlease 6369 0 61",
-        "portolan ports 1\n\n",
+        "portolan ports 2\nlease\n",
+        "portolan ports 2\nlease 6369 0\n",
+        "portolan ports 2\nlease 0 0 61 0\n",
+        "portolan ports 2\nlease 65536 0 61 0\n",
+        "portolan ports 2\nlease 6369 60001 61 0\n",
+        "portolan ports 2\nlease 6369 -1 61 0\n",
+        "portolan ports 2\nlease 6369 0 61 0 \n",
+        "portolan ports 2\nlease 6369 0 61 0 62\n",
+        "portolan ports 2\nlease  6369 0 61\n",
+        "portolan ports 2\n lease 6369 0 61 0\n",
+        "portolan ports 2\nlease 6369 0 6 0\n",
+        "portolan ports 2\nlease 6369 0 6G 0\n",
+        "portolan ports 2\nlease 6369 0 ff 0\n",
+        "portolan ports 2\nlease 6369 0 00 0\n",
+        "portolan ports 2\nheld 6369 0 61\n",
+        "portolan ports 2\nlease 6369 0 61 0\nlease 6369 0 62 0\n",
+        "portolan ports 2\nlease 6369 0 61 0\nlease 6370 0 61 0\n",
+        "portolan ports 2\nlease 6369 0 61 0",
+        "portolan ports 2\n\n",
+        "portolan ports 2\nlease 6369 0 61\n",
+        "portolan ports 2\nlease 6369 0 61 \n",
+        "portolan ports 2\nlease 6369 0 61 root\n",
+        "portolan ports 2\nlease 6369 0 61 -1\n",
+        "portolan ports 2\nlease 6369 0 61 4294967296\n",
+        "portolan ports 2\nlast 6369 0 61 0\n",
+        "portolan ports 1\nlease 6369 0 61 0\n",
     };
-    ck_assert(restores("portolan ports 1\n"));
+    ck_assert(restores("portolan ports 2\n"));
+    ck_assert(restores("portolan ports 2\nlease 6369 0 61 4294967295\n"));
     ck_assert(restores("portolan ports 1\nlease 6369 60000 61\nlast 1 0 62\n"));
+    ck_assert(restores("portolan ports 2\nlease 6369 60000 61 0\nlast 1 0 62\n"));
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         ck_assert_msg(!restores(wrong[i]), "accepted: %s", wrong[i]);
 }
@@ -123,13 +132,39 @@ END_TEST
 
 START_TEST(a_line_with_a_word_missing_is_refused) {
     static const char *const wrong[] = {
-        "portolan ports 1\n 6369 0 61\n",
-        "portolan ports 1\nlease  0 61\n",
-        "portolan ports 1\nlease 6369  61\n",
-        "portolan ports 1\nlease 6369 0 \n",
+        "portolan ports 2\n 6369 0 61\n",
+        "portolan ports 2\nlease  0 61\n",
+        "portolan ports 2\nlease 6369  61\n",
+        "portolan ports 2\nlease 6369 0 \n",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         ck_assert_msg(!restores(wrong[i]), "accepted: %s", wrong[i]);
+}
+END_TEST
+
+START_TEST(the_owner_of_a_lease_survives_a_restart) {
+    lease_for(1234, "a");
+    registers_as(1234, "b", lease("b"));
+    lease("c");
+    restart(NOW, NOW);
+    ck_assert_int_eq(admits_as(1235, "a", FIRST), PORT_LEASED_TO_USER);
+    ck_assert_int_eq(admits_as(1234, "a", FIRST), PORT_OK);
+    ck_assert_uint_eq(find("b").user, 1234);
+    ck_assert_uint_eq(find("c").user, USER_ROOT);
+}
+END_TEST
+
+START_TEST(a_lease_of_a_file_that_knew_no_users_is_anybodys) {
+    const char *body = "portolan ports 1\nlease 6369 60000 61\n";
+    char text[128];
+    int len = snprintf(text, sizeof text, "%ssum %016" PRIx64 "\n", body,
+                       checksum_of(bytes_of_text(body)));
+    ck_assert(port_pool_restore(pool, bytes_of(text, (size_t)len), NOW));
+    ck_assert_uint_eq(find("a").user, USER_NOBODY);
+    ck_assert_int_eq(admits_as(1234, "a", FIRST), PORT_OK);
+    ck_assert_int_eq(admits_as(USER_NOBODY, "a", FIRST), PORT_OK);
+    registers_as(1234, "a", FIRST);
+    ck_assert_uint_eq(find("a").user, 1234);
 }
 END_TEST
 
@@ -157,8 +192,9 @@ START_TEST(a_full_state_fits_the_room_that_is_promised) {
         char digits[8];
         snprintf(digits, sizeof digits, "%04d", i);
         memcpy(name, digits, 4);
-        ck_assert_int_eq(port_pool_lease(pool, bytes_of(name, sizeof name), NOW, &probe, &port),
-                         PORT_OK);
+        ck_assert_int_eq(
+            port_pool_lease(pool, bytes_of(name, sizeof name), USER_ROOT, NOW, &probe, &port),
+            PORT_OK);
     }
     restart(NOW, NOW);
     ck_assert_uint_eq(port_pool_count(pool), 2000);
@@ -195,6 +231,8 @@ Suite *port_pool_saved_suite(void) {
     tcase_add_test(tests, a_saved_state_reads_as_documented);
     tcase_add_test(tests, a_text_of_another_form_is_refused_though_its_sum_is_right);
     tcase_add_test(tests, a_line_with_a_word_missing_is_refused);
+    tcase_add_test(tests, the_owner_of_a_lease_survives_a_restart);
+    tcase_add_test(tests, a_lease_of_a_file_that_knew_no_users_is_anybodys);
     tcase_add_test(tests, a_torn_state_is_refused);
     tcase_add_test(tests, a_full_state_fits_the_room_that_is_promised);
     tcase_add_test(tests, without_memory_a_restart_forgets_some_but_never_gives_a_port_twice);
