@@ -226,9 +226,13 @@ static bool build_loop(struct daemon *daemon) {
 }
 
 static bool build_users(struct daemon *daemon) {
+    daemon->owners = subordinate_users_read(SUBORDINATE_USERS_FILE);
+    daemon->users.owners = daemon->owners;
     daemon->users.diag = sock_diag_new();
-    daemon->users.descriptors = user_share_new(daemon_user_descriptors(daemon->config));
-    return daemon->users.diag != NULL && daemon->users.descriptors != NULL;
+    daemon->users.descriptors =
+        user_share_new(daemon_user_descriptors(daemon->config), daemon->owners);
+    return daemon->owners != NULL && daemon->users.diag != NULL &&
+           daemon->users.descriptors != NULL;
 }
 
 static bool build_server(struct daemon *daemon) {
@@ -372,6 +376,7 @@ static void destroy(struct daemon *daemon) {
     epmd_server_free(daemon->server);
     user_share_free(daemon->users.descriptors);
     sock_diag_free(daemon->users.diag);
+    subordinate_users_free(daemon->owners);
     registry_free(daemon->registry);
     lease_store_free(daemon->lease_store);
     port_pool_free(daemon->pool);

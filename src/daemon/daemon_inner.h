@@ -20,6 +20,7 @@ struct daemon {
     struct port_pool *pool; /* NULL under the name epmd: it does what epmd does and no more */
     struct lease_store *lease_store;
     struct registry *registry;
+    struct subordinate_users *owners;
     struct local_users users;
     struct epmd_service service;
     struct event_base *base;

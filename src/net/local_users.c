@@ -8,6 +8,7 @@
 
 struct user_share {
     struct peer_limit *limit;
+    const struct subordinate_users *owners;
     uint32_t own_user;
     uint64_t refused;
 };
@@ -16,11 +17,12 @@ static unsigned clamp(size_t most) {
     return most < UINT_MAX ? (unsigned)most : UINT_MAX;
 }
 
-struct user_share *user_share_new(size_t most) {
+struct user_share *user_share_new(size_t most, const struct subordinate_users *owners) {
     struct user_share *share = calloc(1, sizeof *share);
     if (share == NULL)
         return NULL;
     share->own_user = geteuid();
+    share->owners = owners;
     share->limit = peer_limit_new(clamp(most));
     if (share->limit != NULL)
         return share;
@@ -44,9 +46,13 @@ bool user_share_is_free(const struct user_share *share, uint32_t user) {
     return share == NULL || user == USER_ROOT || user_same(user, share->own_user);
 }
 
+static struct peer_key key_of(const struct user_share *share, uint32_t user) {
+    return peer_key_of_user(subordinate_users_owner(share->owners, user));
+}
+
 bool user_share_take(struct user_share *share, uint32_t user, unsigned count) {
     if (user_share_is_free(share, user) ||
-        peer_limit_take(share->limit, peer_key_of_user(user), count))
+        peer_limit_take(share->limit, key_of(share, user), count))
         return true;
     share->refused++;
     return false;
@@ -54,7 +60,7 @@ bool user_share_take(struct user_share *share, uint32_t user, unsigned count) {
 
 void user_share_give_back(struct user_share *share, uint32_t user, unsigned count) {
     if (!user_share_is_free(share, user))
-        peer_limit_give_back(share->limit, peer_key_of_user(user), count);
+        peer_limit_give_back(share->limit, key_of(share, user), count);
 }
 
 uint64_t user_share_refused(const struct user_share *share) {

@@ -3,21 +3,23 @@
  *
  * A user may have a share of something that all share, such as limits.user_share of the descriptors
  * of this process; root and the daemon's own user are free. A caller whose user cannot be told is
- * nobody's, and all of those together are one user.
+ * nobody's, and all of those together are one user. Subordinate users count as their owner.
  */
 #ifndef PORTOLAN_NET_LOCAL_USERS_H
 #define PORTOLAN_NET_LOCAL_USERS_H
 
 #include "base/user.h"
 #include "host/sock_diag.h"
+#include "host/subordinate_users.h"
 #include "net/address.h"
 
 #include <stddef.h>
 
 struct user_share;
 
-/* `most`: what a user may have, 0 for any number. NULL when out of memory. */
-struct user_share *user_share_new(size_t most);
+/* `most`: what a user may have, 0 for any number. `owners`: whose the subordinate users are;
+ * borrowed, or NULL. NULL when out of memory. */
+struct user_share *user_share_new(size_t most, const struct subordinate_users *owners);
 void user_share_free(struct user_share *share);
 
 /* Another number from now on; what is over it stays. */
@@ -40,6 +42,7 @@ size_t user_share_of(size_t total, uint64_t percent);
 /* How the parts of the daemon come to know of users. All borrowed; NULL: not at all. */
 struct local_users {
     struct sock_diag *diag;
+    const struct subordinate_users *owners;
     struct user_share *descriptors; /* registered nodes, connections that wait, streams, … */
 };
 

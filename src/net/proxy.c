@@ -321,7 +321,8 @@ struct proxy *proxy_new(struct event_base *base, const struct proxy_options *opt
     TAILQ_INIT(&proxy->streams);
     proxy_store_init(&proxy->store, base);
     proxy->peers = peer_limit_new(options->peer_streams);
-    proxy->user_streams = user_share_new(options->user_streams);
+    proxy->user_streams = user_share_new(options->user_streams,
+                                         options->users == NULL ? NULL : options->users->owners);
     if (proxy->peers != NULL && proxy->user_streams != NULL) {
         proxy_configure(proxy, options);
         return proxy;

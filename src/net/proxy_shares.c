@@ -25,7 +25,8 @@ static bool count_caller(struct stream *stream) {
         uint32_t user = local_users_caller(proxy->options.users, stream->caller_fd, &stream->peer);
         if (proxy->options.users == NULL || user_share_is_free(proxy->user_streams, user))
             return true;
-        stream->caller_key = peer_key_of_user(user);
+        stream->caller_key =
+            peer_key_of_user(subordinate_users_owner(proxy->options.users->owners, user));
     }
     stream->of_caller = peer_limit_take(proxy->peers, stream->caller_key, 1);
     return stream->of_caller;

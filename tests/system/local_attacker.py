@@ -1,7 +1,7 @@
 """What a local user without privileges can do to the daemon, as programs that are run as that user.
 
     local_attacker.py publish PORT NAME WHERE    registers NAME as if it listened on WHERE
-    local_attacker.py names PORT COUNT           registers names until COUNT are, or none more is taken
+    local_attacker.py names PORT COUNT [PREFIX]  registers names until COUNT are, or none more is taken
     local_attacker.py idle PORT COUNT            opens connections that say a part of a request
     local_attacker.py streams PORT COUNT         two nodes that never accept; COUNT callers that say a first
                                                  packet and go
@@ -62,11 +62,11 @@ def publish(port, name, where):
     conn.close()
 
 
-def names(port, count):
+def names(port, count, prefix="n"):
     held = []
     with contextlib.suppress(OSError):
         for i in range(int(count)):
-            conn, answer = wire.register(int(port), f"n{i}x", port=30000 + i % 30000)
+            conn, answer = wire.register(int(port), f"{prefix}n{i}x", port=30000 + i % 30000)
             held.append(conn)
             if answer.result != 0:
                 held.pop()

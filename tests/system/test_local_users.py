@@ -256,6 +256,20 @@ def test_one_user_cannot_take_all_names(portoland):
         assert int(again.said) == SHARE
 
 
+@pytest.mark.skipif(not Path("/etc/subuid").exists(), reason="there is no /etc/subuid to put another one over")
+def test_a_user_s_subordinate_users_have_no_shares_of_their_own(portoland, tmp_path):
+    """A user namespace makes thousands of users of one."""
+    subuid = tmp_path / "subuid"
+    subuid.write_text(f"{USER}:100000:65536\n")
+    script = 'mount --bind "$0" /etc/subuid && exec "$@"'
+    daemon = portoland(descriptors=DESCRIPTORS, before=["unshare", "-m", "sh", "-c", script, str(subuid)])
+    with contextlib.ExitStack() as held:
+        attackers = [held.enter_context(Attacker("names", daemon.port, SHARE // 2, f"of{user}", user=user))
+                     for user in (100001, 100002, 100003, USER, 165535)]
+        assert [int(attacker.said) for attacker in attackers] == [SHARE // 2, SHARE // 2, 0, 0, 0]
+        assert held.enter_context(Attacker("node", daemon.port, "rabbit", user=OTHER_USER)).said == "registered"
+
+
 def test_one_user_s_idle_connections_leave_room_for_others(portoland):
     daemon = portoland(descriptors=DESCRIPTORS)
     with Attacker("idle", daemon.port, 2 * DESCRIPTORS), Attacker("names", daemon.port, 10) as names:

@@ -35,6 +35,7 @@ static Suite *(*const suites[])(void) = {
     peer_limit_suite,
     sock_diag_suite,
     local_users_suite,
+    subordinate_users_suite,
     listener_suite,
     port_probe_suite,
     proxy_way_suite,

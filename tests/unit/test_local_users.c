@@ -14,7 +14,7 @@
 static struct user_share *share;
 
 static void begin(void) {
-    share = user_share_new(MOST);
+    share = user_share_new(MOST, NULL);
     ck_assert_ptr_nonnull(share);
 }
 
@@ -113,7 +113,7 @@ END_TEST
 START_TEST(without_memory_nothing_is_counted) {
     for (unsigned n = 1; n <= 2; n++) {
         fail_nth_allocation(n);
-        struct user_share *none = user_share_new(MOST);
+        struct user_share *none = user_share_new(MOST, NULL);
         ck_assert(allocation_failed());
         ck_assert_ptr_null(none);
     }

@@ -18,7 +18,7 @@ static void on_refused(void *context, const struct registration *registration, c
 
 static void begin_checking(void) {
     begin();
-    users = (struct local_users){.diag = sock_diag_new(), .descriptors = user_share_new(4)};
+    users = (struct local_users){.diag = sock_diag_new(), .descriptors = user_share_new(4, NULL)};
     options.users = &users;
     options.check_owner = true;
     options.peer_streams = 0;
