@@ -81,7 +81,7 @@ help:
 	@echo 'make check    install what the tests need, build, run all tests'
 	@echo '              (check-unit, check-sim, check-system: a part; check-valgrind: system tests under valgrind)'
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
-	@echo '              500 daemons with sanitizers, stopped at random moments'
+	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
@@ -163,7 +163,8 @@ check-long: $(PROGRAMS) $(LIBRARIES)
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined BUILD=$(BUILD)/sanitized all
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_LONG=1 PORTOLAN_SANITIZED=$(abspath $(BUILD)/sanitized) \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider -rPs \
-	    tests/system/test_cluster_otp.py tests/system/test_proxy.py tests/system/test_random_stop.py
+	    tests/system/test_cluster_otp.py tests/system/test_proxy.py tests/system/test_random_stop.py \
+	    tests/system/test_one_port.py tests/system/test_lookup_turns.py
 
 check-valgrind: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_SLOW=10 PORTOLAN_WRAPPER='$(VALGRIND)' \

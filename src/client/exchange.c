@@ -42,12 +42,15 @@ static bool would_block(int error) {
 static enum exchange_event send_request(struct exchange *exchange) {
     while (exchange->sent < exchange->request.len) {
         ssize_t sent = send(exchange->fd, exchange->request.data + exchange->sent,
-                            exchange->request.len - exchange->sent, MSG_NOSIGNAL);
+                            exchange->request.len - exchange->sent,
+                            MSG_NOSIGNAL | (exchange->half_closes ? MSG_MORE : 0));
         if (sent < 0)
             return would_block(errno) ? EXCHANGE_WAIT : fail(exchange, errno);
         exchange->sent += (size_t)sent;
         exchange->state = EXCHANGE_SENDING;
     }
+    if (exchange->half_closes)
+        shutdown(exchange->fd, SHUT_WR);
     exchange->state = EXCHANGE_RECEIVING;
     return EXCHANGE_WAIT; /* an answer needs its time: not looked for at once */
 }

@@ -21,6 +21,7 @@ struct exchange {
     int fd;    /* -1 while idle */
     int error; /* errno of EXCHANGE_FAILED */
     struct bytes request;
+    bool half_closes; /* its side with the request, in one segment; set after exchange_open */
     size_t sent;
     uint8_t *reply;
     size_t reply_len, reply_capacity;

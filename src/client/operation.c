@@ -179,8 +179,12 @@ static bool open_epmd(struct portolan_operation *operation) {
     begin_share(operation, attempts - operation->attempt);
     struct host_address peer =
         host_address_with_port(attempt_address(operation), attempt_port(operation));
-    return open_exchange(operation, &peer.any, host_address_len(&peer),
-                         operation->kind->epmd_reply_max);
+    bool waits = open_exchange(operation, &peer.any, host_address_len(&peer),
+                               operation->kind->epmd_reply_max);
+    /* a front port is a portoland's; an epmd written in Erlang would take it for the end of all */
+    operation->exchange.half_closes =
+        operation->kind->only_asks && attempt_port(operation) == operation->settings.base_port;
+    return waits;
 }
 
 static void move_on(struct portolan_operation *operation) {

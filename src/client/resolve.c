@@ -107,6 +107,7 @@ static const struct operation_kind resolve_kind = {
     .epmd_reply_max = EPMD_SHORT_REPLY_MAX,
     .control_reply_max = CONTROL_LINE_MAX,
     .is_endpoint = true,
+    .only_asks = true,
     .write_request = write_request,
     .receive = receive,
     .last_resort = derive,

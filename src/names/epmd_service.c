@@ -97,20 +97,24 @@ static struct lookup lookup_of(struct registration *found, const struct epmd_cal
     };
 }
 
-/* A look-up of a node by its front port. False: it is not its turn. */
+static bool may_connect(const struct epmd_caller *caller) {
+    return caller->may_connect == NULL || caller->may_connect(caller->holder);
+}
+
+/* A look-up of a node by its front port. False: it is not its turn. Whoever only asks needs none,
+ * and connects all the same with luck. */
 static bool take_turn(const struct epmd_service *service, struct registration *found,
                       const struct epmd_caller *caller) {
-    if (front_ports_count(service->fronts, found->front_port) < 2 ||
-        (caller->may_connect != NULL && !caller->may_connect(caller->holder)))
+    if (front_ports_count(service->fronts, found->front_port) < 2)
         return true;
     struct lookup_queue *queue = front_ports_queue(service->fronts);
-    if (caller->waited == LOOKUP_IDLE) {
+    if (caller->waited == LOOKUP_IDLE && may_connect(caller)) {
         const struct lookup lookup = lookup_of(found, caller);
         if (lookup_queue_ask(queue, &lookup) == LOOKUP_WAIT)
             return false;
-    } else if (caller->waited != LOOKUP_GRANTED) {
-        lookup_queue_note_unheld(queue);
     }
+    if (caller->waited == LOOKUP_OVERDUE)
+        lookup_queue_note_unheld(queue);
     front_ports_looked_up(service->fronts, found, caller->address, caller->now_ms);
     return true;
 }

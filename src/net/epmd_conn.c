@@ -411,7 +411,7 @@ static void on_held(struct epmd_conn *conn) {
         refuse(conn, "request", "bytes beyond the announced length");
         return;
     }
-    conn->waiter.state = LOOKUP_OVERDUE;
+    conn->waiter.state = LOOKUP_MOOT;
     epmd_conn_resume(conn);
 }
 

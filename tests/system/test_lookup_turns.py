@@ -14,8 +14,9 @@ import pytest
 import hosts
 import wire
 from deadlines import scaled, wait_for
+from portolan_cli import portolan
 from portoland import portoland  # noqa: F401
-from proxied import Node, counted, echo, front_of, many_descriptors, send_name  # noqa: F401
+from proxied import Node, echo, front_of, many_descriptors, send_name  # noqa: F401
 
 BASE = 4370
 FIVE = ("hare", "rabbit", "fox", "owl", "mole")
@@ -191,6 +192,23 @@ def test_one_that_only_asks_is_not_waited_for(site):
     site.connects("owl")
 
 
+def test_one_that_closes_its_side_while_it_waits_is_answered(site):
+    site.told("hare")
+    conn = site.ask("fox")
+    site.held(1)
+    conn.shutdown(socket.SHUT_WR)
+    assert answer(conn).port == BASE
+
+
+def test_resolve_keeps_nobody_waiting(site):
+    with site.pair.there.entered():
+        for _ in range(2):
+            for name in FIVE:
+                told = portolan("resolve", f"{name}@{site.pair.here.address}", env={"ERL_EPMD_PORT": str(BASE)})
+                assert told.stdout.startswith(f"{site.pair.here.address}:{BASE} "), told
+    assert site.lookups() == {"waiting": 0, "held": 0, "expired": 0, "unheld": 0}
+
+
 def test_the_daemon_ends_with_look_ups_that_wait(site):
     site.told("hare")
     waiting = [site.ask(name) for name in ("fox", "owl", "mole")]
@@ -296,9 +314,18 @@ class Crowd:
 
 @pytest.mark.parametrize("at_once", [1, 5, 50, 500])
 def test_of_many_connects_at_once_hardly_any_fails(site, at_once):
+    """A caller that stands still between its look-up and its connection comes too late; no other connection may
+    suffer from it. Where the machine is so busy that many do, it is tried again.
+    """
     calls = (20 if LONG else 2) * 500
-    crowd = Crowd(site, calls, at_once, seed=at_once)
-    print(f"{calls} connects to {len(FIVE)} names, {at_once} at once: {crowd.failed} failed; look-ups took "
-          f"p50 {crowd.percentile(0.5):.1f} ms, p99 {crowd.percentile(0.99):.1f} ms; {site.lookups()} "
-          f"{counted(site.daemon, 'opened', 'misled')}")
-    assert crowd.failed <= max(1, calls // 1000)
+    for attempt in range(3):
+        before = site.lookups()["expired"]
+        crowd = Crowd(site, calls, at_once, seed=at_once + attempt)
+        late = site.lookups()["expired"] - before
+        print(f"{calls} connects to {len(FIVE)} names, {at_once} at once: {crowd.failed} failed, {late} were late; "
+              f"look-ups took p50 {crowd.percentile(0.5):.1f} ms, p99 {crowd.percentile(0.99):.1f} ms; "
+              f"{site.lookups()}")
+        assert crowd.failed <= max(1, calls // 1000) + late
+        if crowd.failed <= max(1, calls // 1000):
+            return
+    pytest.fail("too many were late")

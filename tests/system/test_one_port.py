@@ -138,7 +138,7 @@ def test_many_connects_never_end_at_the_wrong_node(site, code, count):
 
 
 def test_callers_of_one_host_at_once_never_end_at_the_wrong_node(site, code):
-    """Who of them asked for what can only be guessed; a wrong guess costs a retry and no more."""
+    """One name after the other is asked for, so that each caller meets the one that it wanted."""
     site = site(2)
     flags = [*ALONE, "-pa", code]
     starting = [site.node(name, site.hosts[0], *flags) for name in ("a", "b")]
@@ -157,42 +157,50 @@ FIVE = ("hare", "rabbit", "fox", "owl", "mole")
 PARALLEL_ROUNDS = 1000 if LONG else 100
 
 
-def may_fail(connects):
-    return max(1, connects // 1000)
-
-
 def five_and_a_caller(site, code, *flags):
     site = site(2)
     starting = [site.node(name, site.hosts[0], "-connect_all", "false") for name in FIVE]
-    starting.append(site.node("caller", site.hosts[1], "-connect_all", "false", *flags, "-pa", code))
+    starting.append(site.node("caller", site.hosts[1], "-connect_all", "false", "+S", "4:4", *flags, "-pa", code))
     nodes = [node.started() for node in starting]
     names = ",".join(f"'{node.name}'" for node in nodes[:-1])
     return site, nodes[-1], f"[{names}]"
 
 
-def tell_front(site):
-    front = site.daemons[0].ask("status")["front"]
-    print(front["counters"])
+def hardly_any_fails(site, run):
+    """`run(seed)` tells how many connects failed. One that comes too late, where the machine is so busy, fails too;
+    it is tried again then.
+    """
+    connects = PARALLEL_ROUNDS * len(FIVE)
+    may_fail = max(1, connects // 1000)
+    late = 0
+    for seed in range(3):
+        failed = run(seed)
+        front = site.daemons[0].ask("status")["front"]
+        late, before = front["lookups"]["expired"], late
+        print(f"{connects} connects, {failed} failed, {late - before} were late; {front['lookups']}")
+        assert failed <= may_fail + late - before
+        if failed <= may_fail:
+            return
+    pytest.fail("too many were late")
 
 
 def test_parallel_connects_to_five_names_of_one_port_do_not_fail(site, code):
     """Erlang does not call again by itself: a connection to the wrong node is a failed one."""
     site, caller, targets = five_and_a_caller(site, code, "-kernel", "dist_auto_connect", "never")
-    caller.ask(f"rounds:parallel(11, {PARALLEL_ROUNDS}, {targets})")
-    failed = re.fullmatch(r"\{(\d+),\[\]\}", caller.answer(seconds=600))
-    connects = PARALLEL_ROUNDS * len(FIVE)
-    print(f"{connects} connects, {failed[1]} failed")
-    tell_front(site)
-    assert int(failed[1]) <= may_fail(connects)
+
+    def run(seed):
+        caller.ask(f"rounds:parallel({seed}, {PARALLEL_ROUNDS}, {targets})")
+        failed = re.fullmatch(r"\{(\d+),\[\]\}", caller.answer(seconds=600))
+        return int(failed[1])
+
+    hardly_any_fails(site, run)
 
 
 def test_multicalls_to_five_names_of_one_port_have_no_bad_nodes(site, code):
     site, caller, targets = five_and_a_caller(site, code)
-    bad = int(caller.evaluate(f"rounds:multicalls({PARALLEL_ROUNDS}, {targets})", seconds=600))
-    calls = PARALLEL_ROUNDS * len(FIVE)
-    print(f"{PARALLEL_ROUNDS} multicalls, {calls} calls, {bad} bad")
-    tell_front(site)
-    assert bad <= may_fail(calls)
+    hardly_any_fails(
+        site, lambda _: int(caller.evaluate(f"rounds:multicalls({PARALLEL_ROUNDS}, {targets})", seconds=600))
+    )
 
 
 # --- private nodes, and what can be seen of it all ---
