@@ -132,10 +132,10 @@ static void on_limit_hit(void *context, const char *limit, const char *outcome) 
     events_limit_hit(&daemon->events, limit, outcome);
 }
 
+/* Breaking off takes no memory, as event_base_loopexit would: there may be none left. */
 static void stop_because(struct daemon *daemon, const char *reason) {
-    const struct timeval now = {.tv_sec = 0};
     log_event(LOG_LEVEL_INFO, "stopping", log_text("reason", reason));
-    event_base_loopexit(daemon->base, &now);
+    event_base_loopbreak(daemon->base);
 }
 
 static void on_killed(void *context) {
