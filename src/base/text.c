@@ -135,9 +135,14 @@ void text_write_escaped(struct writer *writer, struct bytes bytes) {
 
 void text_write_hex(struct writer *writer, struct bytes bytes) {
     static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes.len; i++) {
-        write_u8(writer, (uint8_t)digits[bytes.data[i] >> 4]);
-        write_u8(writer, (uint8_t)digits[bytes.data[i] & 15]);
+    char piece[64];
+    for (size_t at = 0; at < bytes.len;) {
+        size_t len = 0;
+        for (; len < sizeof piece && at < bytes.len; at++) {
+            piece[len++] = digits[bytes.data[at] >> 4];
+            piece[len++] = digits[bytes.data[at] & 15];
+        }
+        write_bytes(writer, bytes_of(piece, len));
     }
 }
 

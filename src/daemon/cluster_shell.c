@@ -37,6 +37,9 @@ struct cluster_shell {
     struct cluster_discovery *discovery;
     struct event *tick_event, *save_event;
     bool save_urgent, save_wanted;
+    uint64_t awaited; /* the write before which nothing is told to anybody; 0: none */
+    cluster_shell_settled *settled;
+    void *settled_context;
     const struct peer_failure *failure; /* of the attempt that is being told of; NULL: none is */
     const char *failure_name;           /* whom it was for */
     struct join_news news[JOIN_NEWS_MAX];
@@ -51,13 +54,27 @@ static int64_t now(void) {
 
 /* --- after a call --- */
 
-static void save(struct cluster_shell *shell) {
-    shell->save_urgent = shell->save_wanted = false;
-    event_del(shell->save_event);
-    if (cluster_store_file_save(shell->store, shell->cluster))
-        return;
+static void save_again_later(struct cluster_shell *shell) {
     shell->save_wanted = true;
     loop_set_timer(shell->save_event, SAVE_AGAIN_MS);
+}
+
+static void save(struct cluster_shell *shell) {
+    bool urgent = shell->save_urgent;
+    shell->save_urgent = shell->save_wanted = false;
+    event_del(shell->save_event);
+    uint64_t number = cluster_store_file_save(shell->store);
+    if (number == 0 && cluster_store_file_unsaved(shell->store))
+        save_again_later(shell);
+    if (number == 0 || !urgent)
+        return;
+    shell->awaited = number;
+    peer_links_hold(shell->links, true);
+}
+
+static void on_saved(void *context, bool kept) {
+    if (!kept)
+        save_again_later(context);
 }
 
 static void pass_news_on(struct cluster_shell *shell) {
@@ -73,8 +90,19 @@ static void pass_news_on(struct cluster_shell *shell) {
     }
 }
 
-/* Every call into the cluster ends here. Nothing that it sent has left yet: so what is to be saved
- * first is. */
+/* What had to be on disk first is, or nobody waits for it any longer. */
+static void on_settled(void *context, uint64_t number) {
+    struct cluster_shell *shell = context;
+    if (shell->awaited == 0 || number < shell->awaited)
+        return;
+    shell->awaited = 0;
+    peer_links_hold(shell->links, false);
+    pass_news_on(shell);
+    shell->settled(shell->settled_context, number);
+}
+
+/* Every call into the cluster ends here. Nothing that it sent has left yet, and nothing leaves
+ * before what is to be saved first is. */
 static void settle(struct cluster_shell *shell) {
     if (shell->save_urgent)
         save(shell);
@@ -85,7 +113,8 @@ static void settle(struct cluster_shell *shell) {
         event_del(shell->tick_event);
     else
         loop_set_timer(shell->tick_event, due_ms - now());
-    pass_news_on(shell);
+    if (shell->awaited == 0)
+        pass_news_on(shell);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context) {
@@ -325,6 +354,10 @@ enum cluster_verdict cluster_shell_force_leave(struct cluster_shell *shell, cons
 
 /* --- questions --- */
 
+uint64_t cluster_shell_awaited(const struct cluster_shell *shell) {
+    return shell->awaited;
+}
+
 const struct cluster *cluster_shell_cluster(const struct cluster_shell *shell) {
     return shell->cluster;
 }
@@ -386,6 +419,12 @@ static bool build(struct cluster_shell *shell, const struct cluster_shell_option
            shell->save_event != NULL;
 }
 
+static bool attach(struct cluster_shell *shell, struct state_worker *worker) {
+    const struct cluster_store_hooks hooks = {
+        .saved = on_saved, .settled = on_settled, .context = shell};
+    return cluster_store_file_attach(shell->store, shell->cluster, worker, &hooks);
+}
+
 static bool start(struct cluster_shell *shell, const struct cluster_shell_options *of,
                   char *error) {
     char old_name[CLUSTER_NAME_MAX + 1];
@@ -394,7 +433,7 @@ static bool start(struct cluster_shell *shell, const struct cluster_shell_option
         cluster_store_file_start(shell->store, &options, now(), &shell->cluster, old_name);
     if (verdict == CLUSTER_STARTED) {
         shell->hosts = member_hosts_new(of->base, shell->cluster);
-        return shell->hosts != NULL;
+        return shell->hosts != NULL && attach(shell, of->worker);
     }
     if (verdict == CLUSTER_START_NAME_CHANGED)
         snprintf(error, CLUSTER_SHELL_ERROR_SIZE,
@@ -421,6 +460,8 @@ struct cluster_shell *cluster_shell_new(const struct cluster_shell_options *opti
     shell->config = options->config;
     shell->events = options->events;
     shell->tls = options->tls;
+    shell->settled = options->settled;
+    shell->settled_context = options->settled_context;
     if (build(shell, options) && start(shell, options, error) &&
         begin_discovery(shell, options->base)) {
         settle(shell);
@@ -435,9 +476,10 @@ void cluster_shell_free(struct cluster_shell *shell) {
         return;
     shell->told = NULL;
     if (shell->cluster != NULL) {
+        shell->awaited = 0; /* nobody listens any longer */
         cluster_stop(shell->cluster, now());
         if (shell->save_wanted)
-            save(shell);
+            cluster_store_file_save_last(shell->store);
     }
     cluster_discovery_free(shell->discovery);
     member_hosts_free(shell->hosts);

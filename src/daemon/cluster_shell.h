@@ -11,10 +11,13 @@
 
 #include "daemon/cluster_events.h"
 #include "daemon/config.h"
+#include "daemon/state_worker.h"
 #include "names/registry.h"
 #include "net/peer_link.h"
 
 struct cluster_shell;
+
+typedef void cluster_shell_settled(void *context, uint64_t number);
 
 /* All borrowed, and alive as long as the shell; but `tls` becomes the shell's. */
 struct cluster_shell_options {
@@ -23,6 +26,9 @@ struct cluster_shell_options {
     struct tls *tls;
     struct cluster_events *events;
     uint16_t front_port;
+    struct state_worker *worker;    /* that writes its file */
+    cluster_shell_settled *settled; /* see cluster_shell_awaited */
+    void *settled_context;
 };
 
 #define CLUSTER_SHELL_ERROR_SIZE 1024
@@ -33,6 +39,10 @@ struct cluster_shell *cluster_shell_new(const struct cluster_shell_options *opti
 
 /* Says goodbye to all links, saves, frees. NULL is fine. */
 void cluster_shell_free(struct cluster_shell *shell);
+
+/* What was just done is to be told after `settled` of this number or a higher one, for it is not on
+ * disk yet; 0: at once. */
+uint64_t cluster_shell_awaited(const struct cluster_shell *shell);
 
 /* For questions. */
 const struct cluster *cluster_shell_cluster(const struct cluster_shell *shell);

@@ -3,7 +3,6 @@
 #include "cluster/cluster_store.h"
 #include "daemon/state_file.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +11,45 @@
 
 struct cluster_store_file {
     struct state_file *file;
+    struct cluster *cluster; /* borrowed; NULL until it is attached */
+    struct cluster_store_hooks hooks;
+    bool unsaved; /* since what was encoded last, or that failed */
 };
+
+static uint8_t *encode(void *context, size_t *len) {
+    struct cluster_store_file *store = context;
+    store->unsaved = false;
+    return cluster_store_of(store->cluster, len);
+}
+
+static bool unsaved(void *context) {
+    const struct cluster_store_file *store = context;
+    return store->unsaved;
+}
+
+static void saved(void *context, bool kept) {
+    struct cluster_store_file *store = context;
+    if (!kept)
+        store->unsaved = true;
+    store->hooks.saved(store->hooks.context, kept);
+}
+
+static void settled(void *context, uint64_t number) {
+    const struct cluster_store_file *store = context;
+    store->hooks.settled(store->hooks.context, number);
+}
 
 struct cluster_store_file *cluster_store_file_open(const char *directory) {
     struct cluster_store_file *store = calloc(1, sizeof *store);
     if (store == NULL)
         return NULL;
-    store->file = state_file_open(directory, "cluster", "a restart forgets the cluster");
+    const struct state_hooks hooks = {.encode = encode,
+                                      .unsaved = unsaved,
+                                      .saved = saved,
+                                      .settled = settled,
+                                      .context = store,
+                                      .durable = true};
+    store->file = state_file_open(directory, "cluster", "a restart forgets the cluster", &hooks);
     if (store->file != NULL)
         return store;
     free(store);
@@ -85,16 +116,24 @@ enum cluster_start cluster_store_file_start(struct cluster_store_file *store,
     return cluster_new(&start.options, now_ms, made);
 }
 
-bool cluster_store_file_save(struct cluster_store_file *store, const struct cluster *cluster) {
-    size_t len;
-    if (!state_file_writable(store->file))
-        return false;
-    uint8_t *text = cluster_store_of(cluster, &len);
-    if (text == NULL) {
-        state_file_not_saved(store->file, ENOMEM);
-        return false;
-    }
-    bool saved = state_file_save(store->file, bytes_of(text, len), true);
-    free(text);
-    return saved;
+bool cluster_store_file_attach(struct cluster_store_file *store, struct cluster *cluster,
+                               struct state_worker *worker,
+                               const struct cluster_store_hooks *hooks) {
+    store->cluster = cluster;
+    store->hooks = *hooks;
+    return state_file_attach(store->file, worker);
+}
+
+uint64_t cluster_store_file_save(struct cluster_store_file *store) {
+    store->unsaved = true;
+    return state_file_save(store->file);
+}
+
+bool cluster_store_file_unsaved(const struct cluster_store_file *store) {
+    return store->unsaved;
+}
+
+void cluster_store_file_save_last(struct cluster_store_file *store) {
+    store->unsaved = true;
+    state_file_save_last(store->file);
 }

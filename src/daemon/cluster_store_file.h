@@ -4,6 +4,7 @@
 #define PORTOLAN_DAEMON_CLUSTER_STORE_FILE_H
 
 #include "cluster/cluster.h"
+#include "daemon/state_worker.h"
 
 struct cluster_store_file;
 
@@ -21,8 +22,27 @@ enum cluster_start cluster_store_file_start(struct cluster_store_file *file,
                                             struct cluster **made,
                                             char old_name[CLUSTER_NAME_MAX + 1]);
 
-/* Saves the state, to survive a crash of the machine. False: it was not kept, and is to be tried
- * again later. */
-bool cluster_store_file_save(struct cluster_store_file *file, const struct cluster *cluster);
+/* What the store tells, in the event loop. */
+struct cluster_store_hooks {
+    void (*saved)(void *context, bool kept);
+    void (*settled)(void *context, uint64_t number); /* see cluster_store_file_save */
+    void *context;
+};
+
+/* From here on it saves this cluster, and the worker writes; both are borrowed. False: no
+ * memory. */
+bool cluster_store_file_attach(struct cluster_store_file *file, struct cluster *cluster,
+                               struct state_worker *worker,
+                               const struct cluster_store_hooks *hooks);
+
+/* Saves the state, to survive a crash of the machine. The number of the write, for `settled`; 0:
+ * nothing is to be waited for. Where it is not kept, `saved` says so, now or later. */
+uint64_t cluster_store_file_save(struct cluster_store_file *file);
+
+/* Whether there is something that no write has, because none could be tried. */
+bool cluster_store_file_unsaved(const struct cluster_store_file *file);
+
+/* At the end: waits as long as the end of the daemon may take. */
+void cluster_store_file_save_last(struct cluster_store_file *file);
 
 #endif

@@ -32,7 +32,9 @@ struct control_host {
     uint16_t own_epmd_port; /* where nodes of this host find the daemon */
 
     void *context;
-    void (*leases_changed)(void *context);
+    /* A lease was promised or given back: the number of the write after which that is to be told,
+     * 0: at once. */
+    uint64_t (*leases_changed)(void *context);
     /* Applies the configuration anew: `applied` and `restart` get names of keys; false with `error`
      * set. */
     bool (*reload)(void *context, json_t *applied, json_t *restart, char *error);

@@ -158,14 +158,19 @@ struct control_stream *control_cluster_join(struct control_host *host, struct co
 
 /* --- leave --- */
 
+/* Is told once it is on disk. */
+static struct control_stream *once_saved(struct control_host *host, struct control_peer *peer) {
+    control_peer_await(peer, CONTROL_GATE_CLUSTER, cluster_shell_awaited(host->cluster));
+    return describe(host, NULL);
+}
+
 struct control_stream *control_cluster_leave(struct control_host *host, struct control_peer *peer,
                                              const json_t *request) {
-    (void)peer;
     (void)request;
     if (host->cluster == NULL)
         return control_stream_of_json(control_no_cluster(host));
     if (cluster_shell_leave(host->cluster) == CLUSTER_OK)
-        return describe(host, NULL);
+        return once_saved(host, peer);
     return control_stream_of_json(
         control_failure("node_not_in_cluster",
                         "this daemon is in no cluster with others; there is nothing to leave"));
@@ -175,14 +180,13 @@ struct control_stream *control_cluster_force_leave(struct control_host *host,
                                                    struct control_peer *peer,
                                                    const json_t *request) {
     const char *target = target_of(request);
-    (void)peer;
     if (host->cluster == NULL)
         return control_stream_of_json(control_no_cluster(host));
     if (target == NULL)
         return verdict_failure(CLUSTER_BAD_NAME);
     enum cluster_verdict verdict = cluster_shell_force_leave(host->cluster, target);
     if (verdict == CLUSTER_OK)
-        return describe(host, NULL);
+        return once_saved(host, peer);
     return verdict == CLUSTER_IGNORED ? ignored(host) : verdict_failure(verdict);
 }
 

@@ -159,7 +159,7 @@ struct control_stream *control_lease(struct control_host *host, struct control_p
                                       "'ulimit -n'"));
     if (verdict != PORT_OK || !port_pool_find(host->service->pool, wish.node.alive, &lease))
         return no_lease(host, wish.node.alive, verdict);
-    host->leases_changed(host->context);
+    control_peer_await(peer, CONTROL_GATE_LEASES, host->leases_changed(host->context));
     if (port != had)
         events_leased(host->events, wish.node.alive, port);
     return control_stream_of_json(
@@ -183,6 +183,6 @@ json_t *control_release(struct control_host *host, struct control_peer *peer,
     if (!port_pool_release(host->service->pool, node.alive))
         return control_failure("not_found",
                                "this name is registered: its port is its own until it leaves");
-    host->leases_changed(host->context);
+    control_peer_await(peer, CONTROL_GATE_LEASES, host->leases_changed(host->context));
     return control_ok();
 }

@@ -51,24 +51,46 @@ static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     struct daemon *daemon = context;
     int64_t now_ms = clock_monotonic_ms();
     int64_t next_ms = port_pool_expire(daemon->pool, now_ms);
+    int64_t save_ms = lease_store_tend(daemon->lease_store);
     (void)fd;
     (void)what;
-    lease_store_sync(daemon->lease_store);
+    next_ms = save_ms < next_ms ? save_ms : next_ms;
     if (next_ms != INT64_MAX)
         loop_set_timer(daemon->lease_event, next_ms - now_ms);
 }
 
-/*
- * Lets on_lease_time run when the callback under way is done, and before anything is sent: so a
- * promise is on disk before it is told, and those of requests that came together are saved at once.
- */
+/* Lets on_lease_time run when the callback under way is done. */
 static void on_leases_changed(void *context) {
     struct daemon *daemon = context;
     if (daemon->lease_event != NULL)
         event_active(daemon->lease_event, EV_TIMEOUT, 0);
 }
 
+/* A promise is on disk before it is told. */
+static uint64_t on_lease_promised(void *context) {
+    struct daemon *daemon = context;
+    on_leases_changed(daemon);
+    return lease_store_sync(daemon->lease_store);
+}
+
+static void on_leases_settled(void *context, uint64_t number) {
+    struct daemon *daemon = context;
+    if (daemon->control != NULL)
+        control_server_settle(daemon->control, CONTROL_GATE_LEASES, number);
+}
+
 /* --- what the server tells --- */
+
+static uint64_t on_awaits(void *context, const struct registration *registration) {
+    struct daemon *daemon = context;
+    return creation_store_given(daemon->creation_store, registration->node.highest_version);
+}
+
+static void on_creations_settled(void *context, uint64_t number) {
+    struct daemon *daemon = context;
+    if (daemon->server != NULL)
+        epmd_server_settled(daemon->server, number);
+}
 
 static void on_registered(void *context, struct registration *registration) {
     struct daemon *daemon = context;
@@ -77,7 +99,6 @@ static void on_registered(void *context, struct registration *registration) {
         on_leases_changed(daemon); /* it has taken its lease to another port */
     if (daemon->front_host.front != NULL)
         front_registered(daemon->front_host.front, registration);
-    creation_store_sync(daemon->creation_store);
     if (daemon->cluster != NULL)
         cluster_shell_registered(daemon->cluster, registration);
 }
@@ -235,10 +256,21 @@ static bool build_users(struct daemon *daemon) {
            daemon->users.descriptors != NULL;
 }
 
+/* From here on nothing is written in the event loop. */
+static bool build_worker(struct daemon *daemon) {
+    daemon->worker = state_worker_new(daemon->base);
+    if (daemon->worker == NULL || !creation_store_attach(daemon->creation_store, daemon->worker,
+                                                         on_creations_settled, daemon))
+        return false;
+    return daemon->lease_store == NULL ||
+           lease_store_attach(daemon->lease_store, daemon->worker, on_leases_settled, daemon);
+}
+
 static bool build_server(struct daemon *daemon) {
     const struct epmd_server_options options = daemon_server_options(daemon);
     const struct epmd_server_hooks hooks = {
         .registered = on_registered,
+        .awaits = on_awaits,
         .unregistered = on_unregistered,
         .refused = on_refused,
         .limit_hit = on_limit_hit,
@@ -299,13 +331,22 @@ static void answer_for_itself(struct daemon *daemon) {
     daemon->service.own_front_port = front_port(daemon);
 }
 
+static void on_cluster_settled(void *context, uint64_t number) {
+    struct daemon *daemon = context;
+    if (daemon->control != NULL)
+        control_server_settle(daemon->control, CONTROL_GATE_CLUSTER, number);
+}
+
 static bool build_cluster(struct daemon *daemon, char *error) {
     const char *program = daemon->config->cluster_on_event;
     struct cluster_shell_options options = {.config = daemon->config,
                                             .base = daemon->base,
                                             .tls = daemon->tls,
                                             .events = &daemon->cluster_events,
-                                            .front_port = front_port(daemon)};
+                                            .front_port = front_port(daemon),
+                                            .worker = daemon->worker,
+                                            .settled = on_cluster_settled,
+                                            .settled_context = daemon};
     if (daemon->tls == NULL)
         return true;
     if (program[0] != '\0') {
@@ -348,7 +389,7 @@ static bool build_control(struct daemon *daemon) {
         .started_wall_ms = clock_wall_ms(),
         .own_epmd_port = listening_epmd_port(&daemon->listeners),
         .context = daemon,
-        .leases_changed = on_leases_changed,
+        .leases_changed = on_lease_promised,
         .reload = daemon_reload,
         .stop = on_stop,
     };
@@ -361,8 +402,9 @@ static bool build_control(struct daemon *daemon) {
 
 static void destroy(struct daemon *daemon) {
     if (daemon->lease_store != NULL)
-        lease_store_sync(daemon->lease_store); /* as they are now, with their nodes registered */
+        lease_store_save_last(daemon->lease_store); /* with their nodes registered */
     control_server_free(daemon->control);
+    daemon->control = NULL;
     if (daemon->control_fd >= 0)
         control_unlisten(daemon->control_fd, daemon->config->control_socket);
     daemon->events.control = NULL;
@@ -374,14 +416,18 @@ static void destroy(struct daemon *daemon) {
     daemon->front_host.front = NULL;
     daemon->service.fronts = NULL;
     epmd_server_free(daemon->server);
+    daemon->server = NULL;
     user_share_free(daemon->users.descriptors);
     sock_diag_free(daemon->users.diag);
     subordinate_users_free(daemon->owners);
     registry_free(daemon->registry);
+    if (daemon->creation_store != NULL)
+        creation_store_save_last(daemon->creation_store);
     lease_store_free(daemon->lease_store);
     port_pool_free(daemon->pool);
     creation_store_free(daemon->creation_store);
     creations_free(daemon->creations);
+    state_worker_free(daemon->worker);
     loop_free_event(daemon->lease_event);
     for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         loop_free_event(daemon->signal_events[i]);
@@ -392,9 +438,9 @@ static void destroy(struct daemon *daemon) {
 
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
-    if (build_names(daemon) && build_loop(daemon) && build_users(daemon) && build_server(daemon) &&
-        build_front(daemon) && build_cluster(daemon, error) && build_orphans(daemon) &&
-        build_control(daemon)) {
+    if (build_names(daemon) && build_loop(daemon) && build_worker(daemon) && build_users(daemon) &&
+        build_server(daemon) && build_front(daemon) && build_cluster(daemon, error) &&
+        build_orphans(daemon) && build_control(daemon)) {
         answer_for_itself(daemon);
         daemon->service.member_hosts =
             (struct member_hosts_query){.has = on_member_asked, .context = daemon};

@@ -16,6 +16,7 @@ struct daemon {
     struct config *config; /* borrowed; a reload changes it */
     const struct daemon_options *options;
     struct creations *creations;
+    struct state_worker *worker; /* writes the files of the stores */
     struct creation_store *creation_store;
     struct port_pool *pool; /* NULL under the name epmd: it does what epmd does and no more */
     struct lease_store *lease_store;

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "daemon/state_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,9 +10,15 @@
  * ports. */
 #define TEXT_MAX ((size_t)32 << 20)
 
+/* Ends of leases are saved together: a lease too many ends by itself a minute after a restart. */
+#define ENDS_MS 1000
+
 struct lease_store {
     struct port_pool *pool; /* borrowed */
     struct state_file *file;
+    int64_t tended_ms;            /* when the last write of ends began */
+    lease_store_settled *settled; /* NULL: nobody waits */
+    void *settled_context;
 };
 
 static bool restore(void *context, struct bytes text) {
@@ -21,20 +26,62 @@ static bool restore(void *context, struct bytes text) {
     return port_pool_restore(store->pool, text, clock_monotonic_ms());
 }
 
+static uint8_t *encode(void *context, size_t *len) {
+    const struct lease_store *store = context;
+    size_t size = port_pool_text_max(store->pool);
+    uint8_t *text = malloc(size);
+    if (text == NULL)
+        return NULL;
+    struct writer writer = writer_of(text, size);
+    if (port_pool_encode(store->pool, &writer, clock_monotonic_ms())) {
+        *len = writer.len;
+        return text;
+    }
+    free(text);
+    return NULL;
+}
+
+static bool unsaved(void *context) {
+    const struct lease_store *store = context;
+    return port_pool_unsaved(store->pool);
+}
+
+static void saved(void *context, bool kept) {
+    const struct lease_store *store = context;
+    if (kept)
+        port_pool_saved(store->pool);
+}
+
+static void settled(void *context, uint64_t number) {
+    const struct lease_store *store = context;
+    if (store->settled != NULL)
+        store->settled(store->settled_context, number);
+}
+
 struct lease_store *lease_store_open(const char *directory, uint16_t port, struct port_pool *pool) {
     struct lease_store *store = calloc(1, sizeof *store);
     char name[32];
     if (store == NULL)
         return NULL;
+    /* not durable: a crash of the machine ends the nodes that the leases were for */
+    const struct state_hooks hooks = {
+        .encode = encode, .unsaved = unsaved, .saved = saved, .settled = settled, .context = store};
     snprintf(name, sizeof name, "ports-%u", port);
     store->pool = pool;
-    store->file = state_file_open(directory, name, "a restart forgets the leases");
+    store->file = state_file_open(directory, name, "a restart forgets the leases", &hooks);
     if (store->file == NULL) {
         free(store);
         return NULL;
     }
     state_file_load(store->file, TEXT_MAX, restore, store);
     return store;
+}
+
+bool lease_store_attach(struct lease_store *store, struct state_worker *worker,
+                        lease_store_settled *settled_hook, void *context) {
+    store->settled = settled_hook;
+    store->settled_context = context;
+    return state_file_attach(store->file, worker);
 }
 
 void lease_store_free(struct lease_store *store) {
@@ -44,19 +91,22 @@ void lease_store_free(struct lease_store *store) {
     free(store);
 }
 
-void lease_store_sync(struct lease_store *store) {
-    if (!port_pool_unsaved(store->pool) || !state_file_writable(store->file))
-        return;
-    size_t size = port_pool_text_max(store->pool);
-    uint8_t *buffer = malloc(size);
-    if (buffer == NULL) {
-        state_file_not_saved(store->file, ENOMEM);
-        return;
-    }
-    struct writer writer = writer_of(buffer, size);
-    /* not durable: a crash of the machine ends the nodes that the leases were for */
-    if (port_pool_encode(store->pool, &writer, clock_monotonic_ms()) &&
-        state_file_save(store->file, writer_bytes(&writer), false))
-        port_pool_saved(store->pool);
-    free(buffer);
+uint64_t lease_store_sync(struct lease_store *store) {
+    return port_pool_unsaved(store->pool) ? state_file_save(store->file) : 0;
+}
+
+int64_t lease_store_tend(struct lease_store *store) {
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t due_ms = store->tended_ms + ENDS_MS;
+    if (!port_pool_unsaved(store->pool))
+        return INT64_MAX;
+    if (now_ms < due_ms)
+        return due_ms;
+    store->tended_ms = now_ms;
+    state_file_save(store->file);
+    return INT64_MAX;
+}
+
+void lease_store_save_last(struct lease_store *store) {
+    state_file_save_last(store->file);
 }

@@ -5,6 +5,7 @@
 #ifndef PORTOLAN_DAEMON_LEASE_STORE_H
 #define PORTOLAN_DAEMON_LEASE_STORE_H
 
+#include "daemon/state_worker.h"
 #include "names/port_pool.h"
 
 struct lease_store;
@@ -13,7 +14,22 @@ struct lease_store;
 struct lease_store *lease_store_open(const char *directory, uint16_t port, struct port_pool *pool);
 void lease_store_free(struct lease_store *store);
 
-/* Saves when there is something to save. */
-void lease_store_sync(struct lease_store *store);
+/* What was to wait for a write up to this number may be told. */
+typedef void lease_store_settled(void *context, uint64_t number);
+
+/* From here on the worker (borrowed) writes; until then it is done at once. False: no memory. */
+bool lease_store_attach(struct lease_store *store, struct state_worker *worker,
+                        lease_store_settled *settled, void *context);
+
+/* Saves when there is something to save: a promise. The number of the write that it is to be told
+ * after; 0: at once. */
+uint64_t lease_store_sync(struct lease_store *store);
+
+/* Saves what nobody waits for, ends of leases, once a second at most. When to call it next;
+ * INT64_MAX: not before something has changed. */
+int64_t lease_store_tend(struct lease_store *store);
+
+/* At the end: waits as long as the end of the daemon may take. */
+void lease_store_save_last(struct lease_store *store);
 
 #endif

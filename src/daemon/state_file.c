@@ -2,8 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/regular_file.h"
+#include "net/loop.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +20,34 @@
 
 #define NAME_SIZE 48
 
+/* One write, and all that the thread looks at. */
+struct write {
+    struct state_job job; /* first: a job is its write */
+    struct state_file *file;
+    int directory_fd;
+    const char *name, *new_name;
+    bool durable;
+    uint8_t *text; /* owned */
+    size_t len;
+    int error; /* an errno, of the whole */
+};
+
 struct state_file {
     char *directory;
     const char *outcome;
     int directory_fd; /* -1: nothing is kept */
     int lock_fd;
     int64_t failed_ms; /* 0: the last save went well */
+    struct state_hooks hooks;
+    struct state_worker *worker; /* borrowed; NULL: there is none yet */
+    struct event *begin_event, *late_event;
+    struct write write;
+    bool wanted;     /* a write is to begin when the callback under way is over */
+    bool busy;       /* a write is under way */
+    bool late;       /* … and has been for too long: nobody waits for it */
+    bool again;      /* … and is to be followed by another */
+    bool orphaned;   /* … and nobody wants to hear of it: its owner is gone */
+    uint64_t number; /* of the last write */
     char name[NAME_SIZE];
     char new_name[NAME_SIZE + 8];
     char damaged_name[NAME_SIZE + 8];
@@ -31,7 +56,7 @@ struct state_file {
 
 static void warn(const struct state_file *file, const char *what, int error) {
     log_event(LOG_LEVEL_WARN, "state_not_kept", log_text("reason", what),
-              log_text("error", strerror(error)), log_text("directory", file->directory),
+              log_text("error", regular_file_error(error)), log_text("directory", file->directory),
               log_text("file", file->name), log_text("outcome", file->outcome));
 }
 
@@ -66,10 +91,11 @@ static bool open_directory(struct state_file *file) {
 
 /* Two daemons on one port at different addresses must not write over each other. */
 static bool lock(struct state_file *file) {
-    file->lock_fd = openat(file->directory_fd, file->lock_name,
-                           O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    file->lock_fd =
+        regular_file_open(file->directory_fd, file->lock_name, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
     if (file->lock_fd < 0) {
-        warn(file, "cannot write in the directory", errno);
+        warn(file, "cannot open the lock file", -file->lock_fd);
+        file->lock_fd = -1;
         return false;
     }
     if (flock(file->lock_fd, LOCK_EX | LOCK_NB) < 0) {
@@ -84,14 +110,17 @@ static uint8_t *read_file(const struct state_file *file, size_t most, ssize_t *l
     uint8_t *text = NULL;
     size_t have = 0;
     ssize_t got = -1;
-    int fd = openat(file->directory_fd, file->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && (text = malloc(most)) != NULL) {
+    int fd = regular_file_open(file->directory_fd, file->name, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0) {
+        *len = fd;
+        return NULL;
+    }
+    if ((text = malloc(most)) != NULL) {
         while (have < most && (got = read(fd, text + have, most - have)) > 0)
             have += (size_t)got;
     }
-    *len = fd < 0 || got < 0 ? -errno : (ssize_t)have;
-    if (fd >= 0)
-        close(fd);
+    *len = got < 0 ? -errno : (ssize_t)have;
+    close(fd);
     return text;
 }
 
@@ -129,11 +158,16 @@ void state_file_load(struct state_file *file, size_t most,
     }
 }
 
-struct state_file *state_file_open(const char *directory, const char *name, const char *outcome) {
+static void work(struct state_job *job);
+static void done(struct state_job *job);
+
+struct state_file *state_file_open(const char *directory, const char *name, const char *outcome,
+                                   const struct state_hooks *hooks) {
     struct state_file *file = calloc(1, sizeof *file);
     if (file == NULL)
         return NULL;
     file->outcome = outcome;
+    file->hooks = *hooks;
     file->directory_fd = file->lock_fd = -1;
     file->directory = strdup(directory == NULL ? "" : directory);
     snprintf(file->name, sizeof file->name, "%s", name);
@@ -146,16 +180,30 @@ struct state_file *state_file_open(const char *directory, const char *name, cons
     }
     if (directory != NULL && (!open_directory(file) || !lock(file)))
         give_up(file);
+    file->write = (struct write){.job = {.work = work, .done = done},
+                                 .file = file,
+                                 .directory_fd = file->directory_fd,
+                                 .name = file->name,
+                                 .new_name = file->new_name,
+                                 .durable = hooks->durable};
     return file;
 }
 
 void state_file_free(struct state_file *file) {
     if (file == NULL)
         return;
+    loop_free_event(file->begin_event);
+    loop_free_event(file->late_event);
+    file->begin_event = file->late_event = NULL;
+    file->orphaned = file->busy; /* then the thread may go on with it one day */
+    if (file->busy)
+        return;
     give_up(file);
     free(file->directory);
     free(file);
 }
+
+/* --- one write, in the thread --- */
 
 static int write_all(int fd, struct bytes text) {
     while (text.len > 0) {
@@ -163,48 +211,161 @@ static int write_all(int fd, struct bytes text) {
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0)
-            return -errno;
+            return errno;
         text = bytes_of(text.data + wrote, text.len - (size_t)wrote);
     }
     return 0;
 }
 
-/* 0 or -errno; the old file is whole whatever happens. */
-static int replace_file(const struct state_file *file, struct bytes text, bool durable) {
-    int fd = openat(file->directory_fd, file->new_name,
-                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+/* The new file, whatever stood there before. An errno. */
+static int write_new(const struct write *write) {
+    if (unlinkat(write->directory_fd, write->new_name, 0) < 0 && errno != ENOENT)
+        return errno;
+    int fd = openat(write->directory_fd, write->new_name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
-        return -errno;
-    int error = write_all(fd, text);
-    if (error == 0 && durable && fsync(fd) < 0)
-        error = -errno;
-    close(fd);
-    if (error == 0 &&
-        renameat(file->directory_fd, file->new_name, file->directory_fd, file->name) < 0)
-        error = -errno;
-    if (error == 0 && durable && fsync(file->directory_fd) < 0)
-        error = -errno;
-    if (error != 0)
-        unlinkat(file->directory_fd, file->new_name, 0);
+        return errno;
+    int error = write_all(fd, bytes_of(write->text, write->len));
+    if (error == 0 && write->durable && fsync(fd) < 0)
+        error = errno;
+    if (close(fd) < 0 && error == 0)
+        error = errno;
     return error;
 }
 
-bool state_file_writable(const struct state_file *file) {
+/* The old file is whole whatever happens. */
+static void work(struct state_job *job) {
+    struct write *write = (struct write *)job;
+    int error = write_new(write);
+    if (error == 0 &&
+        renameat(write->directory_fd, write->new_name, write->directory_fd, write->name) < 0)
+        error = errno;
+    if (error == 0 && write->durable && fsync(write->directory_fd) < 0)
+        error = errno;
+    if (error != 0)
+        unlinkat(write->directory_fd, write->new_name, 0);
+    write->error = error;
+}
+
+/* --- saving, in the event loop --- */
+
+static bool is_writable(const struct state_file *file) {
     if (file->directory_fd < 0)
         return false;
     return file->failed_ms == 0 || clock_monotonic_ms() - file->failed_ms >= RETRY_MS;
 }
 
-void state_file_not_saved(struct state_file *file, int error) {
-    file->failed_ms = clock_monotonic_ms();
-    warn(file, "cannot save", error);
+static void settle(const struct state_file *file, uint64_t number) {
+    if (file->hooks.settled != NULL)
+        file->hooks.settled(file->hooks.context, number);
 }
 
-bool state_file_save(struct state_file *file, struct bytes text, bool durable) {
-    int error = replace_file(file, text, durable);
+/* The outcome of the write that has the number. */
+static void end_write(struct state_file *file, int error) {
+    file->busy = file->late = false;
+    file->failed_ms = error == 0 ? 0 : clock_monotonic_ms();
     if (error != 0)
-        state_file_not_saved(file, -error);
+        warn(file, "cannot save", error);
+    file->hooks.saved(file->hooks.context, error == 0);
+    settle(file, file->number);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *context) {
+    struct state_file *file = context;
+    (void)fd;
+    (void)what;
+    if (!file->busy)
+        return;
+    file->late = true;
+    warn(file, "the disk does not answer", ETIMEDOUT);
+    settle(file, UINT64_MAX);
+}
+
+static void begin(struct state_file *file) {
+    struct write *write = &file->write;
+    file->wanted = false;
+    file->number++;
+    write->text = file->hooks.encode(file->hooks.context, &write->len);
+    if (write->text == NULL) {
+        end_write(file, ENOMEM);
+        return;
+    }
+    file->busy = true;
+    if (file->worker == NULL) {
+        work(&write->job);
+        done(&write->job);
+        return;
+    }
+    if (!loop_set_timer(file->late_event, STATE_FILE_LATE_MS)) {
+        file->late = true; /* what cannot be waited for with a limit is not waited for */
+        settle(file, file->number);
+    }
+    state_worker_put(file->worker, &write->job);
+}
+
+static void done(struct state_job *job) {
+    struct write *write = (struct write *)job;
+    struct state_file *file = write->file;
+    free(write->text);
+    write->text = NULL;
+    if (file->orphaned) {
+        file->busy = false;
+        state_file_free(file);
+        return;
+    }
+    if (file->late_event != NULL)
+        event_del(file->late_event);
+    end_write(file, write->error);
+    if (!file->again)
+        return;
+    file->again = false;
+    if (file->hooks.unsaved(file->hooks.context) && is_writable(file))
+        begin(file);
     else
-        file->failed_ms = 0;
-    return error == 0;
+        settle(file, ++file->number);
+}
+
+/* What was changed by requests that came together is in one write. */
+static void on_begin(evutil_socket_t fd, short what, void *context) {
+    struct state_file *file = context;
+    (void)fd;
+    (void)what;
+    if (file->wanted)
+        begin(file);
+}
+
+uint64_t state_file_save(struct state_file *file) {
+    if (!is_writable(file))
+        return 0;
+    if (file->busy) {
+        file->again = true;
+        return file->late ? 0 : file->number + 1;
+    }
+    if (file->worker == NULL) {
+        begin(file);
+        return 0;
+    }
+    file->wanted = true;
+    event_active(file->begin_event, EV_TIMEOUT, 0);
+    return file->number + 1;
+}
+
+void state_file_save_last(struct state_file *file) {
+    bool has_worker = file->worker != NULL;
+    bool in_time = !has_worker || state_worker_wait(file->worker);
+    if (in_time && is_writable(file) && file->hooks.unsaved(file->hooks.context)) {
+        begin(file);
+        in_time = !has_worker || state_worker_wait(file->worker);
+    }
+    if (!in_time)
+        warn(file, "the disk does not answer", ETIMEDOUT);
+}
+
+bool state_file_attach(struct state_file *file, struct state_worker *worker) {
+    file->begin_event = event_new(state_worker_base(worker), -1, 0, on_begin, file);
+    file->late_event = event_new(state_worker_base(worker), -1, 0, on_late, file);
+    if (file->begin_event == NULL || file->late_event == NULL)
+        return false;
+    file->worker = worker;
+    return true;
 }

@@ -1,23 +1,46 @@
 /*
  * One small file of state in the data directory: read once at the start, then written whole to a
  * new file and renamed, so that there is always one that is whole. A lock keeps a second daemon
- * away from it.
+ * away from it, and only regular files are read or written: no link, no FIFO.
+ *
+ * What changes is saved off the event loop (daemon/state_worker), one write at a time; what changes
+ * during one is in the next. Who promised something that a crash must not undo waits until it is on
+ * disk, by the number of the write; nobody else does. Nobody waits for longer than
+ * STATE_FILE_LATE_MS: a disk that does not answer is as good as none.
  *
  * A directory that cannot be used, a full disk and a damaged file are reported in the log and
- * survived: the daemon goes on in memory.
+ * survived: the daemon goes on in memory. After a failure the next save is tried a minute later.
  */
 #ifndef PORTOLAN_DAEMON_STATE_FILE_H
 #define PORTOLAN_DAEMON_STATE_FILE_H
 
 #include "base/bytes.h"
+#include "daemon/state_worker.h"
+
+#define STATE_FILE_LATE_MS 2000
 
 struct state_file;
+
+/* What a state file asks of its owner, and tells it, in the event loop. */
+struct state_hooks {
+    /* The state as it is now, from malloc; the file frees it. NULL: no memory. */
+    uint8_t *(*encode)(void *context, size_t *len);
+    /* Whether it has changed since what is on disk. */
+    bool (*unsaved)(void *context);
+    /* What `encode` gave last is on disk, or could not be kept. */
+    void (*saved)(void *context, bool kept);
+    /* Nobody waits for writes up to this number any longer. NULL: nobody ever does. */
+    void (*settled)(void *context, uint64_t number);
+    void *context;
+    bool durable; /* it must survive a crash of the machine too, not only of the daemon */
+};
 
 /*
  * `directory` is made if it is missing; NULL: nothing is kept. `outcome` says in the log what it
  * means when the state is not kept; borrowed. NULL only when out of memory.
  */
-struct state_file *state_file_open(const char *directory, const char *name, const char *outcome);
+struct state_file *state_file_open(const char *directory, const char *name, const char *outcome,
+                                   const struct state_hooks *hooks);
 void state_file_free(struct state_file *file);
 
 /*
@@ -27,16 +50,17 @@ void state_file_free(struct state_file *file);
 void state_file_load(struct state_file *file, size_t most,
                      bool (*restore)(void *context, struct bytes text), void *context);
 
-/* Whether a save can be tried: false without a directory, and for a minute after a failure. */
-bool state_file_writable(const struct state_file *file);
-
-/* The owner could not make the text to save: reported and tried again like a failed save. */
-void state_file_not_saved(struct state_file *file, int error);
+/* From here on writes are the worker's; until then they are done at once. The worker is borrowed.
+ * False: no memory. */
+bool state_file_attach(struct state_file *file, struct state_worker *worker);
 
 /*
- * Replaces the file. `durable`: it must survive a crash of the machine too, not only of the daemon.
- * False, and said in the log, when it did not work: then the old file is still there.
+ * Saves the state as it is now. The number of the write that will have it, for `settled`; 0: nobody
+ * needs to wait. It is on disk already, or it cannot be kept, which is said in the log.
  */
-bool state_file_save(struct state_file *file, struct bytes text, bool durable);
+uint64_t state_file_save(struct state_file *file);
+
+/* Saves what is not saved yet, and waits for it as long as the end of the daemon may take. */
+void state_file_save_last(struct state_file *file);
 
 #endif

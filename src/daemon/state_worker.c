@@ -21,9 +21,9 @@ STAILQ_HEAD(state_jobs, state_job);
 struct state_worker {
     struct event_base *base; /* borrowed */
     struct event *finished_event;
-    int finished_fd;  /* the thread says there that a job is done */
-    int64_t end_ms;   /* until when the end waits; 0: it has not come */
-    size_t count;     /* jobs that were put and are not done; of the loop alone */
+    int finished_fd; /* the thread says there that a job is done */
+    int64_t end_ms;  /* until when the end waits; 0: it has not come */
+    size_t count;    /* jobs that were put and are not done; of the loop alone */
     bool has_thread;
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */

@@ -28,9 +28,10 @@
 
 #define EPMD_PORT 4369
 
-#define EPMD_REQUEST_MAX 3057                        /* what `length` may say */
-#define EPMD_FRAME_MAX (2 + EPMD_REQUEST_MAX)        /* with the length itself */
-#define EPMD_EXTRA_MAX 1020                          /* bytes */
+#define EPMD_REQUEST_MAX 3057                 /* what `length` may say */
+#define EPMD_FRAME_MAX (2 + EPMD_REQUEST_MAX) /* with the length itself */
+#define EPMD_EXTRA_MAX 1020                   /* bytes */
+#define EPMD_ALIVE2_REPLY_MAX 6
 #define EPMD_SHORT_REPLY_MAX (1 + 1 + 12 + 2 * 1020) /* the longest reply but NAMES and DUMP */
 
 #define EPMD_CREATION_REFUSED 99

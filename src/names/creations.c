@@ -27,9 +27,10 @@ struct old_name {
 TAILQ_HEAD(old_names, old_name);
 
 struct creations {
-    uint64_t next;        /* a creation is its low 32 bits */
-    uint64_t saved_up_to; /* the last state that was saved says: start here */
-    bool old_names_changed;
+    uint64_t next;                           /* a creation is its low 32 bits */
+    uint64_t saved_up_to;                    /* the last state that was saved says: start here */
+    uint64_t old_changes, saved_old_changes; /* of the older names */
+    uint64_t encoded_up_to, encoded_old_changes; /* what was encoded last */
     struct old_name *old_by_name;
     struct old_names old_by_age; /* the least recently used first */
     size_t old_count;
@@ -107,7 +108,7 @@ static uint32_t next_old(struct creations *creations, struct bytes name) {
         TAILQ_REMOVE(&creations->old_by_age, old, link);
         TAILQ_INSERT_TAIL(&creations->old_by_age, old, link);
     }
-    creations->old_names_changed = true;
+    creations->old_changes++;
     return creation;
 }
 
@@ -118,19 +119,21 @@ uint32_t creations_next(struct creations *creations, struct bytes name, uint16_t
 }
 
 bool creations_unsaved(const struct creations *creations) {
-    /* a quarter of a block is left when this turns true: the save need not be this instant */
-    return creations->old_names_changed ||
-           creations->next + CREATIONS_BLOCK / 4 >= creations->saved_up_to;
+    /* a part of the block is left when this turns true: the save need not be this instant */
+    return creations->old_changes != creations->saved_old_changes ||
+           creations->next + CREATIONS_BLOCK_LEFT >= creations->saved_up_to;
 }
 
 static uint64_t block_end(const struct creations *creations) {
     return usable(creations->next + CREATIONS_BLOCK);
 }
 
-bool creations_encode(const struct creations *creations, struct writer *writer) {
+bool creations_encode(struct creations *creations, struct writer *writer) {
     size_t begin = sealed_text_begin(writer, HEADER);
+    creations->encoded_up_to = block_end(creations);
+    creations->encoded_old_changes = creations->old_changes;
     write_text(writer, "next ");
-    write_decimal(writer, block_end(creations));
+    write_decimal(writer, creations->encoded_up_to);
     write_u8(writer, '\n');
     const struct old_name *old;
     TAILQ_FOREACH(old, &creations->old_by_age, link) {
@@ -145,8 +148,14 @@ bool creations_encode(const struct creations *creations, struct writer *writer) 
 }
 
 void creations_saved(struct creations *creations) {
-    creations->saved_up_to = block_end(creations);
-    creations->old_names_changed = false;
+    creations->saved_up_to = creations->encoded_up_to;
+    creations->saved_old_changes = creations->encoded_old_changes;
+}
+
+bool creations_is_kept(const struct creations *creations, uint16_t highest_version) {
+    if (highest_version >= EPMD_WIDE_CREATION_VERSION)
+        return creations->next <= creations->saved_up_to;
+    return creations->old_changes == creations->saved_old_changes;
 }
 
 /* Reads "C HEX", what stands behind "last " in a line. */

@@ -132,14 +132,14 @@ void pool_drop_claim(struct port_pool *pool, struct claim *claim) {
         if (cursor->next == claim)
             cursor->next = next;
     }
-    pool->unsaved = pool->unsaved || was_saved;
+    pool->changes += was_saved ? 1 : 0;
     pool_stop_waiting(pool, claim);
     HASH_DELETE(by_name, pool->claims_by_name, claim);
     TAILQ_REMOVE(&place->claims, claim, link);
     free(claim->other_name);
     free(claim);
     if (next != NULL && pool_is_saved(next))
-        pool->unsaved = true;
+        pool->changes++;
     drop_place_if_free(pool, place);
 }
 

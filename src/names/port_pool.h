@@ -207,7 +207,9 @@ bool port_pool_unsaved(const struct port_pool *pool);
 /* The state as text. What a registration holds is saved as a lease, so that its node finds its port
  * again. */
 size_t port_pool_text_max(const struct port_pool *pool);
-bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64_t now_ms);
+bool port_pool_encode(struct port_pool *pool, struct writer *writer, int64_t now_ms);
+
+/* What was encoded last is safe now. */
 void port_pool_saved(struct port_pool *pool);
 
 /* Takes over a saved state, once, into a new pool. False: damaged text. */

@@ -57,8 +57,8 @@ struct port_pool {
     struct memory *memories;
     struct memories memories_by_age; /* the longest unused first */
     struct claims waiting;           /* leases that wait for their nodes, the next to end first */
-    bool unsaved;
-    port_lease_ended *ended; /* NULL: nobody is told */
+    uint64_t changes, encoded_changes, saved_changes; /* of what is saved */
+    port_lease_ended *ended;                          /* NULL: nobody is told */
     void *ended_context;
 };
 

@@ -117,7 +117,7 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, uin
         pool_wait(pool, claim, now_ms + PORT_LEASE_MS);
     }
     claim->leased = true;
-    pool->unsaved = true;
+    pool->changes++;
     *port = claim->place->port;
     return PORT_OK;
 }

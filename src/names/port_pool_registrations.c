@@ -146,8 +146,10 @@ void port_pool_registered(struct port_pool *pool, const struct port_applicant *a
     pool_stop_waiting(pool, claim);
     forget_others(claim);
     settle_owner(claim, applicant->user);
-    if (was_leased && follows(pool, claim))
-        claim->leased = pool->unsaved = true;
+    if (was_leased && follows(pool, claim)) {
+        claim->leased = true;
+        pool->changes++;
+    }
 }
 
 void port_pool_unregistered(struct port_pool *pool, struct bytes name) {

@@ -10,7 +10,7 @@
 #define LINE_MAX (48 + 2 * ALIVE_NAME_MAX_BYTES)
 
 bool port_pool_unsaved(const struct port_pool *pool) {
-    return pool->unsaved;
+    return pool->changes != pool->saved_changes;
 }
 
 size_t port_pool_text_max(const struct port_pool *pool) {
@@ -30,8 +30,9 @@ static void write_line(struct writer *writer, const char *kind, uint16_t port, u
     text_write_hex(writer, name);
 }
 
-bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64_t now_ms) {
+bool port_pool_encode(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
     size_t begin = sealed_text_begin(writer, HEADER);
+    pool->encoded_changes = pool->changes;
     struct claim *claim, *following;
     HASH_ITER(by_name, pool->claims_by_name, claim, following) {
         if (!pool_is_saved(claim))
@@ -53,7 +54,7 @@ bool port_pool_encode(const struct port_pool *pool, struct writer *writer, int64
 }
 
 void port_pool_saved(struct port_pool *pool) {
-    pool->unsaved = false;
+    pool->saved_changes = pool->encoded_changes;
 }
 
 /* Splits off the next word of a line; NULL when there is none. */

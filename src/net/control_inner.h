@@ -60,6 +60,7 @@ struct control_peer {
     size_t piece_len, piece_sent;
     uint64_t position; /* in the events, while it watches */
 
+    uint64_t awaited[CONTROL_GATES]; /* before anything is sent; 0: nothing */
     int64_t since_ms;
     unsigned turn; /* in which it became ready */
     void (*gone)(void *context);

@@ -290,7 +290,7 @@ static enum progress fill_piece(struct control_peer *peer, struct writer *out, i
     enum progress progress = IS_IDLE;
     bool any = true;
     while (progress == IS_IDLE && any) {
-        if (out->capacity - out->len < CONTROL_PIECE_SIZE / 2)
+        if (out->len > CONTROL_PIECE_SIZE / 2)
             return IS_FULL;
         if (peer->stream != NULL)
             progress = make_reply(peer, out, until_us);
@@ -338,27 +338,38 @@ static bool send_piece(struct control_peer *peer) {
     return true;
 }
 
+static bool has_room(const struct control_peer *peer) {
+    return peer->piece_len <= CONTROL_PIECE_SIZE / 2;
+}
+
+static bool is_awaiting(const struct control_peer *peer) {
+    return peer->awaited[CONTROL_GATE_LEASES] != 0 || peer->awaited[CONTROL_GATE_CLUSTER] != 0;
+}
+
 void control_peer_step(struct control_peer *peer, int64_t until_us) {
-    if (peer->piece_len > 0 && !send_piece(peer))
+    /* what it asks while it awaits something is answered in the same piece */
+    if (!is_awaiting(peer) && peer->piece_len > 0 && !send_piece(peer))
         return;
-    uint8_t *piece = malloc(CONTROL_PIECE_SIZE);
-    if (piece == NULL) {
+    if (peer->piece == NULL)
+        peer->piece = malloc(CONTROL_PIECE_SIZE);
+    if (peer->piece == NULL) {
         control_peer_end(peer);
         return;
     }
-    struct writer out = writer_of(piece, CONTROL_PIECE_SIZE);
+    struct writer out = writer_of(peer->piece, CONTROL_PIECE_SIZE);
+    out.len = peer->piece_len;
     enum progress progress = fill_piece(peer, &out, until_us);
-    if (out.len > 0) {
-        peer->piece = piece;
-        peer->piece_len = out.len;
-    } else {
-        free(piece);
+    peer->piece_len = out.len;
+    if (out.len == 0) {
+        free(peer->piece);
+        peer->piece = NULL;
     }
     bool is_done = progress == IS_IDLE && peer->leaving && !peer->held && !is_sending(peer);
     if (progress == IS_BROKEN || is_done)
         control_peer_end(peer);
-    else if (progress == IS_FULL || is_sending(peer))
-        control_peer_wake(peer); /* not now: what a reply tells may be on its way to the disk */
+    else if (is_awaiting(peer) ? has_room(peer) && progress == IS_FULL
+                               : progress == IS_FULL || is_sending(peer))
+        control_peer_wake(peer); /* it is sent in the next turn, or when the wait is over */
 }
 
 static bool send_all(const struct control_peer *peer, const void *data, size_t len) {
@@ -368,7 +379,8 @@ static bool send_all(const struct control_peer *peer, const void *data, size_t l
 void control_peer_flush(struct control_peer *peer) {
     uint8_t piece[CONTROL_PIECE_SIZE];
     struct writer out = writer_of(piece, sizeof piece);
-    bool sent = send_all(peer, peer->piece + peer->piece_sent, peer->piece_len - peer->piece_sent);
+    bool sent = !is_awaiting(peer) &&
+                send_all(peer, peer->piece + peer->piece_sent, peer->piece_len - peer->piece_sent);
     while (sent && peer->watches && peer->stream == NULL) {
         out.len = 0;
         if (!control_events_read(&peer->server->events, &peer->position, &out) || out.len == 0)
@@ -408,6 +420,21 @@ void control_peer_progress(struct control_peer *peer, json_t *line) {
     }
     peer->stream = control_stream_of_json(line);
     control_peer_wake(peer);
+}
+
+void control_peer_await(struct control_peer *peer, enum control_gate gate, uint64_t number) {
+    if (number > peer->awaited[gate])
+        peer->awaited[gate] = number;
+}
+
+void control_server_settle(struct control_server *server, enum control_gate gate, uint64_t number) {
+    struct control_peer *peer;
+    TAILQ_FOREACH(peer, &server->peers, link) {
+        if (peer->awaited[gate] == 0 || peer->awaited[gate] > number)
+            continue;
+        peer->awaited[gate] = 0;
+        control_peer_wake(peer);
+    }
 }
 
 void control_peer_watch(struct control_peer *peer) {

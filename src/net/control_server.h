@@ -98,6 +98,15 @@ void control_peer_progress(struct control_peer *peer, json_t *line);
 /* Takes a hold back: the handler replies at once after all. */
 void control_peer_release(struct control_peer *peer);
 
+/*
+ * What is told is safe first: what the peer is sent from now on waits until control_server_settle
+ * of this number or a higher one, at that gate. What it asks meanwhile is answered as far as one
+ * piece takes it, so that requests in a row wait for one write together. 0: it need not wait.
+ */
+enum control_gate { CONTROL_GATE_LEASES, CONTROL_GATE_CLUSTER, CONTROL_GATES };
+void control_peer_await(struct control_peer *peer, enum control_gate gate, uint64_t number);
+void control_server_settle(struct control_server *server, enum control_gate gate, uint64_t number);
+
 /* From now on the peer gets what is published. */
 void control_peer_watch(struct control_peer *peer);
 

@@ -71,6 +71,8 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
         return;
     }
     event_del(&conn->event);
+    if (conn->awaited != 0)
+        TAILQ_REMOVE(&server->unsettled, conn, unsettled);
     if (conn->registration != NULL) {
         server->hooks.unregistered(server->hooks.context, conn->registration, reason);
         epmd_service_end(server->service, conn->registration);
@@ -243,6 +245,27 @@ static void become_registered(struct epmd_conn *conn, struct registration *regis
     conn->inbox = NULL;
 }
 
+/* Keeps the reply to a registration until what it says is safe. False: it is already. */
+static bool delay_reply(struct epmd_conn *conn, const struct writer *reply) {
+    struct epmd_server *server = conn->server;
+    if (server->hooks.awaits == NULL)
+        return false;
+    conn->awaited = server->hooks.awaits(server->hooks.context, conn->registration);
+    if (conn->awaited == 0)
+        return false;
+    TAILQ_INSERT_TAIL(&server->unsettled, conn, unsettled);
+    conn->reply_len = reply->len;
+    memcpy(conn->reply, reply->start, reply->len);
+    return true;
+}
+
+void epmd_conn_settle(struct epmd_conn *conn) {
+    TAILQ_REMOVE(&conn->server->unsettled, conn, unsettled);
+    conn->awaited = 0;
+    if (send_some(conn, conn->reply, conn->reply_len, 0) != (ssize_t)conn->reply_len)
+        epmd_conn_close(conn, "peer gone");
+}
+
 /* Carries out an answer whose reply, if it has one, was sent already. */
 static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
     struct epmd_server *server = conn->server;
@@ -384,8 +407,10 @@ static void answer(struct epmd_conn *conn, const struct epmd_request *request) {
         sleep(server->options.delay_write_s);
     /* a short reply fits the send buffer of a new connection: less than all means that it broke */
     bool stays = answer.action == EPMD_ACTION_HOLD || answer.action == EPMD_ACTION_REFUSE;
-    bool broke = reply.len > 0 && send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) !=
-                                      (ssize_t)reply.len;
+    bool delayed = answer.action == EPMD_ACTION_HOLD && delay_reply(conn, &reply);
+    bool broke =
+        !delayed && reply.len > 0 &&
+        send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) != (ssize_t)reply.len;
     act(conn, &answer); /* also for a node that is gone: its end is told, so its beginning is */
     if (broke && stays)
         epmd_conn_close(conn, "peer gone");

@@ -9,6 +9,8 @@
  *   REFUSED      the node that was refused   waiting        its close, a byte, its time
  *   REGISTERED   the end of the node         registered     its close, a byte
  *
+ * A registered node's reply may wait, in the list `unsettled`: its creation is not safe yet.
+ *
  * A connection begins on the stack of the accept loop, and most end there. One that must wait is
  * moved to the heap, counted and put in the list of its state.
  */
@@ -61,8 +63,12 @@ struct epmd_conn {
     struct lookup_waiter waiter;       /* the same */
     struct outbox *outbox;             /* what the peer has not taken of its reply yet */
     struct registration *registration; /* borrowed from the registry */
+    uint64_t awaited;                  /* 0, or what its reply waits for */
+    size_t reply_len;
+    uint8_t reply[EPMD_ALIVE2_REPLY_MAX]; /* that waits */
     struct event event;
     TAILQ_ENTRY(epmd_conn) link;
+    TAILQ_ENTRY(epmd_conn) unsettled;
 };
 TAILQ_HEAD(epmd_conns, epmd_conn);
 
@@ -80,7 +86,8 @@ struct epmd_server {
     struct local_users users;  /* its parts are borrowed, and may be NULL */
     struct epmd_conns waiting; /* the longest-idle first */
     struct epmd_conns registered;
-    bool none_may_stay; /* the descriptor in use is the reserve */
+    struct epmd_conns unsettled; /* of those, whose reply waits; the first first */
+    bool none_may_stay;          /* the descriptor in use is the reserve */
     int reserve_fd;
     struct epmd_counters counters;
     size_t waiting_count, registered_count;
@@ -90,6 +97,9 @@ struct epmd_server {
 /* Serves a connection that was just accepted: answers it at once, or keeps it. Owns the descriptor.
  */
 void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer);
+
+/* Sends the reply that waits. The connection may be closed by it. */
+void epmd_conn_settle(struct epmd_conn *conn);
 
 /* Ends a kept connection, its registration with it. `reason` is for the log. */
 void epmd_conn_close(struct epmd_conn *conn, const char *reason);

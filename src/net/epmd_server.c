@@ -267,12 +267,19 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
     TAILQ_INIT(&server->doors);
     TAILQ_INIT(&server->waiting);
     TAILQ_INIT(&server->registered);
+    TAILQ_INIT(&server->unsettled);
     struct listeners mine = *listeners;
     if (server->peer_limit != NULL && start_events(server) && open_doors(server, &mine, true))
         return server;
     listeners_close(&mine);
     epmd_server_free(server);
     return NULL;
+}
+
+void epmd_server_settled(struct epmd_server *server, uint64_t number) {
+    struct epmd_conn *first;
+    while ((first = TAILQ_FIRST(&server->unsettled)) != NULL && first->awaited <= number)
+        epmd_conn_settle(first);
 }
 
 static void close_all(struct epmd_conns *conns) {

@@ -43,6 +43,13 @@ struct epmd_refusal {
 /* What the server tells its owner, from the event loop. */
 struct epmd_server_hooks {
     void (*registered)(void *context, struct registration *registration);
+
+    /*
+     * Asked just before `registered`: whether the reply is to wait, because what it says is not
+     * safe yet. 0: no. Else it goes out with epmd_server_settled of this number or a higher one.
+     * NULL as a hook: no reply waits.
+     */
+    uint64_t (*awaits)(void *context, const struct registration *registration);
     void (*unregistered)(void *context, struct registration *registration, const char *reason);
     void (*refused)(void *context, const struct epmd_refusal *refusal);
     void (*limit_hit)(void *context, const char *limit, const char *outcome);
@@ -100,6 +107,9 @@ bool epmd_server_unlisten(struct epmd_server *server, uint16_t port);
  * under way is done, when a node leaves its front port. */
 void epmd_server_answer_ready(struct epmd_server *server);
 void epmd_server_answer_soon(struct epmd_server *server);
+
+/* Sends the replies that wait for a number up to this. */
+void epmd_server_settled(struct epmd_server *server, uint64_t number);
 
 /* Closes all connections, which ends their registrations. */
 void epmd_server_free(struct epmd_server *server);

@@ -40,6 +40,7 @@ struct peer_links {
     struct peer_link_list all;
     struct peer_dial_list dials;
     struct peer_gate *gate; /* of handshakes under way for which we were called */
+    bool held;              /* nothing is sent */
     struct peer_counters counters;
     uint8_t scratch[16384]; /* what one TLS record holds */
 };

@@ -252,7 +252,11 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
     prepare_socket(fd);
     bufferevent_setcb(wire, on_readable, on_drained, on_event, link);
     bufferevent_setwatermark(wire, EV_READ, 0, WIRE_READ_MAX);
-    bufferevent_enable(wire, EV_READ | EV_WRITE);
+    bufferevent_enable(wire, EV_READ);
+    if (links->held)
+        bufferevent_disable(wire, EV_WRITE);
+    else
+        bufferevent_enable(wire, EV_WRITE);
     if (dial != NULL) { /* the caller speaks first */
         tls_stream_handshake(stream);
         flush(link);
@@ -344,6 +348,17 @@ void peer_links_free(struct peer_links *links) {
     }
     peer_gate_free(links->gate);
     free(links);
+}
+
+void peer_links_hold(struct peer_links *links, bool hold) {
+    struct peer_link *link;
+    links->held = hold;
+    TAILQ_FOREACH(link, &links->all, entry) {
+        if (hold)
+            bufferevent_disable(link->wire, EV_WRITE);
+        else
+            bufferevent_enable(link->wire, EV_WRITE);
+    }
 }
 
 struct peer_counters peer_links_counters(const struct peer_links *links) {

@@ -78,6 +78,9 @@ struct peer_links *peer_links_new(struct event_base *base, struct tls *tls,
 /* Sends what can be sent at once, and closes all; no hook is called. */
 void peer_links_free(struct peer_links *links);
 
+/* While they are held, what is sent waits; what comes is read. */
+void peer_links_hold(struct peer_links *links, bool hold);
+
 struct peer_counters peer_links_counters(const struct peer_links *links);
 
 /* Takes over a connection that was accepted, with what was read from it. False: there are too many,

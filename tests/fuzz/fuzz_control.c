@@ -32,8 +32,9 @@ static bool reload_works;
 
 /* --- the daemon's part --- */
 
-static void on_leases_changed(void *context) {
+static uint64_t on_leases_changed(void *context) {
     (void)context;
+    return 0;
 }
 
 static bool on_reload(void *context, json_t *applied, json_t *restart, char *error) {

@@ -23,7 +23,7 @@ static struct creations *start(uint8_t clock) {
     return creations;
 }
 
-static struct bytes encode(const struct creations *creations, uint8_t *buffer) {
+static struct bytes encode(struct creations *creations, uint8_t *buffer) {
     struct writer writer = writer_of(buffer, CREATIONS_TEXT_MAX);
     must(creations_encode(creations, &writer));
     return writer_bytes(&writer);

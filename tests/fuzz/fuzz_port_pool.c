@@ -37,7 +37,7 @@ static struct port_pool *start(uint8_t choices) {
 }
 
 /* To be freed. */
-static struct bytes encode(const struct port_pool *pool, int64_t now_ms) {
+static struct bytes encode(struct port_pool *pool, int64_t now_ms) {
     size_t size = port_pool_text_max(pool);
     struct writer writer = writer_of(fuzz_copy(NULL, 0, size), size);
     must(port_pool_encode(pool, &writer, now_ms));

@@ -217,6 +217,8 @@ def test_a_lease_that_ended_with_its_node_does_not_come_back_by_a_crash(portolan
     server = portoland()
     wire.register(server.port, "a", port=server.lease("a"))[0].close()
     wait_for(lambda: server.leases() == {}, 5, "the end of the lease")
+    state = server.directory / f"ports-{server.port}"
+    wait_for(lambda: b"lease " not in state.read_bytes(), 5, "the end of the lease to be saved")
     server.crash()
     server.start()
     assert server.leases() == {}

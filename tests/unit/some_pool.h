@@ -26,7 +26,7 @@ static inline struct port_probe some_host_probe(struct some_host *host) {
 #define SOME_POOL_TEXT_MAX (16u << 20)
 
 /* The pool's state, whose promised size must be enough for it; good until the next call. */
-static inline struct bytes some_pool_text(const struct port_pool *pool, int64_t now_ms) {
+static inline struct bytes some_pool_text(struct port_pool *pool, int64_t now_ms) {
     static uint8_t text[SOME_POOL_TEXT_MAX];
     size_t size = port_pool_text_max(pool);
     ck_assert_uint_le(size, sizeof text);

@@ -105,12 +105,14 @@ START_TEST(a_name_that_comes_back_is_remembered_from_then_on) {
 }
 END_TEST
 
+static struct saved_creations taken;
+
 START_TEST(a_new_counter_wants_to_be_saved_and_then_rests_for_most_of_a_block) {
     struct creations *creations = creations_at(NOW);
     ck_assert(creations_unsaved(creations));
 
-    creations_saved(creations);
-    for (int i = 1; i < CREATIONS_BLOCK * 3 / 4; i++) {
+    saved_creations_take(&taken, creations);
+    for (int i = 1; i < CREATIONS_BLOCK - CREATIONS_BLOCK_LEFT; i++) {
         ck_assert(!creations_unsaved(creations));
         next(creations, "a", WIDE);
     }
@@ -122,12 +124,12 @@ END_TEST
 
 START_TEST(an_older_nodes_creation_is_saved_at_once) {
     struct creations *creations = creations_at(NOW);
-    creations_saved(creations);
+    saved_creations_take(&taken, creations);
 
     next(creations, "old", OLD);
     ck_assert(creations_unsaved(creations));
 
-    creations_saved(creations);
+    saved_creations_take(&taken, creations);
     ck_assert(!creations_unsaved(creations));
     creations_free(creations);
 }
@@ -141,9 +143,9 @@ START_TEST(a_saved_state_reads_as_documented) {
 
     struct bytes text = bytes_of(saved.text, saved.len);
     assert_bytes(text, LITERAL("portolan creations 1\n"
-                               "next 1772364527\n"
+                               "next 1772376815\n"
                                "last 1 017a\n"
-                               "sum f597772bd2310b48\n"));
+                               "sum 2b02b4d246f683f1\n"));
     creations_free(creations);
 }
 END_TEST
@@ -276,6 +278,40 @@ START_TEST(without_memory_there_are_no_creations) {
 }
 END_TEST
 
+START_TEST(a_creation_is_kept_once_its_block_or_its_name_is_saved) {
+    struct creations *creations = creations_at(NOW);
+    next(creations, "new", WIDE);
+    ck_assert(!creations_is_kept(creations, WIDE)); /* of no block that was reserved */
+    saved_creations_take(&taken, creations);
+    for (int i = 0; i < CREATIONS_BLOCK; i++) {
+        next(creations, "new", WIDE);
+        ck_assert(creations_is_kept(creations, WIDE));
+    }
+    next(creations, "new", WIDE);
+    ck_assert(!creations_is_kept(creations, WIDE));
+
+    next(creations, "old", OLD);
+    ck_assert(!creations_is_kept(creations, OLD));
+    saved_creations_take(&taken, creations);
+    ck_assert(creations_is_kept(creations, OLD));
+    creations_free(creations);
+}
+END_TEST
+
+START_TEST(what_changes_while_a_state_is_being_saved_is_unsaved) {
+    static uint8_t text[CREATIONS_TEXT_MAX];
+    struct creations *creations = creations_at(NOW);
+    struct writer writer = writer_of(text, sizeof text);
+    next(creations, "old", OLD);
+    ck_assert(creations_encode(creations, &writer));
+    next(creations, "older", OLD);
+    creations_saved(creations);
+    ck_assert(creations_unsaved(creations));
+    ck_assert(!creations_is_kept(creations, OLD));
+    creations_free(creations);
+}
+END_TEST
+
 Suite *creations_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("creations", &tests);
@@ -287,6 +323,8 @@ Suite *creations_suite(void) {
     tcase_add_test(tests, a_name_that_comes_back_is_remembered_from_then_on);
     tcase_add_test(tests, a_new_counter_wants_to_be_saved_and_then_rests_for_most_of_a_block);
     tcase_add_test(tests, an_older_nodes_creation_is_saved_at_once);
+    tcase_add_test(tests, a_creation_is_kept_once_its_block_or_its_name_is_saved);
+    tcase_add_test(tests, what_changes_while_a_state_is_being_saved_is_unsaved);
     tcase_add_test(tests, a_saved_state_reads_as_documented);
     tcase_add_test(tests, a_later_clock_beats_an_earlier_state);
     tcase_add_test(tests, a_clock_that_was_set_back_does_not_set_back_the_counter);

@@ -39,6 +39,7 @@ START_TEST(the_next_is_to_be_saved_when_the_first_has_left) {
     registers("a", FIRST); /* without a lease: of it there is nothing to save */
     registers("b", FIRST);
     lease("b");
+    some_pool_text(pool, NOW);
     port_pool_saved(pool);
     leaves("a");
     ck_assert(port_pool_unsaved(pool));
@@ -62,6 +63,7 @@ START_TEST(a_pool_knows_what_it_has_to_save) {
     ck_assert(!port_pool_unsaved(pool)); /* a registration is no promise */
     lease("a");
     ck_assert(port_pool_unsaved(pool));
+    some_pool_text(pool, NOW);
     port_pool_saved(pool);
     ck_assert(!port_pool_unsaved(pool));
     release("a");
