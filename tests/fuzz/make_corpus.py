@@ -204,29 +204,34 @@ def text_seeds():
     yield "cut", b"\xf0\x9d\x84"
 
 
-PORTS_HEADER = b"portolan ports 1\n"
+PORTS_HEADER_1 = b"portolan ports 1\n"
+PORTS_HEADER = b"portolan ports 2\n"
 
 
 def ports_seeds():
     # with the checksum put behind, and the policy "any"
-    many = b"".join(b"lease %d %d 6e%02x\n" % (6369 + i, 6000 * i, 0x61 + i) for i in range(10))
+    many = b"".join(b"lease %d %d 6e%02x %d\n" % (6369 + i, 6000 * i, 0x61 + i, 1000 * i) for i in range(10))
     memories = b"".join(b"last %d 0 6e%02x\n" % (6369 + i, 0x61 + i) for i in range(10))
     bodies = {
         "empty": b"",
         "header": PORTS_HEADER,
-        "lease": PORTS_HEADER + b"lease 6369 60000 61\nlast 6369 0 61\n",
+        "lease": PORTS_HEADER + b"lease 6369 60000 61 1000\nlast 6369 0 61\n",
         "all": PORTS_HEADER + many + memories,
-        "elsewhere": PORTS_HEADER + b"lease 65535 1 61\nlease 1 0 62\n",
-        "port_twice": PORTS_HEADER + b"lease 6369 0 61\nlease 6369 0 62\n",
-        "name_twice": PORTS_HEADER + b"lease 6369 0 61\nlease 6370 0 61\n",
+        "elsewhere": PORTS_HEADER + b"lease 65535 1 61 0\nlease 1 0 62 4294967295\n",
+        "port_twice": PORTS_HEADER + b"lease 6369 0 61 0\nlease 6369 0 62 0\n",
+        "name_twice": PORTS_HEADER + b"lease 6369 0 61 0\nlease 6370 0 61 0\n",
         "last_twice": PORTS_HEADER + b"last 6369 0 61\nlast 6370 0 62\nlast 6371 0 61\n",
-        "too_long_left": PORTS_HEADER + b"lease 6369 60001 61\n",
-        "not_hex": PORTS_HEADER + b"lease 6369 0 rabbit\n",
-        "longest_name": PORTS_HEADER + b"lease 6369 0 " + "𝄞".encode().hex().encode() * 255 + b"\n",
-        "name_too_long": PORTS_HEADER + b"lease 6369 0 " + b"61" * 1021 + b"\n",
-        "nul_in_line": PORTS_HEADER + b"lease 6369 0 61\x00\n",
-        "word_missing": PORTS_HEADER + b"lease  0 61\n",
-        "no_end": PORTS_HEADER + b"lease 6369 0 61",
+        "too_long_left": PORTS_HEADER + b"lease 6369 60001 61 0\n",
+        "not_hex": PORTS_HEADER + b"lease 6369 0 rabbit 0\n",
+        "longest_name": PORTS_HEADER + b"lease 6369 0 " + "𝄞".encode().hex().encode() * 255 + b" 0\n",
+        "name_too_long": PORTS_HEADER + b"lease 6369 0 " + b"61" * 1021 + b" 0\n",
+        "nul_in_line": PORTS_HEADER + b"lease 6369 0 61 0\x00\n",
+        "word_missing": PORTS_HEADER + b"lease  0 61 0\n",
+        "no_end": PORTS_HEADER + b"lease 6369 0 61 0",
+        "user_missing": PORTS_HEADER + b"lease 6369 0 61\n",
+        "user_too_large": PORTS_HEADER + b"lease 6369 0 61 4294967296\n",
+        "old": PORTS_HEADER_1 + b"lease 6369 60000 61\nlast 6369 0 61\n",
+        "old_with_user": PORTS_HEADER_1 + b"lease 6369 60000 61 0\n",
         "other_kind": b"portolan creations 1\nnext 9\n",
     }
     for name, body in bodies.items():
@@ -249,6 +254,8 @@ def control_seeds():
         "port_wrong": control_line("port", nodes="a") + control_line("port", nodes=[], base=70000)
         + control_line("port", nodes=["a"], base="4370"),
         "lease": control_line("lease", node="emqx@h") + control_line("leases") + control_line("release", node="emqx@h"),
+        "lease_for": control_line("lease", node="emqx@h", user=1000) + control_line("lease", node="a", user=-1)
+        + control_line("lease", node="a", user=2**32 - 1) + control_line("leases"),
         "lease_held": control_line("lease", node="rabbit@h") + control_line("release", node="rabbit@h"),
         "full": b"".join(control_line("lease", node=f"n{i}") for i in range(3)),
         "watched": control_line("watch") + control_line("lease", node="a") + control_line("release", node="a"),

@@ -94,6 +94,15 @@ def test_a_node_moves_on_from_a_tool_that_stays_and_keeps_a_lease(run, server):
     assert leases(server) == []
 
 
+@pytest.mark.parametrize("server", [ENFORCED], indirect=True)
+def test_under_enforcement_the_script_gives_its_tool_other_ports(run, server):
+    tools = f"-kernel inet_dist_listen_min {server.first + 6} inet_dist_listen_max {server.first + 9}"
+    node = with_script(run, server, f'ERL_AFLAGS="{tools}" {TOOL} && echo && exec "$@"').started()
+    assert f'[{{"t",{server.first + 6}}}]\n' in node.output
+    assert leases(server) == [("one", server.first, True, None)]
+    assert "refused" not in server.log and "lease_ended" not in server.log
+
+
 class staying_tool:
     """A tool that goes on, started in the environment of exec."""
 

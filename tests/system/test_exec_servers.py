@@ -5,15 +5,13 @@ example, a server runs on the port that it was leased, and its tools keep to the
 import contextlib
 import os
 import re
-import signal
-import subprocess
 
 import pytest
 
 import hosts
 from daemon import REPOSITORY, listeners
 from deadlines import wait_for
-from portolan_cli import PORTOLAN
+from portolan_cli import PORTOLAN, open_to_all, runs_as_nobody
 from portoland import Portoland
 from servers import Ejabberd, Rabbit
 
@@ -112,6 +110,32 @@ def test_rabbitmq_runs_on_the_port_it_was_leased(one_host, flags):
     rabbit.ctl("stop")
     wait_for(lambda: leases_with_ports(site) == [], 20, "the end of the lease with its node")
     assert site.daemon.lease("rabbit@h1") == FIRST
+
+
+class RabbitOfItsOwnUser(Rabbit):
+    """Its start script changes to a user of the system, as Debian's does where root calls it."""
+
+    USER = "1"
+
+    def configure(self):
+        super().configure()
+        open_to_all(self.home)
+        for path in (self.home, *self.home.iterdir()):
+            os.chown(path, int(self.USER), int(self.USER))
+
+    def command(self, *words):
+        change = ["setpriv", f"--reuid={self.USER}", f"--regid={self.USER}", "--clear-groups"]
+        return [*change, *super().command(*words)]
+
+
+@needs_rabbit
+@pytest.mark.skipif(not runs_as_nobody(), reason="other users may not enter the directory of the build")
+def test_root_starts_a_rabbitmq_that_changes_its_user(one_host):
+    site = one_host()
+    site.run(RabbitOfItsOwnUser)
+    lease, = site.daemon.says("leases")["leases"]
+    assert (lease["name"], lease["port"], lease["held"], lease["user"]) == ("rabbit", FIRST, True, 1)
+    assert "lease_ended" not in site.daemon.log and "refused" not in site.daemon.log
 
 
 @needs_ejabberd
