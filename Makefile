@@ -69,7 +69,7 @@ SIM_OBJS  := $(call objects,tests/sim/*.c)
 BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help run check check-unit check-sim check-mutations sim scale check-system \
+.PHONY: all check-library record-abi help run check check-unit check-sim check-mutations sim scale check-system \
         check-long check-valgrind bench bench-smoke attack attack-smoke fuzz fuzzers lint format docs-from-keys install \
         install-epmd uninstall clean
 
@@ -80,6 +80,7 @@ help:
 	@echo 'make run      install what the build needs, build, run the daemon in the foreground'
 	@echo 'make check    install what the tests need, build, run all tests'
 	@echo '              (check-unit, check-sim, check-system: a part; check-valgrind: system tests under valgrind)'
+	@echo 'make check-library  the unit tests of libportolan under address, undefined and thread sanitizers'
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
 	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
@@ -88,6 +89,7 @@ help:
 	@echo 'make attack   attack a daemon and measure what its users feel; ATTACKS= names some'
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'
+	@echo 'make record-abi  make the binary interface of libportolan the one that lint compares with'
 	@echo 'make format   let clang-format have its way'
 	@echo 'make install  to $(DESTDIR)$(PREFIX); install-epmd: also under the name epmd, with its units;'
 	@echo '              uninstall undoes both, and scripts/replace-epmd'
@@ -139,6 +141,10 @@ docs-from-keys: $(BUILD)/bin/portoland
 	  sed -n '/^\.\\" keys end/,$$p' man/portolan.conf.5; } >man/portolan.conf.5.new
 	mv man/portolan.conf.5.new man/portolan.conf.5
 
+# The interface that programs were built against, which scripts/lint compares with.
+record-abi: $(LIB).so
+	scripts/abi record $<
+
 # --- run ---
 
 run:
@@ -155,7 +161,7 @@ check:
 check-unit: $(UNIT)
 	$(UNIT)
 
-check-system: $(PROGRAMS) $(LIBRARIES)
+check-system: $(PROGRAMS) $(LIBRARIES) $(LOOPS)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/system
 
 # What takes too long for each change.
@@ -176,6 +182,25 @@ $(UNIT): $(UNIT_OBJS) $(PARTS)
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(UNIT_WRAPS) -o $@ $^ $(PKG_LIBS) \
 	    $(shell pkg-config --libs check) -pthread
+
+# Many operations of the library at once, in the loops of poll, epoll, libevent and libuv. The
+# library is linked by its objects: so it may be built with a sanitizer.
+LOOPS := $(BUILD)/tests/loops
+UV    := $(shell pkg-config --exists libuv 2>/dev/null && echo libuv)
+
+$(LOOPS): ALL_CPPFLAGS += $(if $(UV),-DHAVE_LIBUV)
+$(LOOPS): $(call objects,tests/library/*.c) $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -levent_core $(if $(UV),-luv) -pthread
+
+# The library's unit tests under both sanitizers, which a check-system runs its loops under too.
+check-library:
+	@scripts/deps test
+	@for sanitize in address,undefined thread; do \
+	    build=build/flavour/$$(echo $$sanitize | tr , -); \
+	    $(MAKE) --no-print-directory SANITIZE=$$sanitize $$build/tests/unit || exit 1; \
+	    for suite in client client_replies client_json client_session client_faults \
+	        client_troubles; do CK_RUN_SUITE=$$suite $$build/tests/unit || exit 1; done; done
 
 # Random lives of clusters in virtual time; SEEDS and FIRST choose which.
 SEEDS ?= 100000
@@ -337,4 +362,4 @@ clean:
 	rm -rf build
 
 -include $(ALL:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(SIM_OBJS:.o=.d) $(SCARCE:.o=.d) \
-    $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c))
+    $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c tests/library/*.c))
