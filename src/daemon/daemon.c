@@ -412,8 +412,7 @@ static void destroy(struct daemon *daemon) {
     daemon->cluster = NULL;
     orphans_free(daemon->orphans);
     event_program_free(daemon->program);
-    front_free(daemon->front_host.front);
-    daemon->front_host.front = NULL;
+    front_host_end(&daemon->front_host);
     daemon->service.fronts = NULL;
     epmd_server_free(daemon->server);
     daemon->server = NULL;

@@ -1,9 +1,7 @@
 #include "daemon/front_host.h"
 
-#include "base/clock.h"
 #include "daemon/process.h"
 #include "erlang/ekka_port.h"
-#include "net/port_holder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,38 +63,9 @@ static void on_closed(void *context, uint16_t port, const struct registration *r
               log_bytes("name", registration->node.name));
 }
 
-#define HOLDER_SIZE 64
-#define HOLDER_SEARCH_MS 10000 /* a search walks all processes, so it is not done more often */
-
-/* "beam.smp (process 4711)", or empty. */
-static void find_holder(struct front_host *host, uint16_t port, char holder[HOLDER_SIZE]) {
-    struct port_holder found;
-    int64_t now_ms = clock_monotonic_ms();
-    holder[0] = '\0';
-    if (host->looked_ms != 0 && now_ms - host->looked_ms < HOLDER_SEARCH_MS)
-        return;
-    host->looked_ms = now_ms;
-    if (port_holder_find(port, &found))
-        snprintf(holder, HOLDER_SIZE, "%s (process %d)", found.program, (int)found.pid);
-}
-
 static void on_short_of(void *context, const struct front_shortage *shortage) {
     struct front_host *host = context;
-    const struct epmd_node *node = &shortage->registration->node;
-    char program[HOLDER_SIZE] = "";
-    if (shortage->in_use)
-        find_holder(host, shortage->port, program);
-    struct bytes holder = shortage->in_use ? bytes_of_text(program) : shortage->name;
-    log_event(LOG_LEVEL_WARN, "no_front_port", log_bytes("name", node->name),
-              log_number("front_port", shortage->port), log_text("reason", shortage->reason),
-              log_bytes("holder", holder.len > 0 ? holder : bytes_of_text("not known")),
-              log_text("outcome", "other hosts are told the node's own port; it is tried again"));
-    if (events_is_watched(host->events))
-        events_publish(host->events, "no_front_port",
-                       json_pack("{s:o, s:i, s:i, s:s, s:o}", "name", events_json_text(node->name),
-                                 "port", node->port, "front_port", shortage->port, "reason",
-                                 shortage->reason, "holder",
-                                 holder.len > 0 ? events_json_text(holder) : json_null()));
+    front_warning_tell(&host->warning, shortage);
 }
 
 static void on_recovered(void *context, const struct registration *registration) {
@@ -203,8 +172,15 @@ bool front_host_build(struct front_host *host, const struct front_house *house) 
                                       .refused = on_refused,
                                       .context = host};
     try_kernel(host);
+    host->warning = (struct front_warning){.base = house->base, .events = host->events};
     host->front = front_new(house, &options, &hooks);
     return host->front != NULL;
+}
+
+void front_host_end(struct front_host *host) {
+    front_warning_end(&host->warning);
+    front_free(host->front);
+    host->front = NULL;
 }
 
 void front_host_configure(struct front_host *host) {

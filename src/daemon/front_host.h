@@ -7,6 +7,7 @@
 
 #include "daemon/config.h"
 #include "daemon/events.h"
+#include "daemon/front_warning.h"
 #include "net/front.h"
 #include "net/local_users.h"
 
@@ -18,7 +19,7 @@ struct front_host {
     uint16_t own_port;   /* the daemon's own front port */
     struct front *front; /* set by front_host_build */
     bool told_unknown;   /* that the kernel does not say whose a socket is */
-    int64_t looked_ms;   /* when /proc was searched last for who holds a port; 0: never */
+    struct front_warning warning;
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
     void (*moved)(void *context, const struct registration *registration);
     bool (*is_member)(void *context, const struct address *peer);
@@ -27,6 +28,9 @@ struct front_host {
 
 /* Builds host->front. False when out of memory. */
 bool front_host_build(struct front_host *host, const struct front_house *house);
+
+/* Frees host->front. */
+void front_host_end(struct front_host *host);
 
 /* Puts the configuration in force, as far as it can change. */
 void front_host_configure(struct front_host *host);

@@ -38,6 +38,7 @@ static Suite *(*const suites[])(void) = {
     subordinate_users_suite,
     listener_suite,
     port_probe_suite,
+    port_search_suite,
     proxy_way_suite,
     proxy_suite,
     proxy_streams_suite,

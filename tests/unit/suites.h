@@ -59,6 +59,7 @@ Suite *front_ports_suite(void);
 Suite *lookup_queue_suite(void);
 Suite *epmd_service_fronts_suite(void);
 Suite *port_probe_suite(void);
+Suite *port_search_suite(void);
 Suite *proxy_way_suite(void);
 Suite *proxy_suite(void);
 Suite *proxy_streams_suite(void);
