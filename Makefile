@@ -69,9 +69,9 @@ SIM_OBJS  := $(call objects,tests/sim/*.c)
 BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all check-library record-abi help run check check-unit check-sim check-mutations sim scale check-system \
-        check-long check-valgrind bench bench-smoke attack attack-smoke fuzz fuzzers lint format docs-from-keys install \
-        install-epmd uninstall clean
+.PHONY: all check-library record-abi help run check check-unit check-sim check-mutations sim scale \
+        check-system check-long check-otp check-valgrind bench bench-smoke attack attack-smoke \
+        fuzz fuzzers lint format docs-from-keys install install-epmd uninstall clean
 
 all: $(PROGRAMS) $(LIBRARIES)
 
@@ -83,6 +83,7 @@ help:
 	@echo 'make check-library  the unit tests of libportolan under address, undefined and thread sanitizers'
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
 	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments'
+	@echo 'make check-otp  OTP'"'"'s own tests of epmd, OTP_RUNS=$(OTP_RUNS) times; fetches Debian'"'"'s source of erlang'
 	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
@@ -202,7 +203,14 @@ check-library:
 	    for suite in client client_replies client_json client_session client_faults \
 	        client_troubles; do CK_RUN_SUITE=$$suite $$build/tests/unit || exit 1; done; done
 
+OTP_RUNS ?= 1
+OTP_AT_ONCE ?= 1
+
+check-otp: $(PROGRAMS)
+	PORTOLAN_BUILD=$(abspath $(BUILD)) scripts/otp-epmd-suite $(OTP_RUNS) $(OTP_AT_ONCE)
+
 # Random lives of clusters in virtual time; SEEDS and FIRST choose which.
+
 SEEDS ?= 100000
 FIRST ?= 1
 SCALE ?= 100 1000
