@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_kinds.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -22,6 +23,11 @@ static struct {
     int fd;
     unsigned lost;
 } state = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
+
+static struct {
+    void (*hook)(void *context);
+    void *context;
+} held_back;
 
 static int open_file(const char *path) {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
@@ -59,6 +65,7 @@ int log_reopen(void) {
 }
 
 void log_close(void) {
+    log_report_held_back();
     if (state.target == LOG_TO_FILE)
         close(state.fd);
     if (state.target == LOG_TO_SYSLOG)
@@ -174,17 +181,20 @@ static void emit(enum log_level level, const uint8_t *line, size_t len) {
         state.lost++;
 }
 
+static void write_line(enum log_level level, const char *event, const struct log_field *fields,
+                       size_t count);
+
 static void report_lost(void) {
     unsigned lost = state.lost;
     state.lost = 0;
     const struct log_field count = log_number("lines", lost);
-    log_write(LOG_LEVEL_WARN, "log_lines_lost", &count, 1);
+    write_line(LOG_LEVEL_WARN, "log_lines_lost", &count, 1);
     if (state.lost > 0)
         state.lost = lost;
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields,
-               size_t count) {
+static void write_line(enum log_level level, const char *event, const struct log_field *fields,
+                       size_t count) {
     uint8_t buffer[LOG_LINE_MAX];
     /* a field that does not fit is left out whole; room is kept for what must close the line */
     struct writer line = writer_of(buffer, sizeof buffer - 2);
@@ -208,16 +218,26 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     emit(level, line.start, line.len);
 }
 
-bool log_limit_pass(struct log_limit *limit, int64_t now_ms) {
-    if (now_ms - limit->second_began_ms >= 1000) {
-        if (limit->held_back > 0)
-            log_event(LOG_LEVEL_WARN, "log_lines_held_back", log_number("lines", limit->held_back));
-        *limit = (struct log_limit){.second_began_ms = now_ms};
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+               size_t count) {
+    if (log_kinds_pass(event, level >= LOG_LEVEL_DEBUG, clock_monotonic_ms()))
+        write_line(level, event, fields, count);
+    else if (held_back.hook != NULL)
+        held_back.hook(held_back.context);
+}
+
+void log_on_held_back(void (*hook)(void *context), void *context) {
+    held_back.hook = hook;
+    held_back.context = context;
+}
+
+void log_report_held_back(void) {
+    const char *event;
+    uint64_t lines;
+    while (log_kinds_next_held(&event, &lines)) {
+        const struct log_field fields[] = {log_text("kind", event),
+                                           log_number("lines", (int64_t)lines)};
+        if (log_enabled(LOG_LEVEL_WARN))
+            write_line(LOG_LEVEL_WARN, "log_lines_held_back", fields, 2);
     }
-    if (limit->passed < LOG_BURST) {
-        limit->passed++;
-        return true;
-    }
-    limit->held_back++;
-    return false;
 }

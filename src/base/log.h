@@ -54,7 +54,8 @@ struct log_field log_bytes(const char *key, struct bytes value);
 struct log_field log_text(const char *key, const char *value);
 struct log_field log_number(const char *key, int64_t value);
 
-/* Writes one line whatever the level; log_event is how to call it. */
+/* Writes one line whatever the level, unless there were too many of its kind; log_event is how to
+ * call it. `event` is borrowed for good. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
 
@@ -68,17 +69,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     } while (0)
 
 /*
- * Keeps an event that peers can cause from filling the disk: LOG_BURST lines a second pass. When
- * the second is over and lines were held back, log_limit_pass writes one line that counts them.
+ * So many lines of a kind are written and no more (base/log_kinds). `hook` is called for each that
+ * is held back: its owner calls log_report_held_back some time later, LOG_REPORT_MS at most, and
+ * one line for each kind says how many there were. log_close does so too.
  */
-#define LOG_BURST 20
-
-struct log_limit {
-    int64_t second_began_ms;
-    unsigned passed;
-    unsigned held_back;
-};
-
-bool log_limit_pass(struct log_limit *limit, int64_t now_ms);
+void log_on_held_back(void (*hook)(void *context), void *context);
+void log_report_held_back(void);
 
 #endif

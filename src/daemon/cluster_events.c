@@ -138,7 +138,7 @@ static bool is_held_back(struct cluster_events *events, const struct cluster_eve
     events->attempts[slot].cause = event->cause;
     if (is_news)
         events->attempts[slot].at_ms = now_ms;
-    return !is_news || !log_limit_pass(&events->refusals, now_ms);
+    return !is_news;
 }
 
 void cluster_events_tell(struct cluster_events *events, const struct cluster_event *event,
@@ -157,8 +157,7 @@ void cluster_events_tell(struct cluster_events *events, const struct cluster_eve
 void cluster_events_turned_away(struct cluster_events *events, const struct peer_failure *failure) {
     char peer[ADDRESS_TEXT_SIZE];
     address_format(&failure->address, peer);
-    if (!log_limit_pass(&events->refusals, clock_monotonic_ms()))
-        return;
+    (void)events;
     log_event(LOG_LEVEL_WARN, "caller_refused", log_text("peer", peer),
               log_text("cause", cluster_cause_name(failure->cause)),
               log_text("reason", cluster_text_of_caller(failure)),

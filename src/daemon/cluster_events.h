@@ -16,7 +16,6 @@ struct cluster_events {
     struct events *events;         /* borrowed */
     struct event_program *program; /* borrowed; NULL: none */
     const char *self;              /* node.name; borrowed */
-    struct log_limit refusals;
     struct { /* what was logged last of the attempts to reach a member, by a hash of its name */
         enum cluster_cause cause;
         int64_t at_ms;

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/log_kinds.h"
 #include "base/version.h"
 #include "daemon/cluster_key.h"
 #include "daemon/daemon_inner.h"
@@ -37,6 +38,30 @@ static void log_started(const struct daemon *daemon) {
     config_log_loaded(daemon->config);
     log_event(LOG_LEVEL_INFO, "started", log_text("program", daemon->options->program),
               log_text("version", PORTOLAN_VERSION), log_number("process", getpid()));
+}
+
+/* --- the log --- */
+
+static void on_report(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    (void)context;
+    log_report_held_back();
+}
+
+/* Should this fail for want of memory, the next line that is held back tries again. */
+static void on_held_back(void *context) {
+    const struct daemon *daemon = context;
+    if (!event_pending(daemon->report_event, EV_TIMEOUT, NULL))
+        loop_set_timer(daemon->report_event, LOG_REPORT_MS);
+}
+
+static bool build_report(struct daemon *daemon) {
+    daemon->report_event = event_new(daemon->base, -1, 0, on_report, NULL);
+    if (daemon->report_event == NULL)
+        return false;
+    log_on_held_back(on_held_back, daemon);
+    return true;
 }
 
 /* --- leases --- */
@@ -427,6 +452,8 @@ static void destroy(struct daemon *daemon) {
     creation_store_free(daemon->creation_store);
     creations_free(daemon->creations);
     state_worker_free(daemon->worker);
+    log_on_held_back(NULL, NULL);
+    loop_free_event(daemon->report_event);
     loop_free_event(daemon->lease_event);
     for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         loop_free_event(daemon->signal_events[i]);
@@ -437,9 +464,9 @@ static void destroy(struct daemon *daemon) {
 
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
-    if (build_names(daemon) && build_loop(daemon) && build_worker(daemon) && build_users(daemon) &&
-        build_server(daemon) && build_front(daemon) && build_cluster(daemon, error) &&
-        build_orphans(daemon) && build_control(daemon)) {
+    if (build_names(daemon) && build_loop(daemon) && build_report(daemon) && build_worker(daemon) &&
+        build_users(daemon) && build_server(daemon) && build_front(daemon) &&
+        build_cluster(daemon, error) && build_orphans(daemon) && build_control(daemon)) {
         answer_for_itself(daemon);
         daemon->service.member_hosts =
             (struct member_hosts_query){.has = on_member_asked, .context = daemon};

@@ -26,7 +26,8 @@ struct daemon {
     struct epmd_service service;
     struct event_base *base;
     struct event *signal_events[DAEMON_SIGNALS];
-    struct event *lease_event; /* when a lease ends, or at once when there is one to save */
+    struct event *report_event; /* tells of lines that were held back */
+    struct event *lease_event;  /* when a lease ends, or at once when there is one to save */
     struct events events;
     struct listeners listeners; /* the descriptors are the server's */
     struct epmd_server *server;

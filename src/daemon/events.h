@@ -1,7 +1,7 @@
 /*
  * What happens, told once: a line in the log, and for those who watch an object on the control
- * socket (docs/control.md). Events that peers can cause at will are held back in the log beyond
- * LOG_BURST a second.
+ * socket (docs/control.md). What peers can cause at will is limited in the log (base/log_kinds),
+ * not on the socket.
  */
 #ifndef PORTOLAN_DAEMON_EVENTS_H
 #define PORTOLAN_DAEMON_EVENTS_H
@@ -14,8 +14,6 @@
 
 struct events {
     struct control_server *control; /* borrowed; NULL: nobody can watch */
-    struct log_limit refusals;
-    struct log_limit limits;
 };
 
 void events_registered(struct events *events, const struct registration *registration);

@@ -96,7 +96,6 @@ struct control_server {
     unsigned watchers, turn;
     bool has_news; /* events that were not passed on to watchers yet */
     uint64_t accepted, busy;
-    struct log_limit limits;
 };
 
 /* Takes over the descriptor. NULL when out of memory: it is closed. */

@@ -183,9 +183,8 @@ void control_server_left(struct control_server *server) {
 /* A caller that cannot even wait is told to come again. */
 static void tell_busy(struct control_server *server, int fd) {
     server->busy++;
-    if (log_limit_pass(&server->limits, clock_monotonic_ms()))
-        log_event(LOG_LEVEL_WARN, "limit", log_text("limit", "control connections or descriptors"),
-                  log_text("outcome", "told one to come again"));
+    log_event(LOG_LEVEL_WARN, "limit", log_text("limit", "control connections or descriptors"),
+              log_text("outcome", "told one to come again"));
     (void)!send(fd, busy_reply, sizeof busy_reply - 1, MSG_NOSIGNAL);
     close(fd);
 }

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/log_kinds.h"
 
 #include "assertions.h"
 #include "scratch.h"
@@ -121,7 +122,7 @@ START_TEST(no_value_breaks_a_line) {
         size_t len = seeded_below(&random, sizeof value + 1);
         seeded_fill(&random, value, len);
         log_as(format);
-        log_event(LOG_LEVEL_INFO, "e", log_bytes("a", bytes_of(value, len / 2)),
+        log_event(LOG_LEVEL_INFO, "registered", log_bytes("a", bytes_of(value, len / 2)),
                   log_bytes("b", bytes_of(value, len)));
         assert_one_clean_line(format);
         unlink(log_path);
@@ -147,7 +148,7 @@ START_TEST(a_line_fills_the_limit_and_no_more) {
     for (size_t len = LOG_LINE_MAX - 120; len < LOG_LINE_MAX; len++) {
         for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
             log_as((enum log_format)format);
-            log_event(LOG_LEVEL_INFO, "e", log_bytes("a", bytes_of(value, len)));
+            log_event(LOG_LEVEL_INFO, "registered", log_bytes("a", bytes_of(value, len)));
             assert_one_clean_line((enum log_format)format);
             unlink(log_path);
         }
@@ -239,20 +240,67 @@ START_TEST(the_console_is_standard_error) {
 }
 END_TEST
 
-START_TEST(a_burst_is_held_back_and_counted_in_the_next_second) {
-    struct log_limit limit = {.second_began_ms = 0};
-    log_as(LOG_FORMAT_TEXT);
-    int passed = 0;
-    for (int i = 0; i < LOG_BURST + 30; i++)
-        passed += log_limit_pass(&limit, 5000 + i);
+static void on_held(void *context) {
+    int *held = context;
+    (*held)++;
+}
 
-    ck_assert_int_eq(passed, LOG_BURST);
-    ck_assert_str_eq(logged("log"), "");
-    ck_assert(!log_limit_pass(&limit, 5999));
-    ck_assert(log_limit_pass(&limit, 6000));
-    assert_logged("^" TIME " warn log_lines_held_back lines=31\n$");
-    ck_assert(log_limit_pass(&limit, 7100));
-    assert_logged("lines=31\n$");
+START_TEST(lines_beyond_a_kinds_budget_are_held_back_and_counted) {
+    int held = 0;
+    log_as(LOG_FORMAT_TEXT);
+    log_on_held_back(on_held, &held);
+    for (int i = 0; i < 1000; i++)
+        log_event(LOG_LEVEL_WARN, "refused", log_number("n", i));
+    log_event(LOG_LEVEL_WARN, "limit", log_number("n", 1)); /* another kind has its own */
+
+    ck_assert_int_ge(held, 900);
+    assert_logged("refused n=0\n");
+    assert_logged(TIME " warn limit n=1\n$");
+    log_report_held_back();
+    assert_logged(" warn log_lines_held_back kind=refused lines=9[0-9]*\n$");
+    log_close();
+    assert_logged(" warn log_lines_held_back kind=refused lines=9[0-9]*\n$"); /* it was told */
+    log_on_held_back(NULL, NULL);
+}
+END_TEST
+
+START_TEST(each_kind_has_its_burst_and_what_comes_by_and_by) {
+    const char *event;
+    uint64_t lines;
+    int64_t now_ms = 1000000;
+    int passed = 0;
+    for (int i = 0; i < 100; i++)
+        passed += log_kinds_pass("refused", false, now_ms);
+    ck_assert_int_eq(passed, 20);
+    ck_assert(!log_kinds_pass("refused", false, now_ms + 49));
+    ck_assert(log_kinds_pass("refused", false, now_ms + 50)); /* twenty a second */
+    ck_assert(!log_kinds_pass("refused", false, now_ms + 50));
+    ck_assert(!log_kinds_pass("refused", false, 0)); /* a clock that goes back earns nothing */
+
+    ck_assert(log_kinds_next_held(&event, &lines));
+    ck_assert_str_eq(event, "refused");
+    ck_assert_uint_eq(lines, 83);
+    ck_assert(!log_kinds_next_held(&event, &lines));
+
+    passed = 0;
+    for (int i = 0; i < 100; i++)
+        passed += log_kinds_pass("refused", false, INT64_MAX);
+    ck_assert_int_eq(passed, 20);
+}
+END_TEST
+
+START_TEST(a_full_host_that_comes_back_is_in_the_log_as_a_whole) {
+    for (int i = 0; i < 15000; i++)
+        ck_assert(log_kinds_pass("registered", false, 1000));
+}
+END_TEST
+
+START_TEST(the_first_line_of_each_kind_passes) {
+    static char names[200][8];
+    for (int i = 0; i < 100; i++) {
+        snprintf(names[i], sizeof names[i], "kind%d", i);
+        ck_assert(log_kinds_pass(names[i], false, 1000));
+    }
 }
 END_TEST
 
@@ -274,6 +322,9 @@ Suite *log_suite(void) {
     tcase_add_test(tests, a_second_start_appends);
     tcase_add_test(tests, lost_lines_are_counted_when_writing_works_again);
     tcase_add_test(tests, the_console_is_standard_error);
-    tcase_add_test(tests, a_burst_is_held_back_and_counted_in_the_next_second);
+    tcase_add_test(tests, lines_beyond_a_kinds_budget_are_held_back_and_counted);
+    tcase_add_test(tests, each_kind_has_its_burst_and_what_comes_by_and_by);
+    tcase_add_test(tests, a_full_host_that_comes_back_is_in_the_log_as_a_whole);
+    tcase_add_test(tests, the_first_line_of_each_kind_passes);
     return suite;
 }
