@@ -1,5 +1,6 @@
 """Attacks by a stranger on another host, who knows no cookie."""
 
+import collections
 import contextlib
 import itertools
 import socket
@@ -27,24 +28,37 @@ def client_hello():
     return outgoing.read()
 
 
-def long_hello(padding=2500):
-    """A handshake message whose ALPN stands behind this much padding."""
+def record(content):
+    return b"\x16\x03\x01" + struct.pack(">H", len(content)) + content
+
+
+def long_hello(padding=60000):
+    """A handshake message whose ALPN stands before this much padding, and where the ALPN ends."""
     alpn = struct.pack(">HHHB", 16, 13, 11, 10) + b"portolan/1"
-    extensions = struct.pack(">HH", 21, padding) + bytes(padding) + alpn
+    extensions = alpn + struct.pack(">HH", 21, padding) + bytes(padding)
     body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00" + struct.pack(">H", len(extensions)) + extensions
-    return b"\x01" + struct.pack(">I", len(body))[1:] + body
+    message = b"\x01" + struct.pack(">I", len(body))[1:] + body
+    return message, message.index(alpn) + len(alpn)
 
 
 def one_byte_records(lab, ready):
-    """Each byte of the message in a record of its own, and each record in a segment of its own."""
-    records = [b"\x16\x03\x01\x00\x01" + bytes([byte]) for byte in long_hello()]
+    """The first record tells that another daemon calls; behind it each byte has a record of its own."""
+    message, end = long_hello()
+    said = record(message[:end]) + b"".join(record(message[i : i + 1]) for i in range(end, len(message)))
+    held = collections.deque()
     ready()
     while True:
         begun = time.monotonic()
-        with contextlib.suppress(OSError), socket.create_connection((lab.address, lab.port), timeout=2) as conn:
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for record in records:
-                conn.sendall(record)
+        with contextlib.suppress(OSError):
+            conn = socket.socket()
+            held.append(conn)
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, len(said))
+            conn.settimeout(2)
+            conn.connect((lab.address, lab.port))
+            conn.setblocking(False)
+            conn.send(said)
+        if len(held) > 62:
+            held.popleft().close()
         time.sleep(max(0, 1 / 62 - (time.monotonic() - begun)))
 
 
