@@ -29,7 +29,6 @@ static void on_time(evutil_socket_t fd, short what, void *context) {
     (void)what;
     if (discovery->hooks.wanted(discovery->hooks.context))
         discovery->strategy->discover(discovery->state);
-    loop_set_timer(discovery->timer, DISCOVERY_INTERVAL_MS);
 }
 
 struct cluster_discovery *cluster_discovery_new(const struct config *config,
@@ -49,13 +48,16 @@ struct cluster_discovery *cluster_discovery_new(const struct config *config,
     discovery->hooks = *hooks;
     discovery->strategy = discovery_strategy((enum discovery_kind)config->cluster_discovery);
     discovery->state = discovery->strategy->open(&options);
-    discovery->timer = event_new(base, -1, 0, on_time, discovery);
-    if (discovery->state == NULL || discovery->timer == NULL) {
+    /* it is never to be set again, which could fail, and be the end of all discovery */
+    discovery->timer = event_new(base, -1, EV_PERSIST, on_time, discovery);
+    if (discovery->state == NULL || discovery->timer == NULL ||
+        (discovery->strategy->finds_others &&
+         !loop_set_timer(discovery->timer, DISCOVERY_INTERVAL_MS))) {
         cluster_discovery_free(discovery);
         return NULL;
     }
     if (discovery->strategy->finds_others)
-        loop_set_timer(discovery->timer, 0);
+        event_active(discovery->timer, EV_TIMEOUT, 0); /* the first time is now */
     return discovery;
 }
 

@@ -111,8 +111,8 @@ static void settle(struct cluster_shell *shell) {
     int64_t due_ms = cluster_due_ms(shell->cluster);
     if (due_ms == INT64_MAX)
         event_del(shell->tick_event);
-    else
-        loop_set_timer(shell->tick_event, due_ms - now());
+    else if (!loop_set_timer(shell->tick_event, due_ms - now()))
+        event_active(shell->tick_event, EV_TIMEOUT, 0); /* too early, but never too late */
     if (shell->awaited == 0)
         pass_news_on(shell);
 }
@@ -377,11 +377,10 @@ bool cluster_shell_has_host(const struct cluster_shell *shell, struct bytes addr
 
 /* --- beginning and end --- */
 
-static struct cluster_options options_of(struct cluster_shell *shell, uint16_t front_port) {
+static struct cluster_options options_of(struct cluster_shell *shell, uint16_t front_port,
+                                         uint64_t seed) {
     const struct config *config = shell->config;
     struct cluster_options options = cluster_options_default();
-    uint64_t seed = 0;
-    RAND_bytes((unsigned char *)&seed, sizeof seed);
     options.name = config->node_name;
     options.cluster_name = config->cluster_name;
     options.port = front_port;
@@ -428,7 +427,13 @@ static bool attach(struct cluster_shell *shell, struct state_worker *worker) {
 static bool start(struct cluster_shell *shell, const struct cluster_shell_options *of,
                   char *error) {
     char old_name[CLUSTER_NAME_MAX + 1];
-    const struct cluster_options options = options_of(shell, of->front_port);
+    uint64_t seed;
+    if (RAND_bytes((unsigned char *)&seed, sizeof seed) != 1) {
+        snprintf(error, CLUSTER_SHELL_ERROR_SIZE,
+                 "cannot start: OpenSSL has no random numbers; is its configuration right?");
+        return false;
+    }
+    const struct cluster_options options = options_of(shell, of->front_port, seed);
     enum cluster_start verdict =
         cluster_store_file_start(shell->store, &options, now(), &shell->cluster, old_name);
     if (verdict == CLUSTER_STARTED) {

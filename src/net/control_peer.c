@@ -379,8 +379,9 @@ static bool send_all(const struct control_peer *peer, const void *data, size_t l
 void control_peer_flush(struct control_peer *peer) {
     uint8_t piece[CONTROL_PIECE_SIZE];
     struct writer out = writer_of(piece, sizeof piece);
-    bool sent = !is_awaiting(peer) &&
-                send_all(peer, peer->piece + peer->piece_sent, peer->piece_len - peer->piece_sent);
+    bool sent = !is_awaiting(peer) && (peer->piece_sent == peer->piece_len ||
+                                       send_all(peer, peer->piece + peer->piece_sent,
+                                                peer->piece_len - peer->piece_sent));
     while (sent && peer->watches && peer->stream == NULL) {
         out.len = 0;
         if (!control_events_read(&peer->server->events, &peer->position, &out) || out.len == 0)

@@ -191,15 +191,16 @@ static void begin_handshake(struct peer_dial *dial) {
     }
     struct timeval time = time_until(dial->port_deadline_ms);
     event_assign(&dial->event, dial->links->base, -1, 0, on_handshake_time, dial);
-    event_add(&dial->event, &time);
+    if (event_add(&dial->event, &time) < 0)
+        address_failed(dial, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
 }
 
 static void on_connected(evutil_socket_t fd, short what, void *context) {
     struct peer_dial *dial = context;
     int error = ETIMEDOUT;
     socklen_t len = sizeof error;
-    if ((what & EV_WRITE) != 0)
-        getsockopt((int)fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if ((what & EV_WRITE) != 0 && getsockopt((int)fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
     if (error != 0)
         address_failed(dial, cause_of(error), error);
     else
@@ -218,11 +219,12 @@ static bool try_port(struct peer_dial *dial) {
         (connect(dial->fd, &address.any, address_len(&address)) == 0 || errno == EINPROGRESS)) {
         struct timeval time = time_until(dial->port_deadline_ms);
         event_assign(&dial->event, dial->links->base, dial->fd, EV_WRITE, on_connected, dial);
-        event_add(&dial->event, &time);
-        return true;
+        if (event_add(&dial->event, &time) == 0)
+            return true;
+        errno = ENOMEM;
     }
     failure.error = errno;
-    failure.cause = cause_of(errno);
+    failure.cause = cause_of(failure.error);
     note(dial, &failure);
     stop_trying(dial);
     return false;
@@ -333,7 +335,10 @@ static void on_begin(evutil_socket_t fd, short what, void *context) {
     }
     event_assign(&dial->event, dial->links->base, host_lookup_descriptor(dial->lookup), EV_READ,
                  on_looked_up, dial);
-    event_add(&dial->event, &time);
+    if (event_add(&dial->event, &time) == 0)
+        return;
+    dial->failure.cause = CLUSTER_CAUSE_NO_MEMORY;
+    give_up(dial);
 }
 
 bool peer_dial_begin(struct peer_links *links, const char *name, uint16_t port,

@@ -91,7 +91,8 @@ void peer_link_end(struct peer_link *link) {
     tls_stream_close(link->stream);
     flush(link);
     link->state = PEER_LINK_ENDING;
-    loop_set_timer(&link->timer, PEER_LINGER_MS);
+    if (!loop_set_timer(&link->timer, PEER_LINGER_MS)) /* it ends at once, from the loop */
+        shutdown(bufferevent_getfd(link->wire), SHUT_RDWR);
 }
 
 /* --- in --- */
@@ -129,9 +130,9 @@ static void read_all(struct peer_link *link) {
     }
     /* what was said before the end counts */
     size_t rest = evbuffer_get_length(link->plain);
-    if (rest > 0 && state == TLS_CLOSED) {
-        links->hooks.received(links->hooks.context, link,
-                              bytes_of(evbuffer_pullup(link->plain, -1), rest));
+    const uint8_t *data = state == TLS_CLOSED ? evbuffer_pullup(link->plain, -1) : NULL;
+    if (rest > 0 && data != NULL) {
+        links->hooks.received(links->hooks.context, link, bytes_of(data, rest));
         if (link->state == PEER_LINK_ENDING)
             return;
     }

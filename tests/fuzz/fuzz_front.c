@@ -19,6 +19,7 @@
  */
 #include "fuzz.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/front.h"
 #include "net/tls.h"
@@ -276,7 +277,7 @@ static void node_says(struct run *run, size_t len) {
 
 static void nodes_leave(struct run *run) {
     for (size_t i = 0; i < NODES && !run->away; i++) {
-        front_ports_remove(house.service.fronts, house.nodes[i]);
+        front_ports_remove(house.service.fronts, house.nodes[i], clock_monotonic_ms());
         house.nodes[i]->front_port = 0;
         front_unregistered(house.front, house.nodes[i]);
     }

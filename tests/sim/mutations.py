@@ -106,7 +106,8 @@ MUTATIONS = [
      "        pass_on(cluster, link, change);\n        break;",
      "        break;"),
     ("believe the clock after a restart", "src/cluster/cluster.c",
-     "    if (*incarnation <= head.reserve)\n        *incarnation = head.reserve + 1;\n",
+     "    if (*incarnation <= head.reserve && !cluster_is_far_ahead(cluster, head.reserve))\n"
+     "        *incarnation = head.reserve + 1;\n",
      ""),
     ("forget the own join at a restart", "src/cluster/cluster.c",
      "    cluster->self->joined = head.joined;\n",
