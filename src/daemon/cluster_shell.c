@@ -272,6 +272,11 @@ static void on_turned_away(void *context, const struct peer_failure *failure, bo
     cluster_events_turned_away(shell->events, failure);
 }
 
+static bool is_of_member(void *context, const struct address *peer) {
+    struct cluster_shell *shell = context;
+    return shell->hosts != NULL && member_hosts_has(shell->hosts, address_host(peer));
+}
+
 bool cluster_shell_take(struct cluster_shell *shell, int fd, const struct address *peer,
                         struct bytes first) {
     return peer_links_accept(shell->links, fd, peer, first);
@@ -408,6 +413,7 @@ static bool build(struct cluster_shell *shell, const struct cluster_shell_option
         .down = on_down,
         .failed = on_failed,
         .turned_away = on_turned_away,
+        .is_of_member = is_of_member,
         .context = shell,
     };
     shell->links = peer_links_new(options->base, shell->tls, &hooks);

@@ -3,15 +3,12 @@
 #include "net/peer_limit.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct peer_gate {
     struct peer_limit *of_strangers, *of_members; /* handshakes under way of each host */
     struct peer_limit *second;                    /* begun in the second that began then */
     int64_t second_began_ms;
     size_t strangers, members;
-    struct peer_key known[PEER_GATE_KNOWN]; /* a ring: the oldest is at `known_next`, once full */
-    size_t known_count, known_next;
 };
 
 struct peer_gate *peer_gate_new(void) {
@@ -35,24 +32,6 @@ void peer_gate_free(struct peer_gate *gate) {
     free(gate);
 }
 
-static bool is_known(const struct peer_gate *gate, const struct address *peer) {
-    struct peer_key host = peer_key_of_host(peer);
-    for (size_t i = 0; i < gate->known_count; i++) {
-        if (memcmp(&gate->known[i], &host, sizeof host) == 0)
-            return true;
-    }
-    return false;
-}
-
-void peer_gate_know(struct peer_gate *gate, const struct address *peer) {
-    if (is_known(gate, peer))
-        return;
-    gate->known[gate->known_next] = peer_key_of_host(peer);
-    gate->known_next = (gate->known_next + 1) % PEER_GATE_KNOWN;
-    if (gate->known_count < PEER_GATE_KNOWN)
-        gate->known_count++;
-}
-
 /* Members have the strangers' places too, while there are any. */
 static bool has_place(const struct peer_gate *gate, bool of_member) {
     size_t all = gate->strangers + gate->members;
@@ -61,8 +40,8 @@ static bool has_place(const struct peer_gate *gate, bool of_member) {
                            all < PEER_GATE_STRANGERS + PEER_GATE_MEMBERS;
 }
 
-bool peer_gate_is_crowded(const struct peer_gate *gate, const struct address *peer) {
-    return gate->strangers > 0 && !has_place(gate, is_known(gate, peer));
+bool peer_gate_is_crowded(const struct peer_gate *gate, bool of_member) {
+    return gate->strangers > 0 && !has_place(gate, of_member);
 }
 
 static bool is_slow_enough(struct peer_gate *gate, const struct address *peer, int64_t now_ms) {
@@ -74,18 +53,17 @@ static bool is_slow_enough(struct peer_gate *gate, const struct address *peer, i
     return gate->second != NULL && peer_limit_enter(gate->second, peer);
 }
 
-bool peer_gate_enter(struct peer_gate *gate, const struct address *peer, int64_t now_ms,
-                     bool *known) {
-    *known = is_known(gate, peer);
-    struct peer_limit *of_host = *known ? gate->of_members : gate->of_strangers;
-    if (!has_place(gate, *known) || !is_slow_enough(gate, peer, now_ms) ||
+bool peer_gate_enter(struct peer_gate *gate, const struct address *peer, bool of_member,
+                     int64_t now_ms) {
+    struct peer_limit *of_host = of_member ? gate->of_members : gate->of_strangers;
+    if (!has_place(gate, of_member) || !is_slow_enough(gate, peer, now_ms) ||
         !peer_limit_enter(of_host, peer))
         return false;
-    *(*known ? &gate->members : &gate->strangers) += 1;
+    *(of_member ? &gate->members : &gate->strangers) += 1;
     return true;
 }
 
-void peer_gate_leave(struct peer_gate *gate, const struct address *peer, bool known) {
-    peer_limit_leave(known ? gate->of_members : gate->of_strangers, peer);
-    *(known ? &gate->members : &gate->strangers) -= 1;
+void peer_gate_leave(struct peer_gate *gate, const struct address *peer, bool of_member) {
+    peer_limit_leave(of_member ? gate->of_members : gate->of_strangers, peer);
+    *(of_member ? &gate->members : &gate->strangers) -= 1;
 }

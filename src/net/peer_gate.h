@@ -8,9 +8,8 @@
  *   from the host of a member    PEER_GATE_OF_MEMBER      PEER_GATE_MEMBERS besides
  *
  * and PEER_GATE_A_SECOND of one host either way. A host is an IPv4 address or an IPv6 /64
- * (net/peer_limit). A host is that of a member from a handshake that succeeded on; the newest
- * PEER_GATE_KNOWN such hosts are remembered. Where the strangers' places are all taken, whoever has
- * one for the longest is to give way: a handshake of goodwill takes two round trips.
+ * (net/peer_limit). Where the strangers' places are all taken, whoever has one for the longest is
+ * to give way: a handshake of goodwill takes two round trips.
  */
 #ifndef PORTOLAN_NET_PEER_GATE_H
 #define PORTOLAN_NET_PEER_GATE_H
@@ -22,7 +21,6 @@
 #define PEER_GATE_OF_STRANGER 32
 #define PEER_GATE_OF_MEMBER 64
 #define PEER_GATE_A_SECOND 64
-#define PEER_GATE_KNOWN 1024
 
 struct peer_gate;
 
@@ -31,15 +29,13 @@ struct peer_gate *peer_gate_new(void);
 void peer_gate_free(struct peer_gate *gate);
 
 /* Whether a stranger has to give way before peer_gate_enter can let this one in. */
-bool peer_gate_is_crowded(const struct peer_gate *gate, const struct address *peer);
+bool peer_gate_is_crowded(const struct peer_gate *gate, bool of_member);
 
-/* One handshake more; `*is_known`: it is of a member's host, to be told to peer_gate_leave. False:
- * not now, and nothing is counted. */
-bool peer_gate_enter(struct peer_gate *gate, const struct address *peer, int64_t now_ms,
-                     bool *is_known);
-void peer_gate_leave(struct peer_gate *gate, const struct address *peer, bool is_known);
+/* One handshake more. False: not now, and nothing is counted. */
+bool peer_gate_enter(struct peer_gate *gate, const struct address *peer, bool of_member,
+                     int64_t now_ms);
 
-/* A handshake with this address has succeeded. */
-void peer_gate_know(struct peer_gate *gate, const struct address *peer);
+/* One that entered so is over. */
+void peer_gate_leave(struct peer_gate *gate, const struct address *peer, bool of_member);
 
 #endif

@@ -23,9 +23,9 @@ struct peer_link {
     struct peer_dial *dial; /* while it greets and we called; borrowed */
     struct address address;
     enum peer_link_state state;
-    bool heard;    /* anything at all */
-    bool entered;  /* the gate counts it; the peer called */
-    bool is_known; /* as one of a member's host */
+    bool heard;     /* anything at all */
+    bool entered;   /* the gate counts it; the peer called */
+    bool of_member; /* as one of a member's host */
     void *owner;
     char name[CLUSTER_NAME_MAX + 1]; /* "": not known yet */
     TAILQ_ENTRY(peer_link) entry;

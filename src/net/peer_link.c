@@ -18,7 +18,7 @@
 
 static void leave_gate(struct peer_link *link) {
     if (link->entered)
-        peer_gate_leave(link->links->gate, &link->address, link->is_known);
+        peer_gate_leave(link->links->gate, &link->address, link->of_member);
     link->entered = false;
 }
 
@@ -144,7 +144,6 @@ static void become_open(struct peer_link *link) {
     struct peer_links *links = link->links;
     struct peer_dial *dial = link->dial;
     leave_gate(link);
-    peer_gate_know(links->gate, &link->address);
     event_del(&link->timer);
     link->state = PEER_LINK_OPEN;
     link->dial = NULL;
@@ -275,7 +274,7 @@ static void say_busy(int fd) {
 static void end_longest_handshake(struct peer_links *links) {
     struct peer_link *link;
     TAILQ_FOREACH(link, &links->all, entry) {
-        if (!link->entered || link->is_known)
+        if (!link->entered || link->of_member)
             continue;
         say_busy(bufferevent_getfd(link->wire));
         lose(link, CLUSTER_CAUSE_BUSY, 0);
@@ -293,20 +292,21 @@ static bool turn_away(struct peer_links *links, int fd, const struct address *pe
 
 bool peer_links_accept(struct peer_links *links, int fd, const struct address *peer,
                        struct bytes first) {
-    bool is_known;
-    if (peer_gate_is_crowded(links->gate, peer))
+    bool of_member =
+        links->hooks.is_of_member != NULL && links->hooks.is_of_member(links->hooks.context, peer);
+    if (peer_gate_is_crowded(links->gate, of_member))
         end_longest_handshake(links);
-    if (!peer_gate_enter(links->gate, peer, clock_monotonic_ms(), &is_known))
+    if (!peer_gate_enter(links->gate, peer, of_member, clock_monotonic_ms()))
         return turn_away(links, fd, peer);
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* so that a failure leaves the caller's alone */
     struct peer_link *link = own < 0 ? NULL : peer_link_new(links, own, peer, NULL, NULL);
     if (link == NULL) {
-        peer_gate_leave(links->gate, peer, is_known);
+        peer_gate_leave(links->gate, peer, of_member);
         return turn_away(links, fd, peer);
     }
     close(fd);
     link->entered = true;
-    link->is_known = is_known;
+    link->of_member = of_member;
     links->counters.accepted++;
     link->heard = true;
     if (!loop_set_timer(&link->timer, CLUSTER_CONNECT_MS) || !tls_stream_feed(link->stream, first))

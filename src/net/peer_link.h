@@ -61,6 +61,10 @@ struct peer_hooks {
 
     /* A caller was not let in: `failure` holds who and why; `limited`: for there were too many. */
     void (*turned_away)(void *context, const struct peer_failure *failure, bool limited);
+
+    /* Whether a member's host has the address: such callers have places of their own. May be NULL:
+     * nobody is known. */
+    bool (*is_of_member)(void *context, const struct address *peer);
     void *context;
 };
 

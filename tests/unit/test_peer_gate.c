@@ -24,83 +24,58 @@ static struct address peer(unsigned number) {
 }
 
 /* Each in a second of its own, so that the rate is no matter. */
-static bool enters(unsigned number) {
+static bool enters(unsigned number, bool of_member) {
     static int64_t now_ms = 0;
     const struct address address = peer(number);
-    bool is_known;
     now_ms += 1000;
-    return peer_gate_enter(gate, &address, now_ms, &is_known);
-}
-
-static bool is_crowded_for(unsigned number) {
-    const struct address address = peer(number);
-    return peer_gate_is_crowded(gate, &address);
-}
-
-static void know(unsigned number) {
-    const struct address address = peer(number);
-    peer_gate_know(gate, &address);
+    return peer_gate_enter(gate, &address, of_member, now_ms);
 }
 
 static void fill_with_strangers(void) {
     for (unsigned i = 0; i < PEER_GATE_STRANGERS; i++)
-        ck_assert(enters(1000 + i / PEER_GATE_OF_STRANGER));
+        ck_assert(enters(1000 + i / PEER_GATE_OF_STRANGER, false));
 }
 
 START_TEST(a_stranger_has_its_share_of_handshakes) {
     const struct address one = peer(1);
     for (int i = 0; i < PEER_GATE_OF_STRANGER; i++)
-        ck_assert(enters(1));
-    ck_assert(!enters(1));
-    ck_assert(!is_crowded_for(1)); /* nobody has to give way to it */
-    ck_assert(enters(2));
+        ck_assert(enters(1, false));
+    ck_assert(!enters(1, false));
+    ck_assert(!peer_gate_is_crowded(gate, false)); /* nobody has to give way to it */
+    ck_assert(enters(2, false));
     peer_gate_leave(gate, &one, false);
-    ck_assert(enters(1));
-    ck_assert(!enters(1));
+    ck_assert(enters(1, false));
+    ck_assert(!enters(1, false));
 }
 END_TEST
 
 START_TEST(strangers_leave_places_for_members) {
-    know(1);
     fill_with_strangers();
-    ck_assert(is_crowded_for(2) && !enters(2));
+    ck_assert(peer_gate_is_crowded(gate, false) && !enters(2, false));
     for (int i = 0; i < PEER_GATE_MEMBERS; i++)
-        ck_assert(!is_crowded_for(1) && enters(1));
-    ck_assert(is_crowded_for(1));
-    ck_assert(!enters(1));
+        ck_assert(!peer_gate_is_crowded(gate, true) && enters(1, true));
+    ck_assert(peer_gate_is_crowded(gate, true));
+    ck_assert(!enters(1, true));
 }
 END_TEST
 
 START_TEST(one_that_leaves_makes_room) {
     const struct address first = peer(1000);
     fill_with_strangers();
-    ck_assert(!enters(2));
+    ck_assert(!enters(2, false));
     peer_gate_leave(gate, &first, false);
-    ck_assert(!is_crowded_for(2) && enters(2));
-}
-END_TEST
-
-START_TEST(the_newest_hosts_of_members_are_remembered) {
-    for (unsigned i = 0; i <= PEER_GATE_KNOWN; i++)
-        know(i);
-    know(PEER_GATE_KNOWN); /* again: nobody is forgotten for it */
-    const struct address oldest = peer(0), second = peer(1), newest = peer(PEER_GATE_KNOWN);
-    bool is_known;
-    ck_assert(peer_gate_enter(gate, &oldest, 1000000, &is_known) && !is_known);
-    ck_assert(peer_gate_enter(gate, &second, 1000000, &is_known) && is_known);
-    ck_assert(peer_gate_enter(gate, &newest, 1000000, &is_known) && is_known);
+    ck_assert(!peer_gate_is_crowded(gate, false) && enters(2, false));
 }
 END_TEST
 
 START_TEST(a_host_begins_so_many_in_a_second) {
     const struct address one = peer(1);
-    bool is_known;
     for (int i = 0; i < PEER_GATE_A_SECOND; i++) {
-        ck_assert(peer_gate_enter(gate, &one, 5000, &is_known));
-        peer_gate_leave(gate, &one, is_known);
+        ck_assert(peer_gate_enter(gate, &one, false, 5000));
+        peer_gate_leave(gate, &one, false);
     }
-    ck_assert(!peer_gate_enter(gate, &one, 5999, &is_known));
-    ck_assert(peer_gate_enter(gate, &one, 6000, &is_known));
+    ck_assert(!peer_gate_enter(gate, &one, false, 5999));
+    ck_assert(peer_gate_enter(gate, &one, false, 6000));
 }
 END_TEST
 
@@ -111,7 +86,6 @@ Suite *peer_gate_suite(void) {
     tcase_add_test(tests, a_stranger_has_its_share_of_handshakes);
     tcase_add_test(tests, strangers_leave_places_for_members);
     tcase_add_test(tests, one_that_leaves_makes_room);
-    tcase_add_test(tests, the_newest_hosts_of_members_are_remembered);
     tcase_add_test(tests, a_host_begins_so_many_in_a_second);
     return suite;
 }
