@@ -447,11 +447,8 @@ static bool start(struct cluster_shell *shell, const struct cluster_shell_option
         return shell->hosts != NULL && attach(shell, of->worker);
     }
     if (verdict == CLUSTER_START_NAME_CHANGED)
-        snprintf(error, CLUSTER_SHELL_ERROR_SIZE,
-                 "cannot start as %s: this daemon is a member of a cluster as %s, and a member's "
-                 "name cannot change (%s/cluster says so); start it with node.name = %s, run "
-                 "'portolan cluster leave', and then change the name",
-                 options.name, old_name, shell->config->data_dir, old_name);
+        cluster_store_file_explain_name(shell->config->data_dir, options.name, old_name, error,
+                                        CLUSTER_SHELL_ERROR_SIZE);
     else if (verdict == CLUSTER_START_BAD_NAME)
         snprintf(
             error, CLUSTER_SHELL_ERROR_SIZE,

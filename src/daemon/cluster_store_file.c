@@ -3,8 +3,11 @@
 #include "cluster/cluster_store.h"
 #include "daemon/state_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define FILE_NAME "cluster"
 
 /* As many lines as a member may have records, and then some. */
 #define TEXT_MAX ((size_t)16 << 20)
@@ -49,7 +52,7 @@ struct cluster_store_file *cluster_store_file_open(const char *directory) {
                                       .settled = settled,
                                       .context = store,
                                       .durable = true};
-    store->file = state_file_open(directory, "cluster", "a restart forgets the cluster", &hooks);
+    store->file = state_file_open(directory, FILE_NAME, "a restart forgets the cluster", &hooks);
     if (store->file != NULL)
         return store;
     free(store);
@@ -114,6 +117,33 @@ enum cluster_start cluster_store_file_start(struct cluster_store_file *store,
     if (start.verdict != CLUSTER_START_STORE_DAMAGED)
         return start.verdict;
     return cluster_new(&start.options, now_ms, made);
+}
+
+struct fit {
+    const char *name;
+    char *old_name;
+    bool fits;
+};
+
+static void judge_fit(void *context, struct bytes text) {
+    struct fit *fit = context;
+    fit->fits = !has_members(text, fit->old_name) || strcmp(fit->old_name, fit->name) == 0;
+}
+
+bool cluster_store_file_fits(const char *directory, const char *name,
+                             char old_name[CLUSTER_NAME_MAX + 1]) {
+    struct fit fit = {.name = name, .old_name = old_name, .fits = true};
+    state_file_peek(directory, FILE_NAME, TEXT_MAX, judge_fit, &fit);
+    return fit.fits;
+}
+
+void cluster_store_file_explain_name(const char *directory, const char *name, const char *old_name,
+                                     char *out, size_t size) {
+    snprintf(out, size,
+             "cannot start as %s: this daemon is a member of a cluster as %s, and a member's name "
+             "cannot change (%s/" FILE_NAME " says so); start it with node.name = %s, run "
+             "'portolan cluster leave', and then change the name",
+             name, old_name, directory, old_name);
 }
 
 bool cluster_store_file_attach(struct cluster_store_file *store, struct cluster *cluster,

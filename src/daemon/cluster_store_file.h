@@ -22,6 +22,15 @@ enum cluster_start cluster_store_file_start(struct cluster_store_file *file,
                                             struct cluster **made,
                                             char old_name[CLUSTER_NAME_MAX + 1]);
 
+/* Whether a daemon of this name could start in the directory; if not, `old_name` is the name that
+ * it must have. Changes nothing, also while a daemon runs there. */
+bool cluster_store_file_fits(const char *directory, const char *name,
+                             char old_name[CLUSTER_NAME_MAX + 1]);
+
+/* Why it could not, and what to do, for people. */
+void cluster_store_file_explain_name(const char *directory, const char *name, const char *old_name,
+                                     char *out, size_t size);
+
 /* What the store tells, in the event loop. */
 struct cluster_store_hooks {
     void (*saved)(void *context, bool kept);

@@ -2,6 +2,7 @@
 
 #include "base/control_path.h"
 #include "daemon/cluster_key.h"
+#include "daemon/cluster_store_file.h"
 #include "daemon/listening.h"
 #include "erlang/ekka_port.h"
 #include "net/port_holder.h"
@@ -133,6 +134,15 @@ static int why_no_directory(const char *path) {
     return access(directory, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
+static void check_name(const struct config *config, struct config_report *report) {
+    char old_name[CLUSTER_NAME_MAX + 1], text[CONFIG_REMARK_SIZE];
+    if (cluster_store_file_fits(config->data_dir, config->node_name, old_name))
+        return;
+    cluster_store_file_explain_name(config->data_dir, config->node_name, old_name, text,
+                                    sizeof text);
+    config_report_add(report, CONFIG_ERROR, "%s: %s", config_where(config, "node.name"), text);
+}
+
 static void check_state(const struct config *config, struct config_report *report) {
     int error = config->data_dir == NULL ? 0 : why_no_directory(config->data_dir);
     if (error != 0)
@@ -140,6 +150,8 @@ static void check_state(const struct config *config, struct config_report *repor
                           "%s: the directory %s cannot be written: %s; a restart will forget "
                           "leases, creations and the cluster",
                           config_where(config, "node.data_dir"), config->data_dir, strerror(error));
+    if (config->personality == CONFIG_AS_PORTOLAND && config->data_dir != NULL)
+        check_name(config, report);
 }
 
 bool preflight(const struct config *config, struct config_report *report) {

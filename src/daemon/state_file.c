@@ -106,11 +106,11 @@ static bool lock(struct state_file *file) {
 }
 
 /* The whole file, to be freed; *len is -errno on failure. */
-static uint8_t *read_file(const struct state_file *file, size_t most, ssize_t *len) {
+static uint8_t *read_file(int directory_fd, const char *name, size_t most, ssize_t *len) {
     uint8_t *text = NULL;
     size_t have = 0;
     ssize_t got = -1;
-    int fd = regular_file_open(file->directory_fd, file->name, O_RDONLY | O_NOFOLLOW, 0);
+    int fd = regular_file_open(directory_fd, name, O_RDONLY | O_NOFOLLOW, 0);
     if (fd < 0) {
         *len = fd;
         return NULL;
@@ -148,7 +148,7 @@ void state_file_load(struct state_file *file, size_t most,
     ssize_t len;
     if (file->directory_fd < 0)
         return;
-    uint8_t *text = read_file(file, most, &len);
+    uint8_t *text = read_file(file->directory_fd, file->name, most, &len);
     if (len >= 0 && !restore(context, bytes_of(text, (size_t)len)))
         set_damaged_aside(file);
     free(text);
@@ -156,6 +156,17 @@ void state_file_load(struct state_file *file, size_t most,
         warn(file, "cannot read the file", (int)-len);
         give_up(file);
     }
+}
+
+void state_file_peek(const char *directory, const char *name, size_t most,
+                     void (*visit)(void *context, struct bytes text), void *context) {
+    ssize_t len = -1;
+    int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint8_t *text = directory_fd < 0 ? NULL : read_file(directory_fd, name, most, &len);
+    if (text != NULL && len >= 0)
+        visit(context, bytes_of(text, (size_t)len));
+    free(text);
+    close_fd(&directory_fd);
 }
 
 static void work(struct state_job *job);

@@ -50,6 +50,11 @@ void state_file_free(struct state_file *file);
 void state_file_load(struct state_file *file, size_t most,
                      bool (*restore)(void *context, struct bytes text), void *context);
 
+/* Shows what such a file holds, and changes nothing, also while a daemon has it. One that is not
+ * there or cannot be read is not shown. */
+void state_file_peek(const char *directory, const char *name, size_t most,
+                     void (*visit)(void *context, struct bytes text), void *context);
+
 /* From here on writes are the worker's; until then they are done at once. The worker is borrowed.
  * False: no memory. */
 bool state_file_attach(struct state_file *file, struct state_worker *worker);

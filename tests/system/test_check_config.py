@@ -53,6 +53,15 @@ def test_a_good_configuration_is_fine(check, secret):
     assert done.out.endswith("portoland: configuration is fine\n")
 
 
+def member_state(name, other):
+    """The file that a member keeps, as src/cluster/cluster_store.h has it."""
+    text = f"portolan cluster 1\nself {name} 1 2\nid 1 2\nalive {other} 1 1 1 4370 1\n".encode()
+    checksum = 0xCBF29CE484222325
+    for byte in text:
+        checksum = (checksum ^ byte) * 0x100000001B3 % (1 << 64)
+    return text + f"sum {checksum:016x}\n".encode()
+
+
 # --- what a start would refuse ---
 
 def test_a_missing_cookie_file(check):
@@ -104,6 +113,16 @@ def test_an_epmd_in_the_way(check, tmp_path):
         done = check("epmd.enable = on", f"epmd.port = {stock.port}")
         assert done.code == 1
         done.one(f"the port of epmd, {stock.port}", f"epmd (process {stock.pid})")
+
+
+def test_the_state_of_a_member_with_another_name(check, secret, tmp_path):
+    (tmp_path / "cluster").write_bytes(member_state("portolan@s1.example.org", "portolan@s2.example.org"))
+    done = check(f"node.cookie_file = {secret}", "node.name = portolan@s3.example.org")
+    assert done.code == 1
+    done.one("portolan.conf:3", "cannot start as portolan@s3.example.org", "a member of a cluster as portolan@s1.example.org",
+             "portolan cluster leave")
+    done = check(f"node.cookie_file = {secret}", "node.name = portolan@s1.example.org")
+    assert (done.code, done.lines) == (0, [])
 
 
 def test_a_log_file_that_cannot_be_written(check):
