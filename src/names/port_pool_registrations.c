@@ -20,9 +20,13 @@ static bool may_claim(const struct port_pool *pool, const struct claim *claim, u
 }
 
 /* A lease of root's, or for anybody, is from now on that of the user who has claimed it. */
-static void settle_owner(struct claim *claim, uint32_t user) {
-    if (!claim->leased || claim->user == USER_ROOT || claim->user == USER_NOBODY)
-        claim->user = user;
+static void settle_owner(struct port_pool *pool, struct claim *claim, uint32_t user) {
+    bool is_open = claim->user == USER_ROOT || claim->user == USER_NOBODY;
+    if (claim->leased && (!is_open || user == USER_NOBODY || user == claim->user))
+        return;
+    claim->user = user;
+    if (pool_is_saved(claim))
+        pool->changes++;
 }
 
 /* --- helper nodes --- */
@@ -145,7 +149,7 @@ void port_pool_registered(struct port_pool *pool, const struct port_applicant *a
     claim->held = true;
     pool_stop_waiting(pool, claim);
     forget_others(claim);
-    settle_owner(claim, applicant->user);
+    settle_owner(pool, claim, applicant->user);
     if (was_leased && follows(pool, claim)) {
         claim->leased = true;
         pool->changes++;

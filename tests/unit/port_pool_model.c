@@ -256,6 +256,16 @@ static void lease_one(struct play *play) {
     name->expires_ms = play->now_ms + PORT_LEASE_MS;
 }
 
+static void settle_owner(struct play *play, struct model_name *name, uint32_t user) {
+    bool is_open = name->user == USER_ROOT || name->user == USER_NOBODY;
+    if (name->leased && is_open && user != USER_NOBODY && user != name->user) {
+        name->user = user;
+        play->unsaved = play->unsaved || claimant_of(play, name->port) == name;
+    }
+    if (!name->leased)
+        name->user = user;
+}
+
 static void register_one(struct play *play) {
     struct model_name *name = some_name(play);
     uint16_t port = name->has && seeded_chance(&play->random, 70) ? name->port : some_port(play);
@@ -292,8 +302,7 @@ static void register_one(struct play *play) {
     name->held = true;
     name->other_port = 0;
     name->other = NULL;
-    if (!name->leased || name->user == USER_ROOT || name->user == USER_NOBODY)
-        name->user = user;
+    settle_owner(play, name, user);
     if (follows && could_give(play, name, port) && claimant_of(play, port) == name &&
         !play->fronts[port])
         name->leased = play->unsaved = true;

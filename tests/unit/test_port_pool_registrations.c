@@ -246,8 +246,10 @@ START_TEST(a_lease_of_roots_is_also_for_users_of_the_system) {
     ck_assert_int_eq(admits_as(SERVER_USER, "a", FIRST), PORT_OK);
     ck_assert_int_eq(admits_as(ALICE, "a", FIRST), PORT_LEASED_TO_USER);
     ck_assert_int_eq(admits_as(USER_NOBODY, "a", FIRST), PORT_LEASED_TO_UNKNOWN);
+    port_pool_saved(pool);
     registers_as(SERVER_USER, "a", FIRST);
     ck_assert_uint_eq(find("a").user, SERVER_USER);
+    ck_assert(port_pool_unsaved(pool));
     restart(NOW, NOW);
     ck_assert_int_eq(admits_as(SERVER_USER - 1, "a", FIRST), PORT_LEASED_TO_USER);
 }
@@ -276,6 +278,8 @@ START_TEST(a_lease_is_anybodys_where_users_do_not_count) {
     lease_for(ALICE, "a");
     ck_assert_int_eq(admits_as(BOB, "a", FIRST), PORT_OK);
     ck_assert_int_eq(admits_as(USER_NOBODY, "a", FIRST), PORT_OK);
+    registers_as(USER_NOBODY, "a", FIRST);
+    ck_assert_uint_eq(find("a").user, ALICE);
 }
 END_TEST
 
