@@ -4,13 +4,14 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LISTING_PIECE 16384
 
-#define TOO_MANY_OF_USER "its user has its share of the descriptors: see limits.user_share"
+#define REASON_SIZE 128
 
 /* A request may trickle in, and a reply out, for this many packet timeouts in all. */
 #define PATIENCE 10
@@ -41,14 +42,22 @@ static void release(struct epmd_conn *conn) {
     close(conn->fd);
 }
 
+static const char *say_too_many(uint32_t user, char text[REASON_SIZE]) {
+    char name[32] = "a user that is not known";
+    if (user != USER_NOBODY)
+        snprintf(name, sizeof name, "user %u", user);
+    snprintf(text, REASON_SIZE, "%s has its share of the descriptors: see limits.user_share", name);
+    return text;
+}
+
 /* Counts a connection that is to be kept. NULL, or why it cannot be. */
-static const char *count(struct epmd_conn *conn) {
+static const char *count(struct epmd_conn *conn, char text[REASON_SIZE]) {
     struct epmd_server *server = conn->server;
     conn->user = USER_NOBODY;
-    conn->local = address_peer_is_local(conn->fd, &conn->peer);
-    if (conn->local) {
+    if (address_peer_is_local(conn->fd, &conn->peer)) {
         conn->user = local_users_caller(&server->users, conn->fd, &conn->peer);
-        return user_share_take(server->users.descriptors, conn->user, 1) ? NULL : TOO_MANY_OF_USER;
+        conn->shares = user_share_take(server->users.descriptors, conn->user, 1);
+        return conn->shares ? NULL : say_too_many(conn->user, text);
     }
     conn->limited = peer_limit_enter(server->peer_limit, &conn->peer);
     return conn->limited ? NULL : "too many waiting connections from this address";
@@ -57,7 +66,7 @@ static const char *count(struct epmd_conn *conn) {
 static void uncount(struct epmd_conn *conn) {
     if (conn->limited)
         peer_limit_leave(conn->server->peer_limit, &conn->peer);
-    if (conn->local)
+    if (conn->shares)
         user_share_give_back(conn->server->users.descriptors, conn->user, 1);
 }
 
@@ -114,7 +123,8 @@ static struct epmd_conn *keep(struct epmd_conn *fresh, const struct epmd_node *n
         return fresh;
     if (server->none_may_stay)
         return keep_not(fresh, node, "no descriptor left");
-    const char *reason = count(fresh);
+    char text[REASON_SIZE];
+    const char *reason = count(fresh, text);
     if (reason != NULL) {
         server->counters.limited++;
         return keep_not(fresh, node, reason);
@@ -336,12 +346,13 @@ static void end_gone_holders(const struct epmd_server *server, const struct epmd
 
 /* Whether a connection could be kept as it is: a look-up is rather answered than closed. */
 static bool could_stay(struct epmd_conn *conn) {
+    char text[REASON_SIZE];
     if (conn->kept)
         return true;
-    if (conn->server->none_may_stay || count(conn) != NULL)
+    if (conn->server->none_may_stay || count(conn, text) != NULL)
         return false;
     uncount(conn);
-    conn->limited = conn->local = false;
+    conn->limited = conn->shares = false;
     return true;
 }
 

@@ -52,7 +52,7 @@ struct epmd_conn {
     enum epmd_conn_state state;
     bool kept;     /* on the heap, in a list, with an event */
     bool limited;  /* counted in the server's peer_limit */
-    bool local;    /* of this host; counted among the descriptors of its user */
+    bool shares;   /* of this host: counted among the descriptors of its user */
     uint32_t user; /* whose it is, once it is kept */
     bool at_front; /* it called a front port: it may be other than an epmd client */
     struct address peer;

@@ -242,7 +242,7 @@ def test_one_user_cannot_take_all_names(portoland):
     daemon = portoland(descriptors=DESCRIPTORS)
     with Attacker("names", daemon.port, 2 * DESCRIPTORS) as attacker:
         assert int(attacker.said) == SHARE
-        daemon.logged("refused", "what=registration", "limits.user_share")
+        daemon.logged("refused", "what=registration", f"user {USER} has its share", "limits.user_share")
         with Attacker("node", daemon.port, "rabbit", user=OTHER_USER) as other:
             assert other.said == "registered"
             with Node(daemon.port, "roots"):
