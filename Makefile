@@ -66,7 +66,7 @@ UNIT      := $(BUILD)/tests/unit
 UNIT_OBJS := $(call objects,tests/unit/*.c)
 SIM       := $(BUILD)/tests/sim
 SIM_OBJS  := $(call objects,tests/sim/*.c)
-BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop
+BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop $(BUILD)/bench/client_calls
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all check-library record-abi help run check check-unit check-sim check-mutations sim scale \
@@ -249,6 +249,7 @@ bench:
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/leaving.py
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/library.py
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py
 
@@ -257,6 +258,7 @@ bench-smoke:
 	@$(MAKE) --no-print-directory all $(BENCH)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py --smoke
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/leaving.py --rounds 3 --names 2000
+	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/library.py --smoke
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/cluster.py --rounds 1
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/proxy.py --smoke
 
@@ -278,6 +280,7 @@ $(BUILD)/attack/probe: $(call objects,tests/attack/*.c tests/bench/latency.c)
 
 $(BUILD)/bench/load: $(call objects,tests/bench/l*.c)
 $(BUILD)/bench/bare_loop: $(call objects,tests/bench/bare_loop.c)
+$(BUILD)/bench/client_calls: $(call objects,tests/bench/client_calls.c) $(LIB_OBJS)
 $(BENCH):
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^

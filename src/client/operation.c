@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 /* Where more than the control socket may know the answer, it has this part of the time. */
 #define CONTROL_SHARES 4
@@ -139,8 +140,14 @@ static bool ask_control(struct portolan_operation *operation) {
                          operation->kind->control_reply_max);
 }
 
+/* Most hosts have none: one call that says so is cheaper than three. */
+static bool is_without_daemon(const struct portolan_operation *operation) {
+    return operation->asks_epmd && operation->settings.session == NULL &&
+           access(operation->settings.control_socket, F_OK) != 0 && errno == ENOENT;
+}
+
 static bool open_control(struct portolan_operation *operation) {
-    if (!operation->asks_control)
+    if (!operation->asks_control || is_without_daemon(operation))
         return false;
     operation->backoff_ms = BACKOFF_FIRST_MS;
     begin_share(operation, operation->asks_epmd ? CONTROL_SHARES : 1);
