@@ -47,6 +47,15 @@ static void try_names(struct bytes reply) {
     portolan_listing_free(listing);
 }
 
+static void try_listing(struct portolan_listing *listing) {
+    for (size_t i = 0; i < portolan_listing_count(listing); i++) {
+        const struct portolan_name *name = portolan_listing_name(listing, i);
+        demand(name->name[0] != '\0' && name->host[0] != '\0' && name->port != 0);
+        demand(strlen(name->member) < PORTOLAN_NODE_SIZE);
+    }
+    portolan_listing_free(listing);
+}
+
 static void try_control(enum control_command command, struct bytes reply) {
     struct control_answer answer;
     struct failure failure = {.code = PORTOLAN_OK};
@@ -57,7 +66,11 @@ static void try_control(enum control_command command, struct bytes reply) {
     enum portolan_code code =
         control_parse_answer(bytes_of(reply.data, len), command, &answer, &failure);
     demand((code == PORTOLAN_OK) == (failure.notes[0] == '\0'));
-    demand(code != PORTOLAN_OK || command == CONTROL_RELEASE || answer.port != 0);
+    demand(code != PORTOLAN_OK || command == CONTROL_RELEASE || command == CONTROL_NAMES ||
+           answer.port != 0);
+    demand((answer.listing != NULL) == (code == PORTOLAN_OK && command == CONTROL_NAMES));
+    if (answer.listing != NULL)
+        try_listing(answer.listing);
     failure_message(&failure, code, "resolve", "rabbit", message);
     demand(memchr(message, 0, sizeof message) != NULL && strchr(message, '\n') == NULL);
 }
@@ -66,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     struct bytes reply = bytes_of(data + 1, size - 1);
-    switch (data[0] % 6) {
+    switch (data[0] % 7) {
     case 0:
         try_port2(reply);
         break;
@@ -77,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         try_names(reply);
         break;
     default:
-        try_control((enum control_command)(data[0] % 6 - 3), reply);
+        try_control((enum control_command)(data[0] % 7 - 3), reply);
         break;
     }
     return 0;
