@@ -110,22 +110,58 @@ bool text_is_utf8(struct bytes bytes, size_t *characters) {
     return true;
 }
 
-static bool is_c1_control(const uint8_t *at, size_t len) {
-    return len == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+static uint32_t decode(const uint8_t *at, size_t len) {
+    uint32_t character = len == 1 ? at[0] : at[0] & (0xffU >> (len + 1));
+    for (size_t i = 1; i < len; i++)
+        character = character << 6 | (at[i] & 0x3f);
+    return character;
+}
+
+/* Unicode's controls of direction, characters without a width, ends of lines and paragraphs, and
+ * those that stand for nothing. */
+static const struct {
+    uint32_t first, last;
+} invisible[] = {
+    {0x80, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},   {0x180e, 0x180e}, {0x200b, 0x200f},
+    {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
+};
+
+size_t text_invisible(struct bytes bytes, size_t at, uint32_t *character) {
+    size_t len = utf8_character(bytes.data + at, bytes.len - at);
+    if (len < 2)
+        return 0;
+    *character = decode(bytes.data + at, len);
+    for (size_t i = 0; i < sizeof invisible / sizeof invisible[0]; i++) {
+        if (*character >= invisible[i].first && *character <= invisible[i].last)
+            return len;
+    }
+    return 0;
+}
+
+/* As JSON has it: beyond U+FFFF a pair of surrogates. */
+static void write_escape(struct writer *writer, uint32_t character) {
+    char escaped[16];
+    uint32_t beyond = character - 0x10000;
+    if (character < 0x10000)
+        snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)character);
+    else
+        snprintf(escaped, sizeof escaped, "\\u%04x\\u%04x", (unsigned)(0xd800 + (beyond >> 10)),
+                 (unsigned)(0xdc00 + (beyond & 0x3ff)));
+    write_text(writer, escaped);
 }
 
 void text_write_escaped(struct writer *writer, struct bytes bytes) {
     for (size_t at = 0; at < bytes.len;) {
         const uint8_t *from = bytes.data + at;
         size_t len = utf8_character(from, bytes.len - at);
-        if (len == 1 && (*from == '"' || *from == '\\')) {
+        uint32_t character;
+        if (text_invisible(bytes, at, &character) > 0) {
+            write_escape(writer, character);
+        } else if (len == 1 && (*from == '"' || *from == '\\')) {
             const uint8_t escaped[2] = {'\\', *from};
             write_bytes(writer, bytes_of(escaped, sizeof escaped));
-        } else if (len == 0 || *from < 0x20 || *from == 0x7f || is_c1_control(from, len)) {
-            char escaped[7];
-            snprintf(escaped, sizeof escaped, "\\u%04x",
-                     is_c1_control(from, len) ? from[1] : *from);
-            write_text(writer, escaped);
+        } else if (len == 0 || *from < 0x20 || *from == 0x7f) {
+            write_escape(writer, *from);
         } else {
             write_bytes(writer, bytes_of(from, len));
         }

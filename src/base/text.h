@@ -30,10 +30,18 @@ bool text_is_utf8(struct bytes bytes, size_t *characters);
 
 /*
  * Writes the bytes as the inside of a JSON string: quotes, backslashes and control characters
- * escaped, UTF-8 kept, each byte that is not UTF-8 as \u00XX. Nothing a peer sends can so end a
- * line of a log or reach the terminal of who reads it.
+ * escaped, UTF-8 kept but for invisible characters, each byte that is not UTF-8 as \u00XX. Nothing
+ * a peer sends can so end a line of a log, control the terminal of who reads it, or look other than
+ * it is.
  */
 void text_write_escaped(struct writer *writer, struct bytes bytes);
+
+/*
+ * The length of the character at `at`, if it is one that cannot be seen and changes how others are:
+ * U+202E, which turns text around, and its like, characters without a width, ends of lines and
+ * paragraphs, C1 controls; else 0. *character gets its number.
+ */
+size_t text_invisible(struct bytes bytes, size_t at, uint32_t *character);
 
 /* Two lower-case digits a byte; the parser takes nothing else, and no more than `writer` has room
  * for. */

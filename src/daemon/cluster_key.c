@@ -1,7 +1,8 @@
 #include "daemon/cluster_key.h"
 
+#include "base/regular_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +26,6 @@ static bool check_mode(int fd, const char *path, char *error) {
     struct stat status;
     if (fstat(fd, &status) < 0)
         return refuse(error, path, strerror(errno), "name another file");
-    if (!S_ISREG(status.st_mode))
-        return refuse(error, path, "it is no file", "name another one");
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         return refuse(error, path, "others than its owner may read or write it",
                       "chmod 400 it, and think of another cookie if others were on this host");
@@ -52,9 +51,9 @@ static bool read_cookie(int fd, const char *path, struct cookie *cookie, char *e
 }
 
 static bool cookie_of_file(const char *path, struct cookie *cookie, char *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_file_open_trusted(path);
     if (fd < 0)
-        return refuse(error, path, strerror(errno),
+        return refuse(error, path, regular_file_error(-fd),
                       "make it, readable by the daemon's user alone, or set node.cookie");
     bool good = check_mode(fd, path, error) && read_cookie(fd, path, cookie, error);
     close(fd);

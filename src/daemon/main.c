@@ -1,5 +1,6 @@
 /* portoland, and under its other name epmd: one program, two sets of defaults. */
 #include "cli/epmd_command.h"
+#include "daemon/secrets.h"
 
 #include <string.h>
 
@@ -8,5 +9,6 @@ int main(int argc, char **argv) {
     const char *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "portoland";
     enum config_personality personality =
         strcmp(name, "epmd") == 0 ? CONFIG_AS_EPMD : CONFIG_AS_PORTOLAND;
+    secrets_hide(argc, argv);
     return epmd_command_main(personality, argc, argv);
 }

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const reserved_words[] = {
@@ -70,6 +71,12 @@ static void write_octal(struct writer *writer, uint8_t byte) {
     write_u8(writer, (uint8_t)('0' + (byte & 7)));
 }
 
+static void write_hexadecimal(struct writer *writer, uint32_t character) {
+    char escaped[16];
+    snprintf(escaped, sizeof escaped, "\\x{%X}", (unsigned)character);
+    write_text(writer, escaped);
+}
+
 /* A byte over 127: part of a character, or by itself a character of Latin-1. */
 static void write_high(struct writer *writer, uint8_t byte, bool is_utf8) {
     if (is_utf8) {
@@ -94,7 +101,12 @@ void term_write_atom(struct writer *writer, struct bytes name) {
         write_u8(writer, '\'');
     for (size_t i = 0; i < name.len; i++) {
         uint8_t byte = name.data[i], letter = escape_of(byte);
-        if (letter != 0) {
+        uint32_t character;
+        size_t invisible = is_utf8 && byte > 127 ? text_invisible(name, i, &character) : 0;
+        if (invisible > 0 && character > 0xff) {
+            write_hexadecimal(writer, character);
+            i += invisible - 1;
+        } else if (letter != 0) {
             write_u8(writer, '\\');
             write_u8(writer, letter);
         } else if (byte < ' ') {

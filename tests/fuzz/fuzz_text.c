@@ -44,6 +44,15 @@ static void check_switch(const char *text) {
     must(!is_switch || strlen(text) <= strlen("false"));
 }
 
+static uint32_t read_digits(struct reader *from) {
+    char digits[5] = "";
+    struct bytes taken = read_bytes(from, 4);
+    for (size_t i = 0; i < taken.len; i++)
+        digits[i] = (char)taken.data[i];
+    must(strspn(digits, "0123456789abcdef") == 4);
+    return (uint32_t)strtoul(digits, NULL, 16);
+}
+
 /* Undoes an escape at the front, or takes one byte; false at what no escaped text holds. */
 static bool unescape(struct reader *from, struct writer *to) {
     uint8_t byte = read_u8(from);
@@ -58,13 +67,13 @@ static bool unescape(struct reader *from, struct writer *to) {
         write_u8(to, escaped);
         return escaped == '"' || escaped == '\\';
     }
-    char digits[5] = "";
     uint8_t character[4];
-    struct bytes taken = read_bytes(from, 4);
-    for (size_t i = 0; i < taken.len; i++)
-        digits[i] = (char)taken.data[i];
-    must(strspn(digits, "0123456789abcdef") == 4);
-    size_t len = utf8_encode((uint32_t)strtoul(digits, NULL, 16), character);
+    uint32_t number = read_digits(from);
+    if (number >= 0xd800 && number < 0xdc00) { /* the first of a pair */
+        must(read_u16(from) == ('\\' << 8 | 'u'));
+        number = 0x10000 + ((number - 0xd800) << 10 | (read_digits(from) - 0xdc00));
+    }
+    size_t len = utf8_encode(number, character);
     write_bytes(to, bytes_of(character, len));
     return true;
 }

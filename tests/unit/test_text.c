@@ -289,6 +289,18 @@ START_TEST(a_cut_escape_ends_between_characters) {
 }
 END_TEST
 
+START_TEST(characters_that_cannot_be_seen_are_escaped) {
+    uint8_t out[256];
+    /* turned around, a zero-width space, ends of a line and a paragraph, an isolate, a BOM */
+    assert_bytes(escape(LITERAL("a\u202etxt.exe"), out, sizeof out), LITERAL("a\\u202etxt.exe"));
+    assert_bytes(escape(LITERAL("\u200b\u200f\u2028\u2029\u2066\ufeff\u061c"), out, sizeof out),
+                 LITERAL("\\u200b\\u200f\\u2028\\u2029\\u2066\\ufeff\\u061c"));
+    assert_bytes(escape(LITERAL("\U000e0041"), out, sizeof out), LITERAL("\\udb40\\udc41"));
+    assert_bytes(escape(LITERAL("s\u00f8ster \u2019 \u4e2d \U0001f407"), out, sizeof out),
+                 LITERAL("s\u00f8ster \u2019 \u4e2d \U0001f407"));
+}
+END_TEST
+
 Suite *text_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("text", &tests);
@@ -309,5 +321,6 @@ Suite *text_suite(void) {
     tcase_add_test(tests, a_byte_that_is_not_utf8_is_escaped_alone);
     tcase_add_test(tests, no_bytes_at_all_escape_the_escaping);
     tcase_add_test(tests, a_cut_escape_ends_between_characters);
+    tcase_add_test(tests, characters_that_cannot_be_seen_are_escaped);
     return suite;
 }
