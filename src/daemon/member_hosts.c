@@ -263,8 +263,9 @@ static void look_all_up_again(struct member_hosts *hosts) {
     if (now_ms < hosts->again_ms)
         return;
     hosts->again_ms = now_ms + MEMBER_HOSTS_AGAIN_MS;
-    HASH_ITER(hh, hosts->by_name, host, following)
-    queue(hosts, host);
+    HASH_ITER(hh, hosts->by_name, host, following) {
+        queue(hosts, host);
+    }
     look_up_next(hosts);
 }
 
