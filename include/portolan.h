@@ -210,6 +210,11 @@ struct portolan_endpoint {
  * never for a host whose name has no address, and never because the portoland of this host was too
  * busy to answer. An address or port that does not answer costs its share of the deadline only, so
  * that the others get theirs.
+ *
+ * It only asks, and says so to a portoland at its front port, base_port, by closing its side of the
+ * connection. Where several nodes share a front port, portoland waits for the connection after a
+ * look-up, and does not after this one: a program that opens distribution to such a node is led to
+ * it for 10 seconds, unless others of its host connect to that port at the same time.
  */
 PORTOLAN_API enum portolan_code portolan_resolve(const char *node,
                                                  const struct portolan_options *options,

@@ -195,6 +195,7 @@ def test_the_largest_offset_can_be_changed_while_nodes_run(site, tmp_path):
     conf.write_text("")
     site.run("-c", conf)
     node = site.node("emqx-7")
+    assert site.told("emqx-7") == (node.port, BASE + 7)
     ends = site.stream(node, BASE + 7)
     for most, front in ((6, BASE), (7, BASE + 7)):
         conf.write_text(f"front.offset_max = {most}\n")
