@@ -953,7 +953,25 @@ def sock_diag_seeds():
         yield f"length_{length}", netlink_message(by_family, number, listener, length) + answer
 
 
+def client_reply_seeds():
+    """The first byte says which reply it is: PORT2, ALIVE2, NAMES, and answers of the control socket."""
+    yield "port2", b"\0w\0\x64\x54\x4d\0\0\6\0\5\0\6rabbit\0\0"
+    yield "alive2", b"\1v\0\0\0\0\x09"
+    yield "listing", b"\2\0\0\x11\x11name a at port 1\n"
+    yield "resolve", b'\3{"v":1,"ok":true,"port":4370,"own_port":6369,"front_port":null,"member":"e@s1"}\n'
+    yield "lease", b'\4{"v":1,"ok":true,"port":7,"held":false,"expires_in_ms":60000,"epmd_port":4370}\n'
+    yield "refused", (
+        b'\4{"v":1,"ok":false,"error":{"code":"pool_full","message":"f\\u00e9\\ud834\\udd1e",'
+        b'"holders":[{"name":"a","port":1,"front":true}]}}\n'
+    )
+    yield "names", (
+        b'\6{"v":1,"ok":true,"names":[{"name":"rabbit","host":"s1","port":6369,"front_port":4370,"type":"normal",'
+        b'"creation":9,"member":"emqx@s1","member_state":"alive"},{"name":1}]}\n'
+    )
+
+
 TARGETS = {
+    "fuzz_client_reply": client_reply_seeds,
     "fuzz_sock_diag": sock_diag_seeds,
     "fuzz_first_bytes": first_seeds,
     "fuzz_front": front_seeds,
