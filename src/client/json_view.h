@@ -24,13 +24,13 @@ bool json_view_check(struct bytes text);
 struct bytes json_view_member(struct bytes object, const char *key);
 
 /* Takes the next member, its key with the quotes. Begins with json_view_members(object), which is
- * empty for what is no object. */
+ * empty for anything but an object. */
 struct bytes json_view_members(struct bytes object);
 bool json_view_next_member(struct bytes *members, struct bytes *key, struct bytes *value);
 bool json_view_key_is(struct bytes key, const char *wanted);
 
-/* Takes the next element. Begins with json_view_elements(array), which is empty for what is no
- * array. */
+/* Takes the next element. Begins with json_view_elements(array), which is empty for anything
+ * but an array. */
 struct bytes json_view_elements(struct bytes array);
 bool json_view_next(struct bytes *elements, struct bytes *element);
 
@@ -40,8 +40,9 @@ bool json_view_is_false(struct bytes value);
 /* An integer without fraction or exponent, min <= value <= max; else false, and *out unchanged. */
 bool json_view_integer(struct bytes value, int64_t min, int64_t max, int64_t *out);
 
-/* A string as UTF-8 with a NUL at its end. False when it is no string, holds a NUL, or does not fit
- * into `size` bytes; then `out` is empty. json_view_text_size(value) bytes are always enough. */
+/* A string as UTF-8 with a NUL at its end. False for anything else, for one that holds a NUL, and
+ * for one that does not fit into `size` bytes; then `out` is empty. json_view_text_size(value)
+ * bytes are always enough. */
 bool json_view_text(struct bytes value, char *out, size_t size);
 size_t json_view_text_size(struct bytes value);
 

@@ -4,7 +4,7 @@
 
 #include "client/operation.h"
 
-/* What this host lacks is no other server's fault: the operation ends. */
+/* What this host lacks no other server can help with: the operation ends. */
 bool is_own_want(int error);
 void note_want(struct portolan_operation *operation, const char *of, int error);
 

@@ -59,7 +59,7 @@ uint32_t session_interest(const struct portolan_session *session);
 const char *session_path(const struct portolan_session *session);
 
 /* An operation holds the session from start to end, so that one that the program has freed
- * meanwhile refuses (-ESHUTDOWN) and is no dangling pointer. */
+ * meanwhile refuses (-ESHUTDOWN) and does not dangle. */
 void session_hold(struct portolan_session *session);
 void session_let_go(struct portolan_session *session);
 
