@@ -35,7 +35,7 @@ static void take_end(struct course *course, size_t which) {
 
 /* Whether it is worth waiting for: nobody that is preferred has won. */
 static bool is_running(const struct course *course, size_t which) {
-    return course->race->codes[which] == PORTOLAN_PENDING && which < course->winner;
+    return which < course->winner && course->race->codes[which] == PORTOLAN_PENDING;
 }
 
 /* False when there is nobody to wait for any more. */

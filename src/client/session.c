@@ -32,10 +32,10 @@ struct portolan_session {
     char path[PORTOLAN_CONTROL_SOCKET_SIZE];
     int fd; /* -1: not connected */
     pid_t owner;
-    bool closed;                       /* by the program; its operations may hold it still */
-    size_t holders;                    /* the program, and operations */
-    TAILQ_HEAD(, session_slot) slots;  /* the oldest request first */
-    const struct session_slot *reader; /* the one that was told to watch */
+    bool closed;    /* by the program; its operations may hold it still */
+    size_t holders; /* the program, and operations */
+    TAILQ_HEAD(session_slots, session_slot) slots; /* the oldest request first */
+    const struct session_slot *reader;             /* the one that was told to watch */
     struct buffer input, output;
     size_t scanned; /* of the input: there is no line's end in it */
     size_t sent;    /* of the output */

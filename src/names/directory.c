@@ -34,7 +34,7 @@ struct directory {
     struct slot *by_name; /* several slots may have one key: daemons of one host */
     struct owners owners;
     size_t count, bytes;
-    LIST_HEAD(, directory_cursor) cursors;
+    LIST_HEAD(directory_cursors, directory_cursor) cursors;
     directory_watch *watch;
     void *watch_context;
 };

@@ -46,7 +46,7 @@ struct front_ports {
     struct lookup_queue *queue;
     struct lookups lookups; /* the oldest first */
     size_t lookup_count;
-    LIST_HEAD(, front_ports_cursor) cursors;
+    LIST_HEAD(front_ports_cursors, front_ports_cursor) cursors;
 };
 
 struct front_ports *front_ports_new(void) {

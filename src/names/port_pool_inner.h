@@ -53,7 +53,7 @@ struct port_pool {
     struct claim *claims_by_name;
     struct place *places;
     struct port_set taken; /* the ports of the places */
-    LIST_HEAD(, port_pool_cursor) cursors;
+    LIST_HEAD(port_pool_cursors, port_pool_cursor) cursors;
     struct memory *memories;
     struct memories memories_by_age; /* the longest unused first */
     struct claims waiting;           /* leases that wait for their nodes, the next to end first */

@@ -60,7 +60,7 @@ struct proxy {
     struct node_streams *nodes;
     size_t count;
     struct proxy_counters counters;
-    LIST_HEAD(, proxy_cursor) cursors;
+    LIST_HEAD(proxy_cursors, proxy_cursor) cursors;
     struct proxy_store store;
 };
 
