@@ -56,7 +56,7 @@ static int64_t now(void) {
 
 static void save_again_later(struct cluster_shell *shell) {
     shell->save_wanted = true;
-    loop_set_timer(shell->save_event, SAVE_AGAIN_MS);
+    loop_set_timer_or_now(shell->save_event, SAVE_AGAIN_MS);
 }
 
 static void save(struct cluster_shell *shell) {
@@ -107,7 +107,7 @@ static void settle(struct cluster_shell *shell) {
     if (shell->save_urgent)
         save(shell);
     else if (shell->save_wanted && !event_pending(shell->save_event, EV_TIMEOUT, NULL))
-        loop_set_timer(shell->save_event, SAVE_SOON_MS);
+        loop_set_timer_or_now(shell->save_event, SAVE_SOON_MS);
     int64_t due_ms = cluster_due_ms(shell->cluster);
     if (due_ms == INT64_MAX)
         event_del(shell->tick_event);

@@ -101,7 +101,8 @@ const struct config_key config_keys[] = {
     {"cluster.tls.certfile", CONFIG_PATH, AT(cluster_certfile), "", NULL, AT_START, NULL,
      "This daemon's certificate, with the host of node.name among its alternative names"},
     {"cluster.tls.keyfile", CONFIG_PATH, AT(cluster_keyfile), "", NULL, AT_START, NULL,
-     "The private key of that certificate"},
+     "The private key of that certificate, readable by its owner only; one of root's may be "
+     "readable by a group"},
     {"cluster.on_event", CONFIG_PATH, AT(cluster_on_event), "", NULL, AT_START, NULL,
      "A program to run for every event of the cluster; portoland(8) tells what it is handed"},
     {"control.socket", CONFIG_SOCKET, AT(control_socket), "/run/portolan/portolan.sock", "",

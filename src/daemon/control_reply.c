@@ -10,10 +10,12 @@ json_t *control_ok(void) {
 
 json_t *control_ok_with(json_t *result) {
     json_t *reply = control_ok();
-    if (reply != NULL && result != NULL)
-        json_object_update(reply, result);
+    bool is_whole = reply != NULL && result != NULL && json_object_update(reply, result) == 0;
     json_decref(result);
-    return reply;
+    if (is_whole)
+        return reply;
+    json_decref(reply);
+    return control_failure("failed", "the daemon is out of memory");
 }
 
 json_t *control_failure(const char *code, const char *message) {

@@ -9,8 +9,8 @@
 
 #define CONTROL_PROTOCOL_VERSION 1
 
-/* NULL when out of memory, all of them. `result` is taken over: its members stand behind v and ok.
- */
+/* NULL when out of memory, all of them. `result` is taken over: its members stand behind v and ok;
+ * without one, for want of memory, the reply is a failure. */
 json_t *control_ok(void);
 json_t *control_ok_with(json_t *result);
 json_t *control_failure(const char *code, const char *message);

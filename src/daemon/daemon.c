@@ -49,11 +49,10 @@ static void on_report(evutil_socket_t fd, short what, void *context) {
     log_report_held_back();
 }
 
-/* Should this fail for want of memory, the next line that is held back tries again. */
 static void on_held_back(void *context) {
     const struct daemon *daemon = context;
     if (!event_pending(daemon->report_event, EV_TIMEOUT, NULL))
-        loop_set_timer(daemon->report_event, LOG_REPORT_MS);
+        loop_set_timer_or_now(daemon->report_event, LOG_REPORT_MS);
 }
 
 static bool build_report(struct daemon *daemon) {
@@ -81,7 +80,7 @@ static void on_lease_time(evutil_socket_t fd, short what, void *context) {
     (void)what;
     next_ms = save_ms < next_ms ? save_ms : next_ms;
     if (next_ms != INT64_MAX)
-        loop_set_timer(daemon->lease_event, next_ms - now_ms);
+        loop_set_timer_or_now(daemon->lease_event, next_ms - now_ms);
 }
 
 /* Lets on_lease_time run when the callback under way is done. */

@@ -61,9 +61,8 @@ static struct run *copy_run(const struct event_program_run *of) {
 }
 
 static void start_later(struct event_program *program) {
-    const struct timeval now = {.tv_sec = 0};
     if (program->pid == 0 && !TAILQ_EMPTY(&program->waiting))
-        event_add(program->start_event, &now);
+        loop_set_timer_or_now(program->start_event, 0);
 }
 
 void event_program_start(struct event_program *program, const struct event_program_run *of) {
@@ -142,7 +141,6 @@ static int spawn(struct event_program *program, const struct run *run) {
 
 static void on_start(evutil_socket_t fd, short what, void *context) {
     struct event_program *program = context;
-    const struct timeval time = {.tv_sec = EVENT_PROGRAM_MS / 1000};
     (void)fd;
     (void)what;
     if (program->pid != 0 || TAILQ_EMPTY(&program->waiting))
@@ -154,7 +152,8 @@ static void on_start(evutil_socket_t fd, short what, void *context) {
     const struct run *run = TAILQ_FIRST(&program->waiting);
     int error = spawn(program, run);
     if (error == 0) {
-        event_add(program->time_event, &time);
+        if (!loop_set_timer(program->time_event, EVENT_PROGRAM_MS))
+            kill(-program->pid, SIGKILL); /* nothing runs without a limit */
         return;
     }
     program->pid = 0;

@@ -246,7 +246,7 @@ static void on_walk(evutil_socket_t fd, short what, void *context) {
 
 void member_hosts_changed(struct member_hosts *hosts) {
     if (!event_pending(hosts->walk_event, EV_TIMEOUT, NULL))
-        loop_set_timer(hosts->walk_event, SOON_MS); /* out of memory: the next change does it */
+        loop_set_timer_or_now(hosts->walk_event, SOON_MS);
 }
 
 void member_hosts_up(struct member_hosts *hosts, const char *name) {

@@ -21,7 +21,7 @@ static const char busy_reply[] = "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"bu
 
 void control_server_wake(struct control_server *server) {
     if (!event_pending(server->work_event, EV_TIMEOUT, NULL))
-        loop_set_timer(server->work_event, 0);
+        loop_set_timer_or_now(server->work_event, 0);
 }
 
 static bool has_work(const struct control_server *server) {
@@ -159,7 +159,7 @@ static void admit_waiting(struct control_server *server) {
         leave_queue(server, waiter);
     }
     if (server->waiting_count > 0 && !event_pending(server->retry_event, EV_TIMEOUT, NULL))
-        loop_set_timer(server->retry_event, RETRY_MS);
+        loop_set_timer_or_now(server->retry_event, RETRY_MS);
 }
 
 /* Somebody may be idle meanwhile, and a descriptor may be free. */
@@ -167,7 +167,8 @@ static void on_retry(evutil_socket_t fd, short what, void *context) {
     struct control_server *server = context;
     (void)fd;
     (void)what;
-    event_add(server->accept_event, NULL);
+    if (event_add(server->accept_event, NULL) < 0)
+        loop_set_timer_or_now(server->retry_event, RETRY_MS);
     admit_waiting(server);
 }
 
@@ -235,7 +236,7 @@ static void let_wait(struct control_server *server, int fd, const struct control
     TAILQ_INSERT_TAIL(&server->waiting, waiter, link);
     server->waiting_count++;
     if (!event_pending(server->retry_event, EV_TIMEOUT, NULL))
-        loop_set_timer(server->retry_event, RETRY_MS);
+        loop_set_timer_or_now(server->retry_event, RETRY_MS);
 }
 
 /* --- accepting --- */
@@ -270,7 +271,7 @@ static void accept_on_reserve(struct control_server *server) {
                  : -1;
     if (fd < 0) {
         event_del(server->accept_event); /* for a while: else it would be called for ever */
-        loop_set_timer(server->retry_event, RETRY_MS);
+        loop_set_timer_or_now(server->retry_event, RETRY_MS);
         return;
     }
     const struct control_caller caller = control_access_ask(&server->access, fd);

@@ -17,8 +17,7 @@ static void arm_expiry(struct epmd_server *server) {
         return;
     int64_t idle_ms = clock_monotonic_ms() - first->active_ms;
     int64_t left_ms = server->idle_limit_ms - idle_ms;
-    /* should this fail for want of memory, the next connection that waits arms it */
-    loop_set_timer(server->expiry_event, left_ms < 1 ? 1 : left_ms);
+    loop_set_timer_or_now(server->expiry_event, left_ms < 1 ? 1 : left_ms);
 }
 
 void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn) {

@@ -147,7 +147,7 @@ static void tell_if_shared(struct front_routes *routes, struct registration *reg
 /* Without memory for the timer, the next node that comes or goes sets it. */
 static void retry_in(struct front_routes *routes, int64_t ms) {
     routes->retry_at_ms = clock_monotonic_ms() + ms;
-    loop_set_timer(routes->retry_event, ms);
+    loop_set_timer_or_now(routes->retry_event, ms);
 }
 
 static void retry_later(struct front_routes *routes) {

@@ -18,6 +18,12 @@ bool loop_set_timer(struct event *event, int64_t ms) {
     return event_add(event, &time) == 0;
 }
 
+/* What is active already needs no memory. */
+void loop_set_timer_or_now(struct event *event, int64_t ms) {
+    if (!loop_set_timer(event, ms))
+        event_active(event, EV_TIMEOUT, 0);
+}
+
 void loop_free_event(struct event *event) {
     if (event != NULL)
         event_free(event);

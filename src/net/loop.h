@@ -30,7 +30,10 @@ struct timeval loop_timeval(int64_t ms);
 
 /* Lets the event come in so many milliseconds, whenever it was to come before. False when out of
  * memory. */
-bool loop_set_timer(struct event *event, int64_t ms);
+bool loop_set_timer(struct event *event, int64_t ms) __attribute__((warn_unused_result));
+
+/* The same for an event that may come early: out of memory it comes at once. */
+void loop_set_timer_or_now(struct event *event, int64_t ms);
 
 /* NULL is fine. */
 void loop_free_event(struct event *event);

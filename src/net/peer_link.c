@@ -224,6 +224,14 @@ static void prepare_socket(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 }
 
+/* Reads, and writes unless nothing is to be sent. False: no memory. */
+static bool let_move(struct peer_link *link) {
+    if (link->links->held)
+        return bufferevent_disable(link->wire, EV_WRITE) == 0 &&
+               bufferevent_enable(link->wire, EV_READ) == 0;
+    return bufferevent_enable(link->wire, EV_READ | EV_WRITE) == 0;
+}
+
 struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct address *address,
                                 struct peer_dial *dial, const char *host) {
     struct peer_link *link = calloc(1, sizeof *link);
@@ -252,11 +260,10 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
     prepare_socket(fd);
     bufferevent_setcb(wire, on_readable, on_drained, on_event, link);
     bufferevent_setwatermark(wire, EV_READ, 0, WIRE_READ_MAX);
-    bufferevent_enable(wire, EV_READ);
-    if (links->held)
-        bufferevent_disable(wire, EV_WRITE);
-    else
-        bufferevent_enable(wire, EV_WRITE);
+    if (!let_move(link)) {
+        peer_link_destroy(link);
+        return NULL;
+    }
     if (dial != NULL) { /* the caller speaks first */
         tls_stream_handshake(stream);
         flush(link);
@@ -355,10 +362,10 @@ void peer_links_hold(struct peer_links *links, bool hold) {
     struct peer_link *link;
     links->held = hold;
     TAILQ_FOREACH(link, &links->all, entry) {
-        if (hold)
-            bufferevent_disable(link->wire, EV_WRITE);
-        else
-            bufferevent_enable(link->wire, EV_WRITE);
+        int error = hold ? bufferevent_disable(link->wire, EV_WRITE)
+                         : bufferevent_enable(link->wire, EV_WRITE);
+        if (error < 0) /* lost, but not here: it may be what is under way */
+            event_active(&link->timer, EV_TIMEOUT, 0);
     }
 }
 

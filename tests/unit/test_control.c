@@ -1,6 +1,7 @@
 /* What the control socket says of a node that has two ports: the system tests have the rest. */
 #include "base/clock.h"
 #include "daemon/control.h"
+#include "daemon/control_reply.h"
 #include "some_registry.h"
 #include "suites.h"
 
@@ -86,11 +87,19 @@ START_TEST(a_node_of_this_host_is_reached_at_its_own_port) {
 }
 END_TEST
 
+START_TEST(a_reply_that_memory_was_out_for_is_no_success) {
+    reply = control_ok_with(NULL);
+    ck_assert(json_is_false(json_object_get(reply, "ok")));
+    ck_assert_ptr_nonnull(json_object_get(json_object_get(reply, "error"), "message"));
+}
+END_TEST
+
 Suite *control_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("control", &tests);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_node_without_a_front_port_has_null_for_it);
     tcase_add_test(tests, a_node_of_this_host_is_reached_at_its_own_port);
+    tcase_add_test(tests, a_reply_that_memory_was_out_for_is_no_success);
     return suite;
 }
