@@ -22,8 +22,9 @@ struct control_client {
     int fd;
     char *path;
     int64_t timeout_ms;
-    char *buffer; /* what has come and is not yet handed out */
-    size_t have, capacity;
+    char *buffer;    /* what has come and is not yet handed out: */
+    size_t at, have; /* from `at` on, so many bytes */
+    size_t capacity;
 };
 
 /* --- failures --- */
@@ -176,8 +177,15 @@ static bool send_all(struct control_client *client, const char *line, size_t len
     return true;
 }
 
+/* Moves what is left to the front only when the buffer is at its end, and grows it by doubling. */
 static void make_room(struct control_client *client) {
-    if (client->have < client->capacity)
+    if (client->at + client->have < client->capacity)
+        return;
+    if (client->at > 0) {
+        memmove(client->buffer, client->buffer + client->at, client->have);
+        client->at = 0;
+    }
+    if (client->have <= client->capacity / 2 && client->capacity > 0)
         return;
     client->capacity = client->capacity == 0 ? 65536 : client->capacity * 2;
     client->buffer = must_have(realloc(client->buffer, client->capacity));
@@ -186,9 +194,9 @@ static void make_room(struct control_client *client) {
 /* Cuts the first `len` bytes off and reads them as an object. */
 static json_t *take_line(struct control_client *client, size_t len,
                          struct control_failure *failure) {
-    json_t *value = json_loadb(client->buffer, len, 0, NULL);
+    json_t *value = json_loadb(client->buffer + client->at, len, 0, NULL);
     client->have -= len;
-    memmove(client->buffer, client->buffer + len, client->have);
+    client->at = client->have == 0 ? 0 : client->at + len;
     if (json_is_object(value))
         return value;
     json_decref(value);
@@ -197,14 +205,21 @@ static json_t *take_line(struct control_client *client, size_t len,
     return NULL;
 }
 
+/* A list of a million names comes for seconds: as long as it does, the daemon answers. */
+static int64_t extend(const struct control_client *client, int64_t deadline_ms) {
+    int64_t again_ms = deadline_of(client);
+    return again_ms > deadline_ms ? again_ms : deadline_ms;
+}
+
 static json_t *read_line(struct control_client *client, int64_t deadline_ms, int stop_fd,
                          struct control_failure *failure) {
     size_t seen = 0;
     for (;;) {
+        const char *start = client->buffer + client->at;
         const char *end =
-            client->have == seen ? NULL : memchr(client->buffer + seen, '\n', client->have - seen);
+            client->have == seen ? NULL : memchr(start + seen, '\n', client->have - seen);
         if (end != NULL)
-            return take_line(client, (size_t)(end - client->buffer) + 1, failure);
+            return take_line(client, (size_t)(end - start) + 1, failure);
         seen = client->have;
         if (seen > CONTROL_REPLY_MAX) {
             control_failure_set(failure, CONTROL_BAD_REPLY, "the reply from %s does not end",
@@ -221,10 +236,12 @@ static json_t *read_line(struct control_client *client, int64_t deadline_ms, int
             return NULL;
         }
         make_room(client);
+        size_t end_at = client->at + client->have;
         ssize_t got =
-            recv(client->fd, client->buffer + seen, client->capacity - seen, MSG_DONTWAIT);
+            recv(client->fd, client->buffer + end_at, client->capacity - end_at, MSG_DONTWAIT);
         if (got > 0) {
             client->have += (size_t)got;
+            deadline_ms = extend(client, deadline_ms);
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             fail_closed(client, failure);
             return NULL;

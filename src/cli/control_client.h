@@ -2,7 +2,8 @@
  * The caller's end of the control socket: one JSON object a line in each direction
  * (docs/control.md).
  *
- * Every function keeps a deadline, the client's timeout from the call on. Errors come as a failure:
+ * Every function keeps a deadline, the client's timeout from the call on, or from when something
+ * came last. Errors come as a failure:
  * a code of docs/control.md or one of those below, and a text for people.
  */
 #ifndef PORTOLAN_CLI_CONTROL_CLIENT_H
@@ -14,8 +15,8 @@
 
 #define CONTROL_VERSION 1
 
-/* Nothing that a daemon sends is longer. */
-#define CONTROL_REPLY_MAX ((size_t)64 << 20)
+/* Nothing that a daemon sends is longer: a million names are 150 MiB. */
+#define CONTROL_REPLY_MAX ((size_t)1 << 30)
 
 /* Codes beside those of the daemon. */
 #define CONTROL_NO_DAEMON "no_daemon" /* nobody listens */

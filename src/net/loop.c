@@ -53,9 +53,8 @@ static void count_turn(struct loop_turns *turns, int64_t took_us) {
 bool loop_run(struct event_base *base, struct loop_turns *turns) {
     int64_t counted_us = clock_monotonic_us(), used_us = processor_us();
     int result;
-    while ((result = event_base_loop(base, EVLOOP_ONCE)) == 0) {
-        if (event_base_got_exit(base) || event_base_got_break(base))
-            return true;
+    do {
+        result = event_base_loop(base, EVLOOP_ONCE);
         int64_t now_us = clock_monotonic_us();
         if (now_us - counted_us < LOOP_TURN_COUNTED_US)
             continue;
@@ -63,6 +62,6 @@ bool loop_run(struct event_base *base, struct loop_turns *turns) {
         count_turn(turns, now_used_us - used_us);
         counted_us = now_us;
         used_us = now_used_us;
-    }
-    return result > 0; /* nothing is left to wait for */
+    } while (result == 0 && !event_base_got_exit(base) && !event_base_got_break(base));
+    return result >= 0; /* 1: nothing is left to wait for */
 }
