@@ -74,6 +74,17 @@ static void add_counts(struct table *table, const char *title, json_t *counts) {
     add(table, title, len == 0 ? "-" : text);
 }
 
+/* An older daemon tells of neither this nor the callers. */
+static void add_loop(struct table *table, const json_t *loop) {
+    char text[128];
+    if (!json_is_object(loop))
+        return;
+    snprintf(text, sizeof text, "longest turn %.1f ms, %" PRId64 " over 10 ms",
+             json_number_value(json_object_get(loop, "longest_turn_ms")),
+             number_of(loop, "long_turns"));
+    add(table, "loop", text);
+}
+
 /* "4370: a, b" */
 static void describe_port(const json_t *port, char *text, size_t size) {
     const json_t *name;
@@ -117,6 +128,9 @@ static void print_status(const json_t *reply) {
     add_ports(table, json_object_get(reply, "ports"));
     add_counts(table, "connections", json_object_get(reply, "connections"));
     add_counts(table, "counted", json_object_get(reply, "counters"));
+    if (json_is_object(json_object_get(reply, "control")))
+        add_counts(table, "control", json_object_get(reply, "control"));
+    add_loop(table, json_object_get(reply, "loop"));
     add_front(table, json_object_get(reply, "front"));
     table_print(table, stdout);
     table_free(table);

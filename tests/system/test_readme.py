@@ -30,6 +30,7 @@ MASKS = [(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME"), (r"at port \d+", "
          (r"creation=\d+", "creation=N"), (r"process=\d+", "process=PID"), (r"fd = \d+", "fd = FD"),
          (r"process \d+", "process PID"), (r"^up +\d+s", "up 0s"), (r" +\d+  \d+s$", " CREATION SINCE"),
          (r"127\.0\.0\.1:\d{5}", "127.0.0.1:PORT"), (r"port \d{5}:", "port PORT:"),
+         (r"longest turn [0-9.]+ ms", "longest turn 0.4 ms"),
          (r"leased for (1m|\d\ds)", "leased for 1m"), (r"\S*/build/portolan", "/build/portolan"),
          (r"^(\w+\.\w+) +(\S+) +", r"\1 \2 ")]
 
