@@ -87,7 +87,7 @@ static void free_directory(struct control_list *base) {
     free(list);
 }
 
-static struct control_stream *cluster_names(const struct directory *directory) {
+struct control_stream *control_names_of_members(const struct directory *directory) {
     struct directory_list *list = calloc(1, sizeof *list);
     if (list == NULL)
         return NULL;
@@ -105,5 +105,5 @@ struct control_stream *control_names(struct control_host *host, struct control_p
         return own_names(host);
     if (host->cluster == NULL)
         return control_stream_of_json(control_no_cluster(host));
-    return cluster_names(cluster_directory(cluster_shell_cluster(host->cluster)));
+    return control_names_of_members(cluster_directory(cluster_shell_cluster(host->cluster)));
 }

@@ -8,4 +8,7 @@
 struct control_stream *control_names(struct control_host *host, struct control_peer *peer,
                                      const json_t *request);
 
+/* The names of all members; the context of the directory's owners is their member. */
+struct control_stream *control_names_of_members(const struct directory *directory);
+
 #endif

@@ -264,6 +264,26 @@ def test_the_group_may_change(for_all, tmp_path):
     assert server.call("lease", "b", user="nobody", group=4711, extra_groups=[]).returncode == 0
 
 
+@of_root
+def test_the_group_is_looked_up_at_start_and_reload_only(for_all, tmp_path):
+    """Where groups come from a server, to ask it for each caller would hold everybody up."""
+    group = tmp_path / "group"
+    group.write_text(Path("/etc/group").read_text())
+    mount = 'mount --bind "$0" /etc/group && exec "$@"'
+    try:
+        server = for_all(before=["unshare", "--mount", "sh", "-c", mount, group])
+    except AssertionError:
+        pytest.skip("no mount namespaces on this machine")
+    with group.open("a") as file:
+        file.write("portolan:x:4711:\n")
+
+    def lease():
+        return server.call("lease", "a", user="nobody", group="nogroup", extra_groups=[4711]).returncode
+    assert lease() == 5
+    assert server.call("reload").returncode == 0
+    assert lease() == 0
+
+
 # --- what no client may do ---
 
 def test_a_client_that_does_not_read_holds_nobody_up(portoland):
