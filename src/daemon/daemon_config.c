@@ -62,6 +62,7 @@ struct control_server_options daemon_control_options(const struct daemon *daemon
     return (struct control_server_options){
         .user_share = daemon->config->user_share,
         .waiting_max = process_descriptor_limit() / CONTROL_WAITING_SHARE,
+        .owners = daemon->owners,
     };
 }
 

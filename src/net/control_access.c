@@ -30,11 +30,14 @@ static bool is_in_group(const struct control_access *access, int fd, gid_t prima
     return false;
 }
 
-struct control_caller control_access_ask(const struct control_access *access, int fd) {
+struct control_caller control_access_ask(const struct control_access *access,
+                                         const struct subordinate_users *owners, int fd) {
     struct ucred peer;
     socklen_t size = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        return (struct control_caller){.user = (uid_t)-1, .may_change = false};
+        return (struct control_caller){.user = (uid_t)-1, .owner = USER_NOBODY};
     bool may_change = peer.uid == 0 || peer.uid == geteuid() || is_in_group(access, fd, peer.gid);
-    return (struct control_caller){.user = peer.uid, .may_change = may_change};
+    return (struct control_caller){.user = peer.uid,
+                                   .owner = subordinate_users_owner(owners, peer.uid),
+                                   .may_change = may_change};
 }

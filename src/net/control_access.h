@@ -5,6 +5,8 @@
 #ifndef PORTOLAN_NET_CONTROL_ACCESS_H
 #define PORTOLAN_NET_CONTROL_ACCESS_H
 
+#include "host/subordinate_users.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -16,7 +18,8 @@ struct control_access {
 };
 
 struct control_caller {
-    uid_t user; /* (uid_t)-1: not known */
+    uid_t user;     /* (uid_t)-1: not known */
+    uint32_t owner; /* whose share it takes: the user, or whose subordinate the user is */
     bool may_change;
 };
 
@@ -27,7 +30,8 @@ struct control_caller {
 struct control_access control_access_read(void);
 
 /* The caller at the other end of a Unix socket: root, the daemon's own user and members of the
- * group may change things. */
-struct control_caller control_access_ask(const struct control_access *access, int fd);
+ * group may change things. `owners` may be NULL: no user is another's. */
+struct control_caller control_access_ask(const struct control_access *access,
+                                         const struct subordinate_users *owners, int fd);
 
 #endif

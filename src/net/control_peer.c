@@ -69,6 +69,7 @@ void control_peer_wake(struct control_peer *peer) {
 
 void control_peer_end(struct control_peer *peer) {
     struct control_server *server = peer->server;
+    const struct control_caller caller = peer->caller;
     TAILQ_REMOVE(&server->peers, peer, link);
     server->peer_count--;
     if (peer->ready)
@@ -84,7 +85,7 @@ void control_peer_end(struct control_peer *peer) {
     free(peer->request_buffer);
     free(peer->piece);
     free(peer);
-    control_server_left(server);
+    control_server_left(server, &caller);
 }
 
 /* --- requests --- */

@@ -84,26 +84,37 @@ static void on_work(evutil_socket_t fd, short what, void *context) {
 
 /* --- places --- */
 
-static size_t count_of_user(const struct control_server *server, uid_t user) {
-    const struct control_peer *peer;
-    size_t count = 0;
-    TAILQ_FOREACH(peer, &server->peers, link) {
-        count += !peer->caller.may_change && peer->caller.user == user;
-    }
-    return count;
-}
-
 /* A user's share of so many places. */
 static size_t share_of(const struct control_server *server, size_t places) {
     size_t share = user_share_of(places, server->options.user_share);
     return share == 0 ? places : share;
 }
 
-/* The longest idle of a user, or of all where that is NULL. */
-static struct control_peer *find_idle(const struct control_server *server, const uid_t *user) {
+/* Whoever may change things is not counted. False: memory is out. */
+static bool count(struct peer_limit *counts, const struct control_caller *caller) {
+    return caller->may_change || peer_limit_take(counts, peer_key_of_user(caller->owner), 1);
+}
+
+static void uncount(struct peer_limit *counts, const struct control_caller *caller) {
+    if (!caller->may_change)
+        peer_limit_give_back(counts, peer_key_of_user(caller->owner), 1);
+}
+
+static bool has_share(const struct control_server *server, const struct peer_limit *counts,
+                      const struct control_caller *caller, size_t places) {
+    return !caller->may_change &&
+           peer_limit_taken(counts, peer_key_of_user(caller->owner)) >= share_of(server, places);
+}
+
+static bool has_places(const struct control_server *server, const struct control_caller *caller) {
+    return has_share(server, server->places, caller, CONTROL_PEERS_MAX);
+}
+
+/* The longest idle of an owner, or of all where that is NULL. */
+static struct control_peer *find_idle(const struct control_server *server, const uint32_t *owner) {
     struct control_peer *peer;
     TAILQ_FOREACH(peer, &server->peers, link) {
-        bool counts = user == NULL || (!peer->caller.may_change && peer->caller.user == *user);
+        bool counts = owner == NULL || (!peer->caller.may_change && peer->caller.owner == *owner);
         if (counts && control_peer_is_idle(peer))
             return peer;
     }
@@ -130,9 +141,8 @@ static bool end_one(struct control_peer *peer) {
  * kept out by those who may not: for want of another place it takes one of theirs.
  */
 static bool find_place(struct control_server *server, const struct control_caller *caller) {
-    size_t share = share_of(server, CONTROL_PEERS_MAX);
-    if (!caller->may_change && count_of_user(server, caller->user) >= share)
-        return end_one(find_idle(server, &caller->user));
+    if (has_places(server, caller))
+        return end_one(find_idle(server, &caller->owner));
     if (server->peer_count < CONTROL_PEERS_MAX || end_one(find_idle(server, NULL)))
         return true;
     if (!caller->may_change)
@@ -141,22 +151,42 @@ static bool find_place(struct control_server *server, const struct control_calle
            end_one(find_dispensable(server));
 }
 
+/* Gives the caller the place that was found. */
+static void admit(struct control_server *server, int fd, const struct control_caller *caller) {
+    if (!count(server->places, caller))
+        close(fd);
+    else if (control_peer_new(server, fd, caller) == NULL)
+        uncount(server->places, caller);
+}
+
 /* --- those who wait --- */
 
 static void leave_queue(struct control_server *server, struct control_waiter *waiter) {
     TAILQ_REMOVE(&server->waiting, waiter, link);
     server->waiting_count--;
+    uncount(server->queued, &waiter->caller);
     free(waiter);
+}
+
+/* Whether there can be a place though nobody is idle: asked of thousands, so it looks at none of
+ * the peers. */
+static bool may_have_place(const struct control_server *server,
+                           const struct control_caller *caller) {
+    return caller->may_change ||
+           (server->peer_count < CONTROL_PEERS_MAX && !has_places(server, caller));
 }
 
 static void admit_waiting(struct control_server *server) {
     struct control_waiter *waiter, *following;
+    bool any_idle = server->waiting_count > 0 && find_idle(server, NULL) != NULL;
     for (waiter = TAILQ_FIRST(&server->waiting); waiter != NULL; waiter = following) {
         following = TAILQ_NEXT(waiter, link);
-        if (!find_place(server, &waiter->caller))
+        if ((!any_idle && !may_have_place(server, &waiter->caller)) ||
+            !find_place(server, &waiter->caller))
             continue;
-        control_peer_new(server, waiter->fd, &waiter->caller);
+        admit(server, waiter->fd, &waiter->caller);
         leave_queue(server, waiter);
+        any_idle = find_idle(server, NULL) != NULL;
     }
     if (server->waiting_count > 0 && !event_pending(server->retry_event, EV_TIMEOUT, NULL))
         loop_set_timer_or_now(server->retry_event, RETRY_MS);
@@ -172,13 +202,19 @@ static void on_retry(evutil_socket_t fd, short what, void *context) {
     admit_waiting(server);
 }
 
-void control_server_left(struct control_server *server) {
+/* A descriptor may be free: the reserve has it before those who wait. */
+static void refill_reserve(struct control_server *server) {
     for (size_t i = 0; i < CONTROL_DESCRIPTORS_RESERVE; i++) {
         if (server->reserve[i] < 0)
             server->reserve[i] = loop_open_reserve();
     }
     if (server->waiting_count > 0)
         control_server_wake(server);
+}
+
+void control_server_left(struct control_server *server, const struct control_caller *caller) {
+    uncount(server->places, caller);
+    refill_reserve(server);
 }
 
 /* A caller that cannot even wait is told to come again. */
@@ -192,19 +228,14 @@ static void tell_busy(struct control_server *server, int fd) {
 
 static bool is_over_share(const struct control_server *server,
                           const struct control_caller *caller) {
-    const struct control_waiter *waiter;
-    size_t count = 0;
-    TAILQ_FOREACH(waiter, &server->waiting, link) {
-        count += waiter->caller.user == caller->user;
-    }
-    return count >= share_of(server, server->options.waiting_max);
+    return has_share(server, server->queued, caller, server->options.waiting_max);
 }
 
 /* The newest of those who wait whose user has more than a share of them. */
 static struct control_waiter *find_greedy(const struct control_server *server) {
     struct control_waiter *waiter;
     TAILQ_FOREACH_REVERSE(waiter, &server->waiting, control_waiters, link) {
-        if (!waiter->caller.may_change && is_over_share(server, &waiter->caller))
+        if (is_over_share(server, &waiter->caller))
             return waiter;
     }
     return NULL;
@@ -215,7 +246,7 @@ static struct control_waiter *find_greedy(const struct control_server *server) {
 static bool make_room_to_wait(struct control_server *server, const struct control_caller *caller) {
     if (server->waiting_count < server->options.waiting_max)
         return true;
-    if (!caller->may_change && is_over_share(server, caller))
+    if (is_over_share(server, caller))
         return false;
     struct control_waiter *greedy = find_greedy(server);
     if (greedy == NULL)
@@ -228,7 +259,8 @@ static bool make_room_to_wait(struct control_server *server, const struct contro
 static void let_wait(struct control_server *server, int fd, const struct control_caller *caller) {
     struct control_waiter *waiter =
         make_room_to_wait(server, caller) ? calloc(1, sizeof *waiter) : NULL;
-    if (waiter == NULL) {
+    if (waiter == NULL || !count(server->queued, caller)) {
+        free(waiter);
         tell_busy(server, fd);
         return;
     }
@@ -240,6 +272,10 @@ static void let_wait(struct control_server *server, int fd, const struct control
 }
 
 /* --- accepting --- */
+
+static struct control_caller ask_caller(const struct control_server *server, int fd) {
+    return control_access_ask(&server->access, server->options.owners, fd);
+}
 
 /* Gives one of the descriptors in reserve for a caller. */
 static bool open_reserve(struct control_server *server) {
@@ -274,20 +310,20 @@ static void accept_on_reserve(struct control_server *server) {
         loop_set_timer_or_now(server->retry_event, RETRY_MS);
         return;
     }
-    const struct control_caller caller = control_access_ask(&server->access, fd);
+    const struct control_caller caller = ask_caller(server, fd);
     server->accepted++;
     if (caller.may_change && has_reserve(server) && find_place(server, &caller))
-        control_peer_new(server, fd, &caller);
+        admit(server, fd, &caller);
     else
         tell_busy(server, fd);
-    control_server_left(server);
+    refill_reserve(server);
 }
 
 static void take(struct control_server *server, int fd) {
-    const struct control_caller caller = control_access_ask(&server->access, fd);
+    const struct control_caller caller = ask_caller(server, fd);
     server->accepted++;
     if (find_place(server, &caller))
-        control_peer_new(server, fd, &caller);
+        admit(server, fd, &caller);
     else
         let_wait(server, fd, &caller);
 }
@@ -368,7 +404,10 @@ struct control_server *control_server_new(struct event_base *base, int listener,
         server->reserve[i] = loop_open_reserve();
     control_server_configure(server, options);
     server->path = strdup(path);
-    if (server->path != NULL && start_events(server))
+    server->places = peer_limit_new(0);
+    server->queued = peer_limit_new(0);
+    if (server->path != NULL && server->places != NULL && server->queued != NULL &&
+        start_events(server))
         return server;
     control_server_free(server);
     return NULL;
@@ -403,5 +442,7 @@ void control_server_free(struct control_server *server) {
     else
         close(server->listener);
     free(server->path);
+    peer_limit_free(server->places);
+    peer_limit_free(server->queued);
     free(server);
 }

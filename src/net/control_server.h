@@ -22,6 +22,7 @@
 #ifndef PORTOLAN_NET_CONTROL_SERVER_H
 #define PORTOLAN_NET_CONTROL_SERVER_H
 
+#include "host/subordinate_users.h"
 #include "net/control_listen.h"
 #include "net/control_stream.h"
 
@@ -51,8 +52,10 @@ typedef struct control_stream *control_handler(void *context, struct control_pee
                                                const json_t *request);
 
 struct control_server_options {
-    uint64_t user_share; /* of the places, in percent */
-    size_t waiting_max;  /* callers that wait for a place; CONTROL_WAITING_MAX at most */
+    uint64_t user_share;                    /* of the places, in percent */
+    size_t waiting_max;                     /* callers that wait for a place; CONTROL_WAITING_MAX
+                                               at most */
+    const struct subordinate_users *owners; /* borrowed; NULL: no user is another's */
 };
 
 /*

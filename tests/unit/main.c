@@ -78,6 +78,7 @@ static Suite *(*const suites[])(void) = {
     proxy_vigil_suite,
     epmd_question_suite,
     control_suite,
+    control_places_suite,
     control_server_suite,
     cursors_suite,
 };
