@@ -167,6 +167,25 @@ def test_the_sockets_of_systemd_are_kept(name, tmp_path):
         end_holder(port)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("name", ["stock", "epmd", "portoland"])
+def test_standard_streams_that_are_closed_are_not_taken_by_sockets(name, closed, tmp_path):
+    if name == "stock" and stock_epmd() is None:
+        pytest.skip("no stock epmd on this machine: install erlang-base")
+    port = free_port()
+    try:
+        done = subprocess.run(
+            ["bash", "-c", f'exec "$@" -daemon {closed}', "-", *words_of(name), *port_words(name, port)],
+            env=environment(tmp_path, PORTOLAN_CONTROL__SOCKET=tmp_path / "control"),
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=scaled(20))
+        assert (done.returncode, done.stderr) == (0, b"")
+        pid = wait_for(lambda: holder_of(port), 10, "the daemon")
+        assert wire.look_up(port, "nobody").result == 1
+        assert name == "stock" or surroundings(pid)["streams"] == ["/dev/null"] * 3
+    finally:
+        end_holder(port)
+
+
 # --- what goes wrong after it has forked ---
 
 
