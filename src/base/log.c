@@ -29,9 +29,14 @@ static struct {
     void *context;
 } held_back;
 
+/* Opening does not wait for the reader of a FIFO, which may never come; writing does. */
 static int open_file(const char *path) {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    return fd < 0 ? -errno : fd;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+    if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) == 0)
+        return fd < 0 ? -errno : fd;
+    int error = errno;
+    close(fd);
+    return -error;
 }
 
 int log_open(const char *program, enum log_level level, enum log_format format,

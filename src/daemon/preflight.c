@@ -9,6 +9,7 @@
 #include "net/port_probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,13 +17,17 @@
 
 /* --- secrets --- */
 
-static void check_secrets(const struct config *config, struct config_report *report) {
+/* Whether the daemon would be in a cluster, or is meant to be. */
+static bool check_secrets(const struct config *config, struct config_report *report) {
     struct tls *tls;
     char error[CLUSTER_KEY_ERROR_SIZE];
-    if (!cluster_key_open(config, &tls, error))
+    if (!cluster_key_open(config, &tls, error)) {
         config_report_add(report, CONFIG_ERROR, "%s", error);
-    else
-        tls_free(tls);
+        return true;
+    }
+    bool is_clustered = tls != NULL;
+    tls_free(tls);
+    return is_clustered;
 }
 
 /* --- addresses and ports --- */
@@ -79,20 +84,33 @@ static void check_ports(const struct config *config, struct config_report *repor
 
 /* --- files --- */
 
-/* 0 when a file can be made or written at the path, or its directory made; else an errno. */
-static int why_not_writable(const char *path) {
+/* The directory above, in the place of the path. False: there is none. */
+static bool cut_to_directory(char *path) {
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || strcmp(path, "/") == 0)
+        return false;
+    slash[slash == path ? 1 : 0] = '\0';
+    return true;
+}
+
+/* 0 when a file can be made in the directory of the path; else an errno. */
+static int why_not_made(const char *path) {
     char directory[PATH_MAX];
-    if (access(path, W_OK) == 0)
-        return 0;
-    if (errno != ENOENT)
-        return errno;
     if ((size_t)snprintf(directory, sizeof directory, "%s", path) >= sizeof directory)
         return ENAMETOOLONG;
-    char *slash = strrchr(directory, '/');
-    if (slash == NULL)
+    if (!cut_to_directory(directory))
         return ENOENT;
-    slash[slash == directory ? 1 : 0] = '\0';
     return access(directory, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+/* 0 when a file can be written at the path, or made there; else an errno. */
+static int why_not_writable(const char *path) {
+    int fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
+    }
+    return errno == ENOENT ? why_not_made(path) : errno;
 }
 
 static void check_log(const struct config *config, struct config_report *report) {
@@ -104,12 +122,29 @@ static void check_log(const struct config *config, struct config_report *report)
                           config_where(config, "log.to"), config->log_to, strerror(error));
 }
 
+/* 0 when a socket can be made at the path, or its directory in the one above, as the start does it;
+ * else an errno. */
+static int why_no_socket(const char *path) {
+    char directory[PATH_MAX];
+    int error = why_not_made(path);
+    if (error != ENOENT)
+        return error;
+    snprintf(directory, sizeof directory, "%s", path);
+    return cut_to_directory(directory) ? why_not_made(directory) : error;
+}
+
 /* A daemon that answers is no fault: a check is made while one runs, too. */
 static void check_control_socket(const struct config *config, struct config_report *report) {
     const char *path = config->control_socket;
     if (path[0] == '\0' || control_path_is_in_tmp(path))
         return;
     enum control_place place = control_place_of(path);
+    int error = why_no_socket(path);
+    if (error != 0)
+        config_report_add(report, CONFIG_ERROR,
+                          "%s: cannot make the control socket %s: %s; choose a place where this "
+                          "user may write",
+                          config_where(config, "control.socket"), path, strerror(error));
     const char *obstacle = listening_control_obstacle(place);
     if (obstacle != NULL && place >= CONTROL_PLACE_OTHER_SOCKET)
         config_report_add(report, CONFIG_ERROR,
@@ -124,10 +159,9 @@ static int why_no_directory(const char *path) {
     if ((size_t)snprintf(directory, sizeof directory, "%s", path) >= sizeof directory)
         return ENAMETOOLONG;
     while (stat(directory, &status) < 0) {
-        char *slash = strrchr(directory, '/');
-        if (errno != ENOENT || slash == NULL)
-            return errno;
-        slash[slash == directory ? 1 : 0] = '\0';
+        int error = errno;
+        if (error != ENOENT || !cut_to_directory(directory))
+            return error;
     }
     if (!S_ISDIR(status.st_mode))
         return ENOTDIR;
@@ -143,23 +177,24 @@ static void check_name(const struct config *config, struct config_report *report
     config_report_add(report, CONFIG_ERROR, "%s: %s", config_where(config, "node.name"), text);
 }
 
-static void check_state(const struct config *config, struct config_report *report) {
+static void check_state(const struct config *config, bool is_clustered,
+                        struct config_report *report) {
     int error = config->data_dir == NULL ? 0 : why_no_directory(config->data_dir);
     if (error != 0)
         config_report_add(report, CONFIG_WARNING,
                           "%s: the directory %s cannot be written: %s; a restart will forget "
                           "leases, creations and the cluster",
                           config_where(config, "node.data_dir"), config->data_dir, strerror(error));
-    if (config->personality == CONFIG_AS_PORTOLAND && config->data_dir != NULL)
+    if (is_clustered && config->data_dir != NULL)
         check_name(config, report);
 }
 
 bool preflight(const struct config *config, struct config_report *report) {
     size_t errors = report->counts[CONFIG_ERROR];
-    check_secrets(config, report);
+    bool is_clustered = check_secrets(config, report);
     check_ports(config, report);
     check_log(config, report);
     check_control_socket(config, report);
-    check_state(config, report);
+    check_state(config, is_clustered, report);
     return report->counts[CONFIG_ERROR] == errors;
 }

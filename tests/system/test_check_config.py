@@ -125,10 +125,35 @@ def test_the_state_of_a_member_with_another_name(check, secret, tmp_path):
     assert (done.code, done.lines) == (0, [])
 
 
+def test_the_state_of_a_member_does_not_count_without_a_secret(check, tmp_path):
+    """Such a daemon runs alone, whatever its name was."""
+    (tmp_path / "cluster").write_bytes(member_state("portolan@s1.example.org", "portolan@s2.example.org"))
+    done = check("node.name = portolan@s3.example.org")
+    assert (done.code, done.lines) == (0, [])
+
+
 def test_a_log_file_that_cannot_be_written(check):
     done = check("log.to = /nonexistent/portoland.log")
     assert done.code == 1
     done.one("portolan.conf:2", "/nonexistent/portoland.log", "No such file or directory")
+
+
+def test_a_directory_or_a_fifo_that_nobody_reads_as_the_log_file(check, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "fifo", "No such device or address")):
+        done = check(f"log.to = {path}")
+        assert done.code == 1
+        done.one("portolan.conf:2", f"cannot write the log file {path}: {reason}")
+
+
+def test_no_directory_for_the_control_socket(check, tmp_path):
+    """The start makes one directory, and not two."""
+    assert check(PORTOLAN_CONTROL__SOCKET=str(tmp_path / "one" / "socket")).lines == []
+    path = tmp_path / "one" / "two" / "socket"
+    done = check(PORTOLAN_CONTROL__SOCKET=str(path))
+    assert done.code == 1
+    done.one("PORTOLAN_CONTROL__SOCKET", f"cannot make the control socket {path}: No such file or directory")
+    assert not (tmp_path / "one").exists()
 
 
 def test_a_file_in_the_place_of_the_control_socket(check, tmp_path):
