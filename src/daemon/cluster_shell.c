@@ -444,7 +444,7 @@ static bool start(struct cluster_shell *shell, const struct cluster_shell_option
         cluster_store_file_start(shell->store, &options, now(), &shell->cluster, old_name);
     if (verdict == CLUSTER_STARTED) {
         shell->hosts = member_hosts_new(of->base, shell->cluster);
-        return shell->hosts != NULL && attach(shell, of->worker);
+        return attach(shell, of->worker) && shell->hosts != NULL;
     }
     if (verdict == CLUSTER_START_NAME_CHANGED)
         cluster_store_file_explain_name(shell->config->data_dir, options.name, old_name, error,
@@ -486,7 +486,7 @@ void cluster_shell_free(struct cluster_shell *shell) {
     if (shell->cluster != NULL) {
         shell->awaited = 0; /* nobody listens any longer */
         cluster_stop(shell->cluster, now());
-        if (shell->save_wanted)
+        if (shell->save_wanted || cluster_store_file_unsaved(shell->store))
             cluster_store_file_save_last(shell->store);
     }
     cluster_discovery_free(shell->discovery);
