@@ -523,6 +523,6 @@ enum exit_code daemon_run(struct config *config, const struct daemon_options *op
     destroy(&daemon);
     tls_free(daemon.tls); /* where nobody has taken it */
     log_close();
-    process_detached(code); /* when it has not become ready */
+    process_detached((int)code); /* when it has not become ready */
     return code;
 }
