@@ -1,6 +1,7 @@
 /*
  * One connection of an epmd client, and the server's side that it works with. Internal to
- * net/epmd_server.c, net/epmd_conn.c and net/epmd_lookup.c.
+ * net/epmd_server.c, net/epmd_conn.c (its life, and what comes in), net/epmd_answer.c (what goes
+ * out) and net/epmd_lookup.c.
  *
  *   state        waits for                   is in          ends with
  *   READING      the rest of its request     waiting        the answer, a bad request, its time
@@ -33,8 +34,21 @@ enum epmd_conn_state {
     EPMD_CONN_REGISTERED,
 };
 
-struct inbox;
-struct outbox;
+/* Bytes of a request that is not whole yet, EPMD_FRAME_MAX at most; or the name of a look-up. */
+struct inbox {
+    size_t len;
+    uint8_t data[];
+};
+
+/* A listing that is on its way out. */
+struct outbox {
+    struct listing listing; /* fills the buffer again when it has been sent */
+    uint64_t taken;         /* bytes of the whole reply that went out */
+    size_t sent;            /* of the buffer */
+    size_t len;
+    size_t size;
+    uint8_t data[];
+};
 
 /* A listening socket, and where its callers come in. */
 struct epmd_door {
@@ -98,23 +112,55 @@ struct epmd_server {
  */
 void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer);
 
+/* Ends a connection, and its registration if it has one. `reason` is for the log. */
+void epmd_conn_close(struct epmd_conn *conn, const char *reason);
+
+/* Moves a connection to the heap, of a node that registers or, with NULL, of any other client; one
+ * that is there already is returned as it is. NULL: it could not stay, and is closed. */
+struct epmd_conn *epmd_conn_keep(struct epmd_conn *fresh, const struct epmd_node *node);
+
+/* Whether it could be kept: a look-up is rather answered at once than closed. */
+bool epmd_conn_could_stay(struct epmd_conn *conn);
+
+/* Tells the owner and the log of a request that is refused, or of `node`; and closes besides. */
+void epmd_conn_tell_refused(const struct epmd_conn *conn, const char *what,
+                            const struct epmd_node *node, const char *reason);
+void epmd_conn_refuse(struct epmd_conn *conn, const char *what, const char *reason);
+
+/* Waits for the other direction (EV_READ, EV_WRITE) from now on. False: it could not, and is
+ * closed. */
+bool epmd_conn_wait_for(struct epmd_conn *conn, short what);
+
+/*
+ * Ends a connection that waits for its end, if that has come: a close or a byte. What was sent is
+ * read whole, so that the close is a FIN and no reset.
+ */
+bool epmd_conn_end_if_over(struct epmd_conn *conn);
+
+/* --- net/epmd_answer.c --- */
+
+/* Answers a whole request. The connection may be closed, or moved to the heap, by it. */
+void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request);
+
+/* Sends what the outbox holds and will hold, as far as the peer takes it. */
+enum epmd_drained { EPMD_DRAINED, EPMD_BLOCKED, EPMD_BROKEN };
+enum epmd_drained epmd_conn_drain(struct epmd_conn *conn);
+
 /* Sends the reply that waits. The connection may be closed by it. */
 void epmd_conn_settle(struct epmd_conn *conn);
-
-/* Ends a kept connection, its registration with it. `reason` is for the log. */
-void epmd_conn_close(struct epmd_conn *conn, const char *reason);
 
 /* A look-up that was held is answered: its state tells how. */
 #define EPMD_CONN_OF_WAITER(held)                                                                  \
     ((struct epmd_conn *)(void *)((char *)(held)-offsetof(struct epmd_conn, waiter)))
 void epmd_conn_resume(struct epmd_conn *conn);
 
-/* In epmd_lookup.c: what names/epmd_service asks of a connection, and the time of lookup_event. */
+/* In net/epmd_lookup.c: what names/epmd_service asks of a connection, and the time of lookup_event.
+ */
 bool epmd_lookup_may_connect(const void *holder);
 int64_t epmd_lookup_round_trip_ms(const void *holder);
 void epmd_lookup_on_time(evutil_socket_t fd, short what, void *context);
 
-/* In epmd_server.c: the lists that kept connections are in, each in one. */
+/* In net/epmd_server.c: the lists that kept connections are in, each in one. */
 void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn);
 void epmd_server_list_registered(struct epmd_server *server, struct epmd_conn *conn);
 void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn);
