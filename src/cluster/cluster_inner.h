@@ -8,7 +8,7 @@
  *   catalogue.c  names: changes, snapshots       sync.c      anti-entropy
  *   failure.c    silence, suspicion, evidence    topology.c  who links to whom
  *   cluster_view.c  answers to questions         cluster_store.c  what survives a restart
- *   cluster_check.c  what must hold between two calls
+ *   receive.c    frames that come in             cluster_check.c  what must hold between calls
  *
  * How a call runs: a public function notes when it is (cluster_enter), does its work, and lets the
  * consequences follow (cluster_settle): news go out in one frame a link, links the topology wants
