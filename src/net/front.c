@@ -127,11 +127,17 @@ static void free_hello(struct hello *hello) {
     free(hello);
 }
 
+/* Its event goes before its descriptor does. */
+static void close_hello(struct hello *hello) {
+    int fd = hello->fd;
+    free_hello(hello);
+    close(fd);
+}
+
 static void turn_away(struct hello *hello, const char *reason) {
     struct front *front = hello->front;
     front->hooks.refused(front->hooks.context, reason, &hello->peer);
-    close(hello->fd);
-    free_hello(hello);
+    close_hello(hello);
 }
 
 static void wake_at(int fd, size_t bytes) {
@@ -282,10 +288,8 @@ struct front *front_new(const struct front_house *house, const struct front_opti
 void front_free(struct front *front) {
     if (front == NULL)
         return;
-    while (!TAILQ_EMPTY(&front->hellos)) {
-        close(TAILQ_FIRST(&front->hellos)->fd);
-        free_hello(TAILQ_FIRST(&front->hellos));
-    }
+    while (!TAILQ_EMPTY(&front->hellos))
+        close_hello(TAILQ_FIRST(&front->hellos));
     proxy_free(front->proxy);
     front_routes_free(front->routes);
     peer_limit_free(front->peers);
