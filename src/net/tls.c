@@ -1,12 +1,10 @@
 #include "net/tls.h"
 
-#include "base/regular_file.h"
-
+#include "net/tls_files.h"
 #include "net/tls_key.h"
 #include "net/tls_words.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <limits.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -15,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define CIPHER "TLS_AES_256_GCM_SHA384"
 #define GROUPS "X25519:P-256"
@@ -116,76 +112,11 @@ static bool set_up_key(struct tls *tls, const struct tls_options *options) {
 
 /* --- certificates --- */
 
-#define THROUGH_SIZE 4096
-
-static void say_file(char *error, const char *doing, const char *path) {
-    const char *why = ERR_reason_error_string(ERR_peek_last_error());
-    snprintf(error, TLS_REASON_SIZE * 4,
-             "cannot %s %s: %s; is it a PEM file that the daemon's user may read?", doing, path,
-             why == NULL ? "OpenSSL does not say why" : why);
-}
-
-/* A secret is its owner's alone; one of root may be read by a group, as packages have it. */
-static const char *check_key_mode(int fd) {
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return strerror(errno);
-    mode_t allowed = status.st_uid == 0 ? S_IRGRP : 0;
-    if ((status.st_mode & (S_IRWXG | S_IRWXO) & ~allowed) != 0)
-        return "others than its owner may read or write it; chmod 400 it, and make another key if "
-               "others were on this host";
-    return NULL;
-}
-
-/*
- * The path of a descriptor of the file, so that what is checked is what is read: OpenSSL takes
- * paths alone, and a FIFO would make it wait. -1 with `error` set: it cannot be taken.
- */
-static int open_file(const char *doing, const char *path, bool is_secret, char *through,
-                     char *error) {
-    int fd = regular_file_open_trusted(path);
-    const char *why = fd < 0 ? regular_file_error(-fd) : is_secret ? check_key_mode(fd) : NULL;
-    if (why == NULL) {
-        snprintf(through, THROUGH_SIZE, "/proc/self/fd/%d", fd);
-        if (access(through, F_OK) < 0) /* a system without /proc */
-            snprintf(through, THROUGH_SIZE, "%s", path);
-        return fd;
-    }
-    snprintf(error, TLS_REASON_SIZE * 4, "cannot %s %s: %s", doing, path, why);
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static int use_chain(SSL_CTX *context, const char *path) {
-    return SSL_CTX_use_certificate_chain_file(context, path);
-}
-
-static int use_private_key(SSL_CTX *context, const char *path) {
-    return SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM);
-}
-
-static bool use_file(SSL_CTX *context, int (*use)(SSL_CTX *context, const char *path),
-                     const char *doing, const char *path, char *error) {
-    char through[THROUGH_SIZE];
-    int fd = open_file(doing, path, use == use_private_key, through, error);
-    if (fd < 0)
-        return false;
-    bool used = use(context, through) == 1;
-    if (!used)
-        say_file(error, doing, path);
-    close(fd);
-    return used;
-}
-
 static bool set_up_certificates(struct tls *tls, const struct tls_options *options, char *error) {
     SSL_CTX *context = tls->context;
     tls->has_certificates = true;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    return use_file(context, SSL_CTX_load_verify_file, "use cluster.tls.cacertfile",
-                    options->cacertfile, error) &&
-           use_file(context, use_chain, "use cluster.tls.certfile", options->certfile, error) &&
-           use_file(context, use_private_key, "use cluster.tls.keyfile", options->keyfile, error);
+    return tls_files_use(context, options, error);
 }
 
 static bool is_ip_address(const char *host) {
@@ -251,9 +182,9 @@ static bool names_certificates(const struct tls_options *options) {
            options->keyfile[0] != '\0';
 }
 
-struct tls *tls_new(const struct tls_options *options, char error[TLS_REASON_SIZE * 4]) {
+struct tls *tls_new(const struct tls_options *options, char error[TLS_ERROR_SIZE]) {
     struct tls *tls = calloc(1, sizeof *tls);
-    snprintf(error, TLS_REASON_SIZE * 4, "cannot prepare encryption: out of memory");
+    snprintf(error, TLS_ERROR_SIZE, "cannot prepare encryption: out of memory");
     if (tls == NULL)
         return NULL;
     ERR_clear_error();

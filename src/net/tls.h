@@ -20,6 +20,7 @@
 
 #define TLS_ALPN "portolan/1"
 #define TLS_REASON_SIZE 160
+#define TLS_ERROR_SIZE (TLS_REASON_SIZE * 4)
 
 struct tls;
 struct tls_stream;
@@ -32,7 +33,7 @@ struct tls_options {
 };
 
 /* What all streams share. NULL: `error` says what failed, on what, and why. */
-struct tls *tls_new(const struct tls_options *options, char error[TLS_REASON_SIZE * 4]);
+struct tls *tls_new(const struct tls_options *options, char error[TLS_ERROR_SIZE]);
 void tls_free(struct tls *tls);
 bool tls_has_certificates(const struct tls *tls);
 

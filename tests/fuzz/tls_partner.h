@@ -30,7 +30,7 @@ static inline int partner_random_status(void) {
 }
 
 static inline struct tls *partner_tls_of(const char *cookie, const char *cluster_name) {
-    char error[TLS_REASON_SIZE * 4];
+    char error[TLS_ERROR_SIZE];
     const struct tls_options options = {.cookie = bytes_of_text(cookie),
                                         .cluster_name = cluster_name,
                                         .cacertfile = "",

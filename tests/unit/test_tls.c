@@ -10,7 +10,7 @@
 #include <string.h>
 
 static struct tls *tls_of(const char *cookie, const char *cluster_name) {
-    char error[TLS_REASON_SIZE * 4];
+    char error[TLS_ERROR_SIZE];
     const struct tls_options options = {.cookie = bytes_of_text(cookie),
                                         .cluster_name = cluster_name,
                                         .cacertfile = "",

@@ -69,7 +69,7 @@ START_TEST(a_name_that_only_resembles_ours_is_another) {
 END_TEST
 
 START_TEST(what_our_own_links_say_first_is_ours) {
-    char error[TLS_REASON_SIZE * 4];
+    char error[TLS_ERROR_SIZE];
     const struct tls_options options = {.cookie = LITERAL("COOKIE"),
                                         .cluster_name = "emqxcl",
                                         .cacertfile = "",
