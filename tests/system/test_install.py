@@ -129,3 +129,11 @@ def test_uninstall_elsewhere_leaves_the_diversion_alone(tmp_path):
         system.replace()
         system.output("make", "-C", REPOSITORY, "uninstall", f"BUILD={BUILD.resolve()}", "PREFIX=/opt/another")
         assert system.is_replaced()
+
+
+def test_no_two_units_share_a_state_directory(tmp_path):
+    """Each has a user of its own, and systemd gives a directory to the user that started last."""
+    made("install-epmd", tmp_path)
+    units = (tmp_path / "usr/local/lib/systemd/system").glob("*.service")
+    named = [line for unit in units for line in unit.read_text().splitlines() if line.startswith("StateDirectory=")]
+    assert len(named) == 2 and len(set(named)) == 2

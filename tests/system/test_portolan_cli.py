@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -210,6 +211,14 @@ def test_the_manual_has_every_command_and_option():
         assert f".It Cm {name}\n" in text or f".It Cm {name} " in text
         for option in ["--socket", "--timeout", "--json", "--help", "--version", *command["options"]]:
             assert f"Fl {option[1:]}" in text
+
+
+def test_the_synopsis_of_the_manual_has_the_options_of_each_command():
+    synopsis = MANUAL.read_text().split(".Sh SYNOPSIS\n")[1].split(".Sh ")[0]
+    forms = {f"\n{form}".split("\n.Cm ")[1].split()[0]: form for form in synopsis.split(".Nm\n") if "\n.Cm " in f"\n{form}"}
+    for name, command in listed_commands().items():
+        told = {f"-{option}" for option in re.findall(r" (-[a-z][a-z0-9-]*)", forms[name])}
+        assert told == set(command["options"]), name
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc on this machine")
