@@ -81,6 +81,27 @@ static bool check_certificates(const struct config *config, char *error, bool *h
     return false;
 }
 
+/* Says first which file and line it is about: that of the first key in the message that is set. */
+static void name_origin(const struct config *config, char *error) {
+    const struct {
+        const char *key, *value;
+    } keys[] = {
+        {"node.cookie_file", config->cookie_file},
+        {"cluster.tls.cacertfile", config->cluster_cacertfile},
+        {"cluster.tls.certfile", config->cluster_certfile},
+        {"cluster.tls.keyfile", config->cluster_keyfile},
+    };
+    char text[CLUSTER_KEY_ERROR_SIZE];
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (keys[i].value[0] == '\0' || strstr(error, keys[i].key) == NULL)
+            continue;
+        snprintf(text, sizeof text, "%s", error);
+        snprintf(error, CLUSTER_KEY_ERROR_SIZE, "%.300s: %.700s", config_where(config, keys[i].key),
+                 text);
+        return;
+    }
+}
+
 bool cluster_key_open(const struct config *config, struct tls **tls,
                       char error[CLUSTER_KEY_ERROR_SIZE]) {
     struct cookie cookie = {.len = 0};
@@ -91,6 +112,7 @@ bool cluster_key_open(const struct config *config, struct tls **tls,
     if (!check_certificates(config, error, &has_certificates) ||
         !find_cookie(config, &cookie, error)) {
         OPENSSL_cleanse(&cookie, sizeof cookie);
+        name_origin(config, error);
         return false;
     }
     bool is_wanted = cookie.len > 0 || has_certificates;
@@ -103,6 +125,8 @@ bool cluster_key_open(const struct config *config, struct tls **tls,
             .keyfile = config->cluster_keyfile,
         };
         *tls = tls_new(&options, error);
+        if (*tls == NULL)
+            name_origin(config, error);
     }
     OPENSSL_cleanse(&cookie, sizeof cookie);
     return *tls != NULL || !is_wanted;

@@ -33,7 +33,8 @@ static bool check_secrets(const struct config *config, struct config_report *rep
 /* --- addresses and ports --- */
 
 /* On port 0 an address is opened without taking anything from anybody. */
-static void check_addresses(const char *list, struct config_report *report) {
+static void check_addresses(const struct config *config, const char *key, const char *list,
+                            struct config_report *report) {
     struct listeners listeners = {.count = 0};
     struct listen_failure failure;
     char address[ADDRESS_TEXT_SIZE];
@@ -41,9 +42,10 @@ static void check_addresses(const char *list, struct config_report *report) {
         listeners_close(&listeners);
         return;
     }
-    address_set_port(&failure.address, 0);
-    config_report_add(report, CONFIG_ERROR, "cannot listen on %s: %s%s",
-                      address_format(&failure.address, address), strerror(failure.error),
+    address_format(&failure.address, address);
+    int len = (int)(strrchr(address, ':') - address); /* the port is none that was asked for */
+    config_report_add(report, CONFIG_ERROR, "%s: cannot listen on %.*s (%s): %s%s",
+                      config_where(config, key), len, address, key, strerror(failure.error),
                       listening_cure(failure.error));
 }
 
@@ -73,11 +75,11 @@ static void check_ports(const struct config *config, struct config_report *repor
     uint32_t front;
     if (config->front_enable &&
         ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &front)) {
-        check_addresses(config->front_address, report);
+        check_addresses(config, "front.address", config->front_address, report);
         check_port((uint16_t)front, "the front port", report);
     }
     if (config->epmd_enable) {
-        check_addresses(config->epmd_address, report);
+        check_addresses(config, "epmd.address", config->epmd_address, report);
         check_port(config->epmd_port, "the port of epmd", report);
     }
 }

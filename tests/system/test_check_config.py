@@ -34,6 +34,7 @@ def check(tmp_path):
         base = [] if any(line.startswith("node.dist_base_port") for line in lines) else [f"node.dist_base_port = {free_port()}"]
         path.write_text("".join(f"{line}\n" for line in [*base, *lines]))
         env = {"PORTOLAN_CONTROL__SOCKET": str(tmp_path / "control"), **env}
+        env = {name: value for name, value in env.items() if value is not None}
         return Checked(subprocess.run([PORTOLAND, "-c", path, "--check-config"], env=environment(tmp_path, **env),
                                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(20)))
     return call
@@ -154,6 +155,21 @@ def test_no_directory_for_the_control_socket(check, tmp_path):
     assert done.code == 1
     done.one("PORTOLAN_CONTROL__SOCKET", f"cannot make the control socket {path}: No such file or directory")
     assert not (tmp_path / "one").exists()
+
+
+@pytest.mark.parametrize("line", [
+    "node.cookie_file = /nonexistent/cookie", "node.cookie_file = /etc/passwd", "cluster.tls.certfile = /nonexistent/cert",
+    "front.address = 192.0.2.7", "log.to = /nonexistent/log", "control.socket = /nonexistent/a/control"])
+def test_what_cannot_be_opened_is_named_with_its_line(check, line):
+    env = {"PORTOLAN_CONTROL__SOCKET": None} if line.startswith("control") else {}
+    done = check("node.dist_tool_ports = 0", line, **env)
+    assert done.code == 1
+    done.one("portolan.conf:3: ")
+
+
+def test_an_address_is_named_without_a_port(check):
+    done = check("front.address = 192.0.2.7, ::1")
+    done.one("cannot listen on 192.0.2.7 ")
 
 
 def test_a_file_in_the_place_of_the_control_socket(check, tmp_path):
