@@ -1,10 +1,24 @@
 /* portoland, and under its other name epmd: one program, two sets of defaults. */
+#include "base/clock.h"
+#include "base/hash_table.h"
+#include "base/random.h"
 #include "cli/epmd_command.h"
 #include "daemon/daemon.h"
 #include "daemon/process.h"
 #include "daemon/secrets.h"
 
 #include <string.h>
+#include <unistd.h>
+
+/* A kernel that gives nothing random, which is none of today's, leaves the time to be guessed. */
+static void choose_hash_key(void) {
+    uint64_t key[2];
+    if (getentropy(key, sizeof key) != 0) {
+        key[0] = random_mix((uint64_t)clock_wall_us());
+        key[1] = random_mix(key[0] ^ (uint64_t)getpid());
+    }
+    hash_set_key(key[0], key[1]);
+}
 
 int main(int argc, char **argv) {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -14,5 +28,6 @@ int main(int argc, char **argv) {
     if (!process_open_standard())
         return EXIT_FAILED; /* there may be no place to say why */
     secrets_hide(argc, argv);
+    choose_hash_key();
     return epmd_command_main(personality, argc, argv);
 }

@@ -1,6 +1,7 @@
 #include "daemon/member_hosts.h"
 
 #include "base/clock.h"
+#include "base/hash_table.h"
 #include "base/log.h"
 #include "cluster/cluster.h"
 #include "net/address.h"
@@ -11,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #define SOON_MS 50 /* members that come together are looked at together */
 

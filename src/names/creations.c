@@ -1,5 +1,6 @@
 #include "names/creations.h"
 
+#include "base/hash_table.h"
 #include "base/sealed_text.h"
 #include "base/text.h"
 #include "erlang/epmd_wire.h"
@@ -8,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #define FIRST_CREATION 4
 #define OLD_CREATIONS 3

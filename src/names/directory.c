@@ -1,11 +1,10 @@
 #include "names/directory.h"
 
+#include "base/hash_table.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* Its key is the full name, so that a look-up takes one step; the alive name is the key's start. */
 struct slot {

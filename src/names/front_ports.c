@@ -1,14 +1,12 @@
 #include "names/front_ports.h"
 
+#include "base/hash_table.h"
 #include "base/port_set.h"
 #include "erlang/ekka_port.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* A look-up that was answered, and that no connection has followed yet. */
 struct answered {

@@ -1,10 +1,9 @@
 #include "names/lookup_queue.h"
 
+#include "base/hash_table.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #define HOST_V6_LEN 8 /* bytes of an IPv6 address that are its network's */
 #define PAIRS_OF_HOST (LOOKUP_PAIRS_MAX / 4)

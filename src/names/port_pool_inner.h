@@ -2,13 +2,11 @@
 #ifndef PORTOLAN_NAMES_PORT_POOL_INNER_H
 #define PORTOLAN_NAMES_PORT_POOL_INNER_H
 
+#include "base/hash_table.h"
 #include "base/port_set.h"
 #include "names/port_pool.h"
 
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* A port that a name has: leased, or held by its registration. */
 struct claim {

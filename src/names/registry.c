@@ -1,13 +1,11 @@
 #include "names/registry.h"
 
+#include "base/hash_table.h"
 #include "erlang/node_name.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct entry {
     struct registration registration; /* first: a registration is its entry */

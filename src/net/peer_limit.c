@@ -1,10 +1,9 @@
 #include "net/peer_limit.h"
 
+#include "base/hash_table.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #define KIND_USER 1
 

@@ -5,15 +5,13 @@
 #ifndef PORTOLAN_NET_PROXY_INNER_H
 #define PORTOLAN_NET_PROXY_INNER_H
 
+#include "base/hash_table.h"
 #include "net/peer_limit.h"
 #include "net/proxy.h"
 #include "net/proxy_way.h"
 
 #include <event2/event.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* Where a node of this host may listen: on loopback of either family, or on what was called. */
 enum attempt { ATTEMPT_V4, ATTEMPT_V6, ATTEMPT_CALLED, ATTEMPT_NONE };

@@ -27,6 +27,7 @@ static Suite *(*const suites[])(void) = {
     text_suite,
     log_suite,
     checksum_suite,
+    hash_table_suite,
     node_name_suite,
     epmd_wire_suite,
     dist_wire_suite,

@@ -8,6 +8,7 @@ Suite *bytes_suite(void);
 Suite *text_suite(void);
 Suite *log_suite(void);
 Suite *checksum_suite(void);
+Suite *hash_table_suite(void);
 Suite *node_name_suite(void);
 Suite *epmd_wire_suite(void);
 Suite *creations_suite(void);
