@@ -2,9 +2,9 @@
  * uthash as all tables of this source have it: out of memory is an answer (the `tbl` of what was
  * added is NULL), and the hash is keyed. Include this, never <uthash.h>.
  *
- * Names, addresses and the like are chosen by others. With a hash that they can compute, they choose
- * names that all fall into one bucket: uthash then stops making more buckets, and every look-up of
- * a name in it walks them all. So it is SipHash-1-3 (Aumasson and Bernstein 2012), under a key that nobody
+ * Names and addresses are chosen by others. Under a hash that they can compute, they choose names
+ * that all fall into one bucket: uthash then stops making more buckets, and every look-up of a name
+ * in it walks them all. So it is SipHash-1-3 (Aumasson and Bernstein 2012), under a key that nobody
  * outside of the process knows.
  */
 #ifndef PORTOLAN_BASE_HASH_TABLE_H

@@ -26,6 +26,8 @@ struct place {
     struct shelf *shelf;               /* where it is */
     struct lookups lookups;            /* of it */
     TAILQ_ENTRY(place) link;
+    bool hidden;
+    TAILQ_ENTRY(place) visible; /* unless it is hidden */
 };
 TAILQ_HEAD(places, place);
 
@@ -34,7 +36,8 @@ struct shelf {
     UT_hash_handle hh;
     uint16_t port;
     size_t count;
-    struct places places; /* the first registered first */
+    struct places places;  /* the first registered first */
+    struct places visible; /* those of them that are not hidden, in the same order */
 };
 
 struct front_ports {
@@ -83,6 +86,8 @@ static void remove_place(struct front_ports *ports, struct place *place) {
         forget(ports, TAILQ_FIRST(&place->lookups));
     HASH_DEL(ports->places, place);
     TAILQ_REMOVE(&shelf->places, place, link);
+    if (!place->hidden)
+        TAILQ_REMOVE(&shelf->visible, place, visible);
     free(place);
     shelf->count--;
     if (shelf->count > 0)
@@ -119,6 +124,7 @@ static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {
         return NULL;
     shelf->port = port;
     TAILQ_INIT(&shelf->places);
+    TAILQ_INIT(&shelf->visible);
     HASH_ADD(hh, ports->shelves, port, sizeof shelf->port, shelf);
     if (shelf->hh.tbl == NULL) {
         free(shelf);
@@ -128,20 +134,48 @@ static struct shelf *new_shelf(struct front_ports *ports, uint16_t port) {
     return shelf;
 }
 
+static bool is_hidden(const struct registration *registration) {
+    uint8_t type = registration->node.type;
+    return type == EPMD_NODE_HIDDEN || type == EPMD_NODE_HIDDEN_C;
+}
+
+static bool is_older(const struct place *place, const struct place *other) {
+    return place->registration->since_ms < other->registration->since_ms;
+}
+
 /* Most come in the order of their registration; where the proxy is turned on, the newest first. */
-static void insert_place(struct shelf *shelf, struct place *place) {
-    const struct place *first = TAILQ_FIRST(&shelf->places);
-    struct place *before = TAILQ_LAST(&shelf->places, places);
-    if (first != NULL && first->registration->since_ms > place->registration->since_ms)
+static void insert_in_order(struct places *places, struct place *place) {
+    struct place *before = TAILQ_LAST(places, places);
+    if (before != NULL && is_older(place, TAILQ_FIRST(places)))
         before = NULL;
-    while (before != NULL && before->registration->since_ms > place->registration->since_ms)
+    while (before != NULL && is_older(place, before))
         before = TAILQ_PREV(before, places, link);
     if (before == NULL)
-        TAILQ_INSERT_HEAD(&shelf->places, place, link);
+        TAILQ_INSERT_HEAD(places, place, link);
     else
-        TAILQ_INSERT_AFTER(&shelf->places, before, place, link);
-    shelf->count++;
+        TAILQ_INSERT_AFTER(places, before, place, link);
+}
+
+/* The same among those that are not hidden. */
+static void insert_visible(struct places *places, struct place *place) {
+    struct place *before = TAILQ_LAST(places, places);
+    if (before != NULL && is_older(place, TAILQ_FIRST(places)))
+        before = NULL;
+    while (before != NULL && is_older(place, before))
+        before = TAILQ_PREV(before, places, visible);
+    if (before == NULL)
+        TAILQ_INSERT_HEAD(places, place, visible);
+    else
+        TAILQ_INSERT_AFTER(places, before, place, visible);
+}
+
+static void insert_place(struct shelf *shelf, struct place *place) {
     place->shelf = shelf;
+    place->hidden = is_hidden(place->registration);
+    insert_in_order(&shelf->places, place);
+    if (!place->hidden)
+        insert_visible(&shelf->visible, place);
+    shelf->count++;
 }
 
 static struct place *place_of(const struct front_ports *ports,
@@ -304,17 +338,12 @@ static struct answered *find_lookup(const struct front_ports *ports,
     return newest;
 }
 
-static bool is_hidden(const struct registration *registration) {
-    uint8_t type = registration->node.type;
-    return type == EPMD_NODE_HIDDEN || type == EPMD_NODE_HIDDEN_C;
-}
-
+/* Whoever registers hidden nodes, however many, makes nobody walk over them. */
 static struct registration *find_owner(const struct shelf *shelf, const struct front_caller *caller,
                                        bool even_if_connected) {
     const struct place *place;
-    TAILQ_FOREACH(place, &shelf->places, link) {
-        if (!is_hidden(place->registration) &&
-            (even_if_connected || !is_connected(caller, place->registration)))
+    TAILQ_FOREACH(place, &shelf->visible, visible) {
+        if (even_if_connected || !is_connected(caller, place->registration))
             return place->registration;
     }
     return NULL;

@@ -47,11 +47,12 @@ struct front {
 struct connection_query {
     const struct proxy *proxy;
     struct bytes caller;
+    const struct address *peer;
 };
 
 static bool is_connected(void *context, const struct registration *registration) {
     const struct connection_query *query = context;
-    return proxy_connects(query->proxy, query->caller, registration);
+    return proxy_connects(query->proxy, query->caller, query->peer, registration);
 }
 
 static const char *refuse_address(struct front *front, const char *reason) {
@@ -92,7 +93,7 @@ static const char *connect_node(struct front *front, const struct first_caller *
         front->counters.loops++;
         return "it comes from a proxy of this host: names that lead from one to another";
     }
-    struct connection_query query = {.proxy = front->proxy, .caller = caller->node};
+    struct connection_query query = {.proxy = front->proxy, .caller = caller->node, .peer = peer};
     const struct front_caller asks = {.port = address_port(&called),
                                       .address = address_host(peer),
                                       .now_ms = clock_monotonic_ms(),

@@ -33,6 +33,61 @@ static struct node_streams *new_node(struct proxy *proxy, const struct registrat
     return NULL;
 }
 
+/* --- who has streams to which node --- */
+
+static struct caller_key caller_key(struct bytes caller, const struct address *peer,
+                                    const struct registration *registration) {
+    struct caller_key key;
+    memset(&key, 0, sizeof key); /* with what is between the members */
+    key.registration = registration;
+    key.name = hash_of_64(caller.data, caller.len);
+    key.host = peer_key_of_host(peer);
+    return key;
+}
+
+static struct caller_streams *find_caller(const struct proxy *proxy, struct caller_key key) {
+    struct caller_streams *found;
+    HASH_FIND(hh, proxy->callers, &key, sizeof key, found);
+    return found;
+}
+
+static struct caller_streams *new_caller(struct proxy *proxy, struct caller_key key) {
+    struct caller_streams *caller = calloc(1, sizeof *caller);
+    if (caller == NULL)
+        return NULL;
+    caller->key = key;
+    HASH_ADD(hh, proxy->callers, key, sizeof caller->key, caller);
+    if (caller->hh.tbl != NULL)
+        return caller;
+    free(caller);
+    return NULL;
+}
+
+/* False when out of memory. */
+static bool join_caller(struct stream *stream, struct bytes name) {
+    if (name.len == 0)
+        return true;
+    struct caller_key key = caller_key(name, &stream->peer, stream->node->registration);
+    stream->as_caller = find_caller(stream->proxy, key);
+    if (stream->as_caller == NULL)
+        stream->as_caller = new_caller(stream->proxy, key);
+    if (stream->as_caller == NULL)
+        return false;
+    stream->as_caller->count++;
+    return true;
+}
+
+static void leave_caller(struct stream *stream) {
+    struct caller_streams *caller = stream->as_caller;
+    stream->as_caller = NULL;
+    if (caller == NULL || --caller->count > 0)
+        return;
+    HASH_DEL(stream->proxy->callers, caller);
+    free(caller);
+}
+
+/* --- its streams --- */
+
 /* False when out of memory. */
 static bool join_node(struct stream *stream, const struct registration *registration) {
     struct node_streams *node = find_node(stream->proxy, registration);
@@ -49,6 +104,7 @@ static void leave_node(struct stream *stream) {
     struct node_streams *node = stream->node;
     if (node == NULL)
         return;
+    leave_caller(stream);
     stream->node = NULL;
     TAILQ_REMOVE(&node->streams, stream, of_node);
     if (!TAILQ_EMPTY(&node->streams))
@@ -208,7 +264,7 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     proxy_way_init(&stream->in, &proxy->store, call->fd, -1, on_way_changed, stream);
     proxy_way_init(&stream->out, &proxy->store, -1, call->fd, on_way_changed, stream);
     if (join_node(stream, call->registration)) {
-        if (proxy_way_keep(&stream->in, call->first))
+        if (join_caller(stream, call->caller) && proxy_way_keep(&stream->in, call->first))
             return stream;
         leave_node(stream);
     }
@@ -257,17 +313,9 @@ const char *proxy_open(struct proxy *proxy, const struct proxy_call *call) {
 
 /* --- questions --- */
 
-bool proxy_connects(const struct proxy *proxy, struct bytes caller,
+bool proxy_connects(const struct proxy *proxy, struct bytes caller, const struct address *peer,
                     const struct registration *registration) {
-    const struct node_streams *node = find_node(proxy, registration);
-    const struct stream *stream;
-    if (node == NULL || caller.len == 0)
-        return false;
-    TAILQ_FOREACH(stream, &node->streams, of_node) {
-        if (bytes_equal(caller_of(stream), caller))
-            return true;
-    }
-    return false;
+    return caller.len > 0 && find_caller(proxy, caller_key(caller, peer, registration)) != NULL;
 }
 
 void proxy_cursor_begin(struct proxy_cursor *cursor, struct proxy *proxy) {

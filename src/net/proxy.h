@@ -99,8 +99,11 @@ const char *proxy_open(struct proxy *proxy, const struct proxy_call *call);
 /* A node's registration ends. */
 void proxy_node_left(struct proxy *proxy, const struct registration *registration);
 
-/* Whether the node called `caller` has a stream to the node of this registration. */
-bool proxy_connects(const struct proxy *proxy, struct bytes caller,
+/*
+ * Whether the node called `caller` has a stream to the node of this registration, from the host of
+ * `peer`: anybody can say any name. It takes the same time however many streams there are.
+ */
+bool proxy_connects(const struct proxy *proxy, struct bytes caller, const struct address *peer,
                     const struct registration *registration);
 
 struct proxy_stream_view {

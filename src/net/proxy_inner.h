@@ -21,7 +21,8 @@ struct stream {
     struct node_streams *node; /* those of the same registration; NULL: it has ended */
     TAILQ_ENTRY(stream) link;
     TAILQ_ENTRY(stream) of_node;
-    int caller_fd, node_fd; /* owned; -1: not there yet */
+    struct caller_streams *as_caller; /* those of the same caller to it; NULL: it has no name */
+    int caller_fd, node_fd;           /* owned; -1: not there yet */
     struct address peer, called;
     uint16_t node_port;
     enum attempt attempt;
@@ -50,12 +51,27 @@ struct node_streams {
     struct streams streams;
 };
 
+/* Who has streams to which node. The name is in it by a hash that nobody else can compute. */
+struct caller_key {
+    const struct registration *registration; /* borrowed */
+    uint64_t name;
+    struct peer_key host;
+};
+
+/* The streams of one caller to one registration; there is one at least. */
+struct caller_streams {
+    UT_hash_handle hh;
+    struct caller_key key;
+    size_t count;
+};
+
 struct proxy {
     struct proxy_options options;
     struct peer_limit *peers;
     struct user_share *user_streams;
     struct streams streams;
     struct node_streams *nodes;
+    struct caller_streams *callers;
     size_t count;
     struct proxy_counters counters;
     LIST_HEAD(proxy_cursors, proxy_cursor) cursors;

@@ -93,7 +93,41 @@ def mass_leave(lab, ready):
             conn.close()
 
 
+def known_hash(name):
+    """uthash's own (Bob Jenkins' of 1996), of a name of less than 12 bytes."""
+    words = name.ljust(12, b"\0")
+    a, b, c = 0x9E3779B9, 0x9E3779B9, 0xFEEDBEEF + len(name)
+    a += int.from_bytes(words[0:4], "little")
+    b += int.from_bytes(words[4:8], "little")
+    c += int.from_bytes(words[8:11], "little") << 8
+    mask = 0xFFFFFFFF
+    for right, left, last in ((13, 8, 13), (12, 16, 5), (3, 10, 15)):
+        a = (a - b - c & mask) ^ (c & mask) >> right
+        b = (b - c - a & mask) ^ (a << left & mask)
+        c = (c - a - b & mask) ^ b >> last
+    return c & mask
+
+
+def same_bucket(lab, ready):
+    """Names that share rabbit's bucket of 256, by the hash that uthash has when it is given none, which then makes no more."""
+    wanted = known_hash(b"rabbit") % 256
+    names = (name for name in (f"s{number:x}x" for number in itertools.count()) if known_hash(name.encode()) % 256 == wanted)
+    held = []
+    with contextlib.suppress(OSError):
+        while len(held) < 4000:
+            conn = register(lab, next(names))
+            if conn.recv(8)[1] != 0:
+                break
+            held.append(conn)
+    ready()
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", lab.port), timeout=2) as conn:
+            conn.sendall(wire.port_please("rabbit"))
+            conn.recv(512)
+
+
 ATTACKS = [
+    Attack("same-bucket", "4,000 names that a known hash puts into one bucket", same_bucket, check=root_is_served),
     Attack("churn", "nobody registers and closes in a loop", churn, check=root_is_served),
     Attack("churn-old", "the same with registrations that are saved to a slow disk", churn_old, check=root_is_served),
     Attack("hoard", "nobody takes names until there are none", hoard, check=newcomer_is_registered),

@@ -15,6 +15,7 @@ END_TEST
 
 START_TEST(a_node_is_handed_to_the_node_it_calls_whatever_the_pieces) {
     const struct some_listening_node node = make_node("rabbit");
+    const struct address loopback = address_loopback_v4(0);
     const struct bytes packet = SEND_NAME;
     int fd = sockets_connect(own_port);
     for (size_t i = 0; i < packet.len; i++) {
@@ -26,7 +27,7 @@ START_TEST(a_node_is_handed_to_the_node_it_calls_whatever_the_pieces) {
     hear(far, packet);
     say(far, LITERAL("\x00\x03sok"));
     hear(fd, LITERAL("\x00\x03sok"));
-    ck_assert(proxy_connects(front_proxy(front), LITERAL("e1@far"), node.registration));
+    ck_assert(proxy_connects(front_proxy(front), LITERAL("e1@far"), &loopback, node.registration));
     close(fd);
     close(far);
     end_node(&node);

@@ -122,7 +122,7 @@ START_TEST(another_nodes_end_touches_nobody) {
     turn_until(base, is_over(call.caller));
     proxy_node_left(proxy, &other);
     ck_assert_uint_eq(proxy_count(proxy), 1);
-    ck_assert(proxy_connects(proxy, LITERAL("emqx1@far"), &node));
+    ck_assert(proxy_connects(proxy, LITERAL("emqx1@far"), &local_peer, &node));
     hang_up(&call);
 }
 END_TEST
@@ -137,12 +137,13 @@ START_TEST(who_is_connected_with_whom_is_known) {
     ck_assert_ptr_null(open_call(&hidden));
     answer(&hidden);
 
-    ck_assert(proxy_connects(proxy, LITERAL("emqx1@far"), &node));
-    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@far"), &other));
-    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@fa"), &node));
-    ck_assert(!proxy_connects(proxy, LITERAL(""), &node));
+    ck_assert(proxy_connects(proxy, LITERAL("emqx1@far"), &local_peer, &node));
+    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@far"), &local_peer, &other));
+    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@fa"), &local_peer, &node));
+    ck_assert(!proxy_connects(proxy, LITERAL(""), &local_peer, &node));
+    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@far"), &far_peer, &node));
     proxy_node_left(proxy, &node);
-    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@far"), &node));
+    ck_assert(!proxy_connects(proxy, LITERAL("emqx1@far"), &local_peer, &node));
     hang_up(&call);
     hang_up(&hidden);
 }
