@@ -54,7 +54,7 @@ LIB_VERSION := $(shell sed -n 's/^.define PORTOLAN_VERSION "\(.*\)"/\1/p' includ
 LIB         := $(BUILD)/lib/libportolan
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
                  $(addprefix src/,base/bytes.c base/clock.c base/control_path.c base/text.c \
-                                  erlang/ekka_port.c erlang/epmd_reply.c erlang/epmd_wire.c \
+                                  base/thread.c erlang/ekka_port.c erlang/epmd_reply.c erlang/epmd_wire.c \
                                   erlang/node_name.c net/host_lookup.c))
 LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \
                -Wl,-z,defs,-z,relro,-z,now,-z,nodelete $(LDFLAGS)

@@ -24,7 +24,7 @@ bool control_path_default(char path[CONTROL_PATH_SIZE]);
 
 /*
  * Whether the path is the one in /tmp, where anybody may have made its directory: it is used only
- * as long as control_path_is_private.
+ * once control_path_make_private has said so.
  */
 bool control_path_is_in_tmp(const char *path);
 

@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "net/loop.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -151,25 +151,6 @@ static int make_lock(struct state_worker *worker) {
     return error;
 }
 
-/* An errno. The thread inherits the mask: no signal is to arrive there. */
-static int start_thread(struct state_worker *worker) {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return error;
-    sigfillset(&all);
-    error = pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-    if (error == 0)
-        error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (error == 0) {
-        error = pthread_create(&worker->thread, &attributes, run, worker);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    pthread_attr_destroy(&attributes);
-    return error;
-}
-
 static bool start_event(struct state_worker *worker) {
     worker->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->finished_fd < 0)
@@ -197,7 +178,7 @@ struct state_worker *state_worker_new(struct event_base *base) {
         free_worker(worker);
         return NULL;
     }
-    int error = start_thread(worker);
+    int error = thread_start(&worker->thread, THREAD_STACK_BYTES, run, worker);
     worker->has_thread = error == 0;
     if (error != 0)
         log_event(LOG_LEVEL_WARN, "no_thread", log_text("error", strerror(error)),

@@ -1,12 +1,12 @@
 #include "net/host_lookup.h"
 
+#include "base/thread.h"
 #include "portolan.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,24 +151,6 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* The thread inherits the mask: nothing that the program handles is to arrive there. */
-static int start_thread(struct host_lookup *lookup) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return error;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, run, lookup);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return error;
-}
-
 struct host_lookup *host_lookup_start(const char *host, int *error) {
     struct host_lookup *lookup = calloc(1, sizeof *lookup);
     if (lookup == NULL) {
@@ -180,7 +162,7 @@ struct host_lookup *host_lookup_start(const char *host, int *error) {
     lookup->owner = getpid();
     strcpy(lookup->host, host);
     lookup->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    *error = lookup->event_fd < 0 ? errno : start_thread(lookup);
+    *error = lookup->event_fd < 0 ? errno : thread_start(NULL, THREAD_STACK_BYTES, run, lookup);
     if (*error == 0)
         return lookup;
     if (lookup->event_fd >= 0)

@@ -1,11 +1,10 @@
 #include "net/port_search.h"
 
+#include "base/thread.h"
 #include "net/loop.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,7 +32,8 @@ static void *run(void *context) {
     struct errand *errand = context;
     struct result result = {.found = false};
     result.found = port_holder_find(errand->port, &result.holder);
-    /* one piece, as it is less than PIPE_BUF; where nobody reads any more, nobody misses it */
+    /* one piece, as it is less than PIPE_BUF; where nobody reads any more, nobody misses it, and
+     * SIGPIPE is blocked in this thread */
     ssize_t written = write(errand->fd, &result, sizeof result);
     (void)written;
     close(errand->fd);
@@ -41,29 +41,12 @@ static void *run(void *context) {
     return NULL;
 }
 
-/* Signals are for the thread of the loop; SIGPIPE is for nobody. */
-static bool start_thread(struct errand *errand) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0 &&
-                   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0 &&
-                   pthread_create(&thread, &attributes, run, errand) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return started;
-}
-
 static bool send_out(uint16_t port, int fd) {
     struct errand *errand = malloc(sizeof *errand);
     if (errand == NULL)
         return false;
     *errand = (struct errand){.port = port, .fd = fd};
-    if (start_thread(errand))
+    if (thread_start(NULL, THREAD_STACK_BYTES, run, errand) == 0)
         return true;
     free(errand);
     return false;
