@@ -64,7 +64,7 @@ static bool add(struct subordinate_users *users, const struct range *range) {
     return true;
 }
 
-/* What does not fit a line is no line; the rest of it is skipped. */
+/* A line that does not fit is left out, with the rest of it. */
 static bool next_line(FILE *file, char line[LINE_SIZE]) {
     while (fgets(line, LINE_SIZE, file) != NULL) {
         char *end = strchr(line, '\n');

@@ -19,11 +19,11 @@
  * (caller_view_port).
  *
  * Where several nodes are behind that front port, one name after the other is looked up by an
- * address (names/lookup_queue), and who asks for another one waits. Who is told a node's own port,
- * asks for a name that is not there, or has closed its side of the connection already, never waits;
- * the last only asks, as tools do, and will not connect.
+ * address (names/lookup_queue), and a caller that asks for another one waits. A caller never waits
+ * that is told a node's own port, asks for a name that is not there, or has closed its side of the
+ * connection already: the last only asks, as tools do, and will not connect.
  *
- * The daemon's own name is no registration: no listing shows it, and KILL does not mind it.
+ * The daemon's own name is not a registration: it is in no listing, and KILL does not mind it.
  */
 #ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
 #define PORTOLAN_NAMES_EPMD_SERVICE_H

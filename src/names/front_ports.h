@@ -7,7 +7,7 @@
  * asks for the port just before it connects, from the same address. So a connection is for
  *
  *   1. the current name of names/lookup_queue, which lets one name after the other be asked for:
- *      this is no guess;
+ *      nothing is guessed;
  *   2. the name that its address looked up and has not connected to since, in vain or without its
  *      turn: of the look-ups of the last FRONT_FRESH_MS the oldest, for connections come in the
  *      order of their look-ups; of those that are older the newest, for most of them will never be
@@ -96,7 +96,7 @@ struct lookup_queue *front_ports_queue(const struct front_ports *ports);
 void front_ports_looked_up(struct front_ports *ports, struct registration *registration,
                            struct bytes address, int64_t now_ms);
 
-/* Who calls. `is_connected` may be NULL: nothing is known of the caller's connections. */
+/* A caller. `is_connected` may be NULL: nothing is known of its connections. */
 struct front_caller {
     uint16_t port;
     struct bytes address;

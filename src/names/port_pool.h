@@ -24,7 +24,7 @@
  *
  * A lease belongs to a user of this host, and while it waits only that user and root may register
  * its name. One of root's is also for the users of the system, for root starts servers that change
- * their user. Who may renew or release it is the caller's to judge.
+ * their user. The caller judges who may renew or release it.
  *
  * The last ports of the range may be kept for tools (struct port_pool_options): those are promised
  * to nobody, and whoever registers there is within every policy.
@@ -77,7 +77,7 @@ void port_pool_free(struct port_pool *pool);
 /* New options for what comes; leases and holders stay as they are. */
 void port_pool_configure(struct port_pool *pool, const struct port_pool_options *options);
 
-/* Who has a port, or is promised it. */
+/* A name that has a port, or is promised one. */
 struct port_lease {
     struct bytes name; /* empty: of a front port */
     uint16_t port;

@@ -1,6 +1,6 @@
 /*
- * Who calls at the control socket, as the kernel tells it, and what that allows (docs/control.md,
- * "Who may").
+ * The callers of the control socket, as the kernel tells them, and what they may do
+ * (docs/control.md, "Who may").
  */
 #ifndef PORTOLAN_NET_CONTROL_ACCESS_H
 #define PORTOLAN_NET_CONTROL_ACCESS_H

@@ -9,7 +9,7 @@ enum control_place {
     CONTROL_PLACE_BUSY,    /* the same, and its queue of callers is full */
     CONTROL_PLACE_CLOSED,  /* a socket that this user may not connect to */
 
-    /* what is no control socket */
+    /* something other than a control socket */
     CONTROL_PLACE_OTHER_SOCKET, /* its type is another one */
     CONTROL_PLACE_FILE,
     CONTROL_PLACE_DIRECTORY,

@@ -158,9 +158,9 @@ static bool still_listens(const struct control_peer *peer) {
 }
 
 /*
- * Who says no more may still listen: what it asked for is sent before the end. Of events there is
- * no end, so its watch is over. Nothing is read of it any more; should it go altogether while its
- * reply is still to come, the reply cannot be written, and that ends it.
+ * A caller that has closed its writing side may still listen: what it asked for is sent before the
+ * end. Events have no end, so its watch is over. Nothing is read of it any more; should it go
+ * altogether while its reply is still to come, the reply cannot be written, and that ends it.
  */
 static void said_all(struct control_peer *peer) {
     if (!still_listens(peer)) {

@@ -176,7 +176,7 @@ bool epmd_conn_end_if_over(struct epmd_conn *conn) {
 
 /* --- requests --- */
 
-/* Something comes while a look-up is held. Who closes its side will not connect. */
+/* Something comes while a look-up is held. A caller that closes its side will not connect. */
 static void on_held(struct epmd_conn *conn) {
     struct epmd_server *server = conn->server;
     bool waiting;

@@ -80,7 +80,7 @@ struct front_counters {
     uint64_t loops;       /* callers that were proxies of this host (net/hop_mark) */
 };
 
-/* Who lends the front what it works with. All borrowed; `pool` may be NULL. */
+/* What the front works with. All borrowed; `pool` may be NULL. */
 struct front_house {
     struct event_base *base;
     struct epmd_server *server; /* which listens on front ports too */

@@ -1,5 +1,5 @@
 /*
- * Who the callers of this host are, and what each user may take here.
+ * The users of this host that call, and what each may take here.
  *
  * A user may have a share of something that all share, such as limits.user_share of the descriptors
  * of this process; root and the daemon's own user are free. A caller whose user cannot be told is

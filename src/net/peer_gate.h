@@ -1,5 +1,5 @@
 /*
- * Who may begin a handshake: so many at a time and a second, by host, and a share that is kept for
+ * Which callers may begin a handshake: so many at a time and a second, by host, with a share for
  * hosts of members, so that strangers cannot keep a cluster from forming.
  *
  *   caller                       at a time, of its host   at a time, in all
@@ -31,7 +31,7 @@ void peer_gate_free(struct peer_gate *gate);
 /* Whether a stranger has to give way before peer_gate_enter can let this one in. */
 bool peer_gate_is_crowded(const struct peer_gate *gate, bool of_member);
 
-/* One handshake more. False: not now, and nothing is counted. */
+/* One handshake more. False: not now; the attempt counts for PEER_GATE_A_SECOND all the same. */
 bool peer_gate_enter(struct peer_gate *gate, const struct address *peer, bool of_member,
                      int64_t now_ms);
 

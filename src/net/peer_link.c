@@ -203,7 +203,7 @@ static void on_drained(struct bufferevent *wire, void *context) {
         shutdown(bufferevent_getfd(wire), SHUT_WR);
 }
 
-/* Who closes before saying anything does not know the protocol, or will not talk to us. */
+/* A peer that closes before saying anything does not know the protocol, or will not talk to us. */
 static enum cluster_cause cause_of_end(const struct peer_link *link, short what) {
     bool in_order = (what & BEV_EVENT_EOF) != 0;
     bool silent = link->state == PEER_LINK_GREETS && !link->heard;

@@ -1,5 +1,5 @@
 /*
- * Who listens on a port (net/port_holder), found out beside the event loop: the search walks the
+ * The holder of a port (net/port_holder), found out beside the event loop: the search walks the
  * descriptors of all processes, which takes milliseconds and more on a large host.
  */
 #ifndef PORTOLAN_NET_PORT_SEARCH_H

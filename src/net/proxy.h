@@ -48,7 +48,7 @@ struct proxy_options {
     bool copies;           /* never splice, for tests of that */
     int64_t answer_ms, half_open_ms; /* for tests; 0: as above */
 
-    /* Who is whose; borrowed. NULL: nobody asks, and users have no limit. */
+    /* The users of this host; borrowed. NULL: nobody asks, and users have no limit. */
     const struct local_users *users;
     bool check_owner; /* whether it matters who listens */
 

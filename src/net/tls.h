@@ -68,9 +68,9 @@ void tls_stream_sent(struct tls_stream *stream);
 bool tls_stream_peer_is(const struct tls_stream *stream, const char *host);
 
 /*
- * What a caller gets for whom there is no room: the alert internal_error (RFC 8446, 6.2: "unrelated
- * to the peer or the correctness of the protocol"), in the clear. Its handshake fails with
- * CLUSTER_CAUSE_BUSY then.
+ * What a caller gets when there is no room for it: the alert internal_error (RFC 8446, 6.2:
+ * "unrelated to the peer or the correctness of the protocol"), in the clear. Its handshake fails
+ * with CLUSTER_CAUSE_BUSY then.
  */
 struct bytes tls_busy_alert(void);
 
