@@ -1,4 +1,5 @@
 /* The command line of Portolan: its commands, and main. */
+#include "base/standard_streams.h"
 #include "cli/commands.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@ static enum exit_code run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    if (!standard_streams_open())
+        return CLI_FAILED;
     enum exit_code code = run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         complain("cannot write to standard output: %s", strerror(errno));

@@ -2,9 +2,9 @@
 #include "base/clock.h"
 #include "base/hash_table.h"
 #include "base/random.h"
+#include "base/standard_streams.h"
 #include "cli/epmd_command.h"
 #include "daemon/daemon.h"
-#include "daemon/process.h"
 #include "daemon/secrets.h"
 
 #include <string.h>
@@ -25,8 +25,8 @@ int main(int argc, char **argv) {
     const char *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "portoland";
     enum config_personality personality =
         strcmp(name, "epmd") == 0 ? CONFIG_AS_EPMD : CONFIG_AS_PORTOLAND;
-    if (!process_open_standard())
-        return EXIT_FAILED; /* there may be no place to say why */
+    if (!standard_streams_open())
+        return EXIT_FAILED;
     secrets_hide(argc, argv);
     choose_hash_key();
     return epmd_command_main(personality, argc, argv);

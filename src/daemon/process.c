@@ -32,20 +32,6 @@ size_t process_descriptor_limit(void) {
 
 /* --- what it was started with --- */
 
-static int open_null(void) {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    return null < 0 ? -errno : null;
-}
-
-bool process_open_standard(void) {
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        /* those below are open, so this is the one that it gets */
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-            return false;
-    }
-    return true;
-}
-
 static int passed_by_systemd(void) {
 #ifdef HAVE_LIBSYSTEMD
     int count = sd_listen_fds(0);
@@ -116,6 +102,11 @@ static int leave_parent(void) {
     if (child > 0)
         _exit(0);
     return 0;
+}
+
+static int open_null(void) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return null < 0 ? -errno : null;
 }
 
 int process_detach(const char *program) {

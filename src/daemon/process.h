@@ -10,12 +10,6 @@ void process_raise_descriptor_limit(void);
 /* How many descriptors this process may have. */
 size_t process_descriptor_limit(void);
 
-/*
- * Opens what is missing of standard input, output and error at /dev/null: a socket in their place
- * would get what is meant for them. To be called first. False when it cannot.
- */
-bool process_open_standard(void);
-
 /* Closes what whoever started this process has left open, such as a lock or a pipe: all descriptors
  * above 2 but those that systemd passed. To be called before any is opened here. */
 void process_close_inherited(void);

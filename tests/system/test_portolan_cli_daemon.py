@@ -1,5 +1,6 @@
 """`portolan` and a fake daemon that answers as docs/control.md says: what it asks, prints and exits with."""
 
+import contextlib
 import json
 import os
 import pty
@@ -234,6 +235,26 @@ def test_output_that_cannot_be_written_is_a_failure(control):
         call = subprocess.run(words("--socket", fake.path, "status"), env=clean_environment(), stdout=full,
                               stderr=subprocess.PIPE, text=True, timeout=scaled(20))
     assert call.returncode == 1 and "cannot write to standard output: No space left on device" in call.stderr
+
+
+def test_output_that_is_closed_does_not_go_to_the_daemon(tmp_path):
+    """A socket could take the place of standard output."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(scaled(10))
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        with subprocess.Popen(["bash", "-c", 'exec "$@" >&-', "-", *words("--socket", tmp_path / "socket", "watch")],
+                              env=clean_environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as watch:
+            conn = listener.accept()[0]
+            with conn:
+                conn.settimeout(scaled(10))
+                assert b"watch" in conn.recv(4096)
+                conn.sendall(b'{"v":1,"ok":true}\n{"v":1,"event":"registered","at":"2026-03-01T10:20:30.123Z","name":"a","port":1}\n')
+                conn.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionError):
+                    assert conn.recv(4096) == b""
+            assert watch.wait(timeout=scaled(10)) != 0
+            watch.stderr.read()
 
 
 # --- colour ---
