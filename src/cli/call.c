@@ -33,6 +33,17 @@ enum exit_code call_ask(const struct call *call, const char *trying, json_t *req
     return *reply == NULL ? call_fail(call, trying, &failure) : CLI_DONE;
 }
 
+json_t *call_ask_quietly(const struct call *call, json_t *request) {
+    struct control_failure failure;
+    struct control_client *client = call_connect(call, &failure);
+    json_t *reply = client == NULL ? NULL : control_client_ask(client, request, &failure);
+    if (reply == NULL)
+        control_failure_free(&failure);
+    control_client_close(client);
+    json_decref(request);
+    return reply;
+}
+
 static enum exit_code exit_code_of(const char *code) {
     static const struct {
         const char *code;

@@ -304,20 +304,6 @@ static const char *source_name(enum portolan_source source) {
     return "unknown";
 }
 
-/* All that the daemon knows of a registered node, or NULL. */
-static json_t *ask_daemon(const struct call *call, const char *node) {
-    struct control_failure failure;
-    json_t *request = request_new("resolve", node), *reply = NULL;
-    struct control_client *client = call_connect(call, &failure);
-    if (client != NULL)
-        reply = control_client_ask(client, request, &failure);
-    if (reply == NULL)
-        control_failure_free(&failure);
-    control_client_close(client);
-    json_decref(request);
-    return reply;
-}
-
 /* A node with a front port has two: the one that is not `port` is told as well. */
 static void format_registered(const json_t *reply, uint16_t port, char *out, size_t size) {
     const char *member = json_string_value(json_object_get(reply, "member"));
@@ -416,7 +402,9 @@ static enum exit_code run_resolve(struct call *call) {
         return CLI_USAGE;
     if (!find_endpoint(call, node, options, &endpoint, &error))
         return library_failure(call, &error);
-    json_t *reply = endpoint.source == PORTOLAN_SOURCE_REGISTERED ? ask_daemon(call, node) : NULL;
+    json_t *reply = NULL;
+    if (endpoint.source == PORTOLAN_SOURCE_REGISTERED) /* the daemon knows more of it */
+        reply = call_ask_quietly(call, request_new("resolve", node));
     if (call->json)
         print_endpoint_json(node, &endpoint, reply, error.message);
     else

@@ -91,6 +91,9 @@ struct control_client *call_connect(const struct call *call, struct control_fail
 enum exit_code call_ask(const struct call *call, const char *trying, json_t *request,
                         json_t **reply);
 
+/* The same, where an error is as good as no answer: then NULL, and nothing is printed. */
+json_t *call_ask_quietly(const struct call *call, json_t *request);
+
 /* Prints the failure and frees it; returns the exit code that belongs to it. With `trying` NULL the
  * message says that itself. */
 enum exit_code call_fail(const struct call *call, const char *trying,

@@ -31,18 +31,9 @@ static uint16_t port_of_role(const json_t *status, const char *role) {
 
 static json_t *ask_status(const struct call *call) {
     struct call soon = *call;
-    struct control_failure failure;
-    json_t *request = request_new("status", NULL), *reply = NULL;
     if (soon.timeout_ms > DAEMON_PORTS_MS)
         soon.timeout_ms = DAEMON_PORTS_MS;
-    struct control_client *client = call_connect(&soon, &failure);
-    if (client != NULL)
-        reply = control_client_ask(client, request, &failure);
-    if (reply == NULL)
-        control_failure_free(&failure);
-    control_client_close(client);
-    json_decref(request);
-    return reply;
+    return call_ask_quietly(&soon, request_new("status", NULL));
 }
 
 struct daemon_ports daemon_ports_ask(const struct call *call) {

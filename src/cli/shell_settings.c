@@ -1,10 +1,11 @@
 #include "cli/shell_settings.h"
 
+#include "base/regular_file.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINES_MAX 10000 /* that are read of a file */
@@ -49,16 +50,10 @@ static bool mentions(const char *value, const char *variable) {
     return at != NULL && strchr(value, '$') != NULL;
 }
 
-/* Nothing but a file can be read without waiting. */
 static FILE *open_file(const char *path) {
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    FILE *file = NULL;
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-        file = fdopen(fd, "r");
-    if (file == NULL)
+    int fd = regular_file_open(AT_FDCWD, path, O_RDONLY, 0);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (file == NULL && fd >= 0)
         close(fd);
     return file;
 }
