@@ -154,10 +154,9 @@ void cluster_events_tell(struct cluster_events *events, const struct cluster_eve
     run_program(events, telling, event);
 }
 
-void cluster_events_turned_away(struct cluster_events *events, const struct peer_failure *failure) {
+void cluster_events_turned_away(const struct peer_failure *failure) {
     char peer[ADDRESS_TEXT_SIZE];
     address_format(&failure->address, peer);
-    (void)events;
     log_event(LOG_LEVEL_WARN, "caller_refused", log_text("peer", peer),
               log_text("cause", cluster_cause_name(failure->cause)),
               log_text("reason", cluster_text_of_caller(failure)),

@@ -267,9 +267,9 @@ static void on_failed(void *context, const char *name, const struct peer_failure
 }
 
 static void on_turned_away(void *context, const struct peer_failure *failure, bool limited) {
-    struct cluster_shell *shell = context;
+    (void)context;
     (void)limited;
-    cluster_events_turned_away(shell->events, failure);
+    cluster_events_turned_away(failure);
 }
 
 static bool is_of_member(void *context, const struct address *peer) {

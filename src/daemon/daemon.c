@@ -173,8 +173,8 @@ static void on_refused(void *context, const struct epmd_refusal *refusal) {
 }
 
 static void on_limit_hit(void *context, const char *limit, const char *outcome) {
-    struct daemon *daemon = context;
-    events_limit_hit(&daemon->events, limit, outcome);
+    (void)context;
+    events_limit_hit(limit, outcome);
 }
 
 /* Breaking off takes no memory, as event_base_loopexit would: there may be none left. */

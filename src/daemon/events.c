@@ -92,8 +92,7 @@ void events_refused(struct events *events, const struct epmd_refusal *refusal) {
     events_publish(events, "refused", event);
 }
 
-void events_limit_hit(struct events *events, const char *limit, const char *outcome) {
-    (void)events;
+void events_limit_hit(const char *limit, const char *outcome) {
     log_event(LOG_LEVEL_WARN, "limit", log_text("limit", limit), log_text("outcome", outcome));
 }
 

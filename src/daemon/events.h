@@ -20,7 +20,8 @@ void events_registered(struct events *events, const struct registration *registr
 void events_unregistered(struct events *events, const struct registration *registration,
                          const char *reason);
 void events_refused(struct events *events, const struct epmd_refusal *refusal);
-void events_limit_hit(struct events *events, const char *limit, const char *outcome);
+/* In the log alone. */
+void events_limit_hit(const char *limit, const char *outcome);
 void events_leased(struct events *events, struct bytes name, uint16_t port);
 void events_lease_ended(struct events *events, const struct port_lease_ending *ending);
 
