@@ -113,4 +113,4 @@ def test_a_host_that_drops_all_is_told_after_the_timeout(two_hosts):
     done, seconds = call(one, "--timeout", "2s", "resolve", f"plain@{two.host.address}")
     assert done.returncode != 0 and "is its TCP port open in the firewall?" in done.stderr
     assert "4369" in done.stderr and "4400" in done.stderr
-    assert scaled(1.5) < seconds < scaled(5)
+    assert 1.5 < seconds < scaled(5), "the timeout is the tool's own, however slow the machine is"
