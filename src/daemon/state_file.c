@@ -15,8 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* After a failed save the next one is tried this much later. */
-#define RETRY_MS 60000
+/* The pauses after saves that failed one after the other: the first, and each is twice the one
+ * before, up to the longest. */
+#define RETRY_FIRST_MS 1000
+#define RETRY_LONGEST_MS 60000
 
 #define NAME_SIZE 48
 
@@ -37,10 +39,12 @@ struct state_file {
     const char *outcome;
     int directory_fd; /* -1: nothing is kept */
     int lock_fd;
-    int64_t failed_ms; /* 0: the last save went well */
+    int error;        /* an errno, of the last save; 0: it went well */
+    int64_t pause_ms; /* after a failure, until the next one is tried */
+    int64_t retry_ms; /* when that is over */
     struct state_hooks hooks;
-    struct state_worker *worker; /* borrowed; NULL: there is none yet */
-    struct event *begin_event, *late_event;
+    struct state_worker *worker;                          /* borrowed; NULL: there is none yet */
+    struct event *begin_event, *late_event, *retry_event; /* NULL: no worker */
     struct write write;
     bool wanted;     /* a write is to begin when the callback under way is over */
     bool busy;       /* a write is under way */
@@ -205,7 +209,8 @@ void state_file_free(struct state_file *file) {
         return;
     loop_free_event(file->begin_event);
     loop_free_event(file->late_event);
-    file->begin_event = file->late_event = NULL;
+    loop_free_event(file->retry_event);
+    file->begin_event = file->late_event = file->retry_event = NULL;
     file->orphaned = file->busy; /* then the thread may go on with it one day */
     if (file->busy)
         return;
@@ -263,7 +268,7 @@ static void work(struct state_job *job) {
 static bool is_writable(const struct state_file *file) {
     if (file->directory_fd < 0)
         return false;
-    return file->failed_ms == 0 || clock_monotonic_ms() - file->failed_ms >= RETRY_MS;
+    return file->error == 0 || clock_monotonic_ms() >= file->retry_ms;
 }
 
 static void settle(const struct state_file *file, uint64_t number) {
@@ -271,12 +276,36 @@ static void settle(const struct state_file *file, uint64_t number) {
         file->hooks.settled(file->hooks.context, number);
 }
 
+/* A fault that lasts is in the log once: a full disk is often that of the log. */
+static void retry_later(struct state_file *file, int error) {
+    bool is_new = error != file->error;
+    int64_t pause_ms = file->error == 0 ? RETRY_FIRST_MS : 2 * file->pause_ms;
+    file->error = error;
+    file->pause_ms = pause_ms < RETRY_LONGEST_MS ? pause_ms : RETRY_LONGEST_MS;
+    file->retry_ms = clock_monotonic_ms() + file->pause_ms;
+    if (file->retry_event != NULL)
+        loop_set_timer_or_now(file->retry_event, file->pause_ms);
+    if (is_new)
+        warn(file, "cannot save", error);
+    else
+        log_event(LOG_LEVEL_DEBUG, "state_retried", log_text("directory", file->directory),
+                  log_text("file", file->name), log_text("error", regular_file_error(error)));
+}
+
+static void tell_kept(struct state_file *file) {
+    file->error = 0;
+    log_event(LOG_LEVEL_INFO, "state_kept", log_text("directory", file->directory),
+              log_text("file", file->name));
+}
+
 /* The outcome of the write that has the number. */
 static void end_write(struct state_file *file, int error) {
+    bool was_missed = file->late || file->error != 0;
     file->busy = file->late = false;
-    file->failed_ms = error == 0 ? 0 : clock_monotonic_ms();
     if (error != 0)
-        warn(file, "cannot save", error);
+        retry_later(file, error);
+    else if (was_missed)
+        tell_kept(file);
     file->hooks.saved(file->hooks.context, error == 0);
     settle(file, file->number);
 }
@@ -345,6 +374,15 @@ static void on_begin(evutil_socket_t fd, short what, void *context) {
         begin(file);
 }
 
+/* Also where nothing has changed since: what could not be saved is still to be. */
+static void on_retry(evutil_socket_t fd, short what, void *context) {
+    struct state_file *file = context;
+    (void)fd;
+    (void)what;
+    if (file->error != 0 && !file->busy && file->hooks.unsaved(file->hooks.context))
+        begin(file);
+}
+
 uint64_t state_file_save(struct state_file *file) {
     if (!is_writable(file))
         return 0;
@@ -364,7 +402,8 @@ uint64_t state_file_save(struct state_file *file) {
 void state_file_save_last(struct state_file *file) {
     bool has_worker = file->worker != NULL;
     bool in_time = !has_worker || state_worker_wait(file->worker);
-    if (in_time && is_writable(file) && file->hooks.unsaved(file->hooks.context)) {
+    file->error = 0; /* no later time to try it at */
+    if (in_time && file->directory_fd >= 0 && file->hooks.unsaved(file->hooks.context)) {
         begin(file);
         in_time = !has_worker || state_worker_wait(file->worker);
     }
@@ -375,8 +414,11 @@ void state_file_save_last(struct state_file *file) {
 bool state_file_attach(struct state_file *file, struct state_worker *worker) {
     file->begin_event = event_new(state_worker_base(worker), -1, 0, on_begin, file);
     file->late_event = event_new(state_worker_base(worker), -1, 0, on_late, file);
-    if (file->begin_event == NULL || file->late_event == NULL)
+    file->retry_event = event_new(state_worker_base(worker), -1, 0, on_retry, file);
+    if (file->begin_event == NULL || file->late_event == NULL || file->retry_event == NULL)
         return false;
+    if (file->error != 0)
+        loop_set_timer_or_now(file->retry_event, file->pause_ms);
     file->worker = worker;
     return true;
 }

@@ -9,7 +9,8 @@
  * STATE_FILE_LATE_MS: a disk that does not answer is as good as none.
  *
  * A directory that cannot be used, a full disk and a damaged file are reported in the log and
- * survived: the daemon goes on in memory. After a failure the next save is tried a minute later.
+ * survived: the daemon goes on in memory. After a failure the save is tried again, also where
+ * nothing has changed since: after 1, 2, 4 ... and at last every 60 seconds, until it is on disk.
  */
 #ifndef PORTOLAN_DAEMON_STATE_FILE_H
 #define PORTOLAN_DAEMON_STATE_FILE_H
@@ -65,7 +66,8 @@ bool state_file_attach(struct state_file *file, struct state_worker *worker);
  */
 uint64_t state_file_save(struct state_file *file);
 
-/* Saves what is not saved yet, and waits for it as long as the end of the daemon may take. */
+/* Saves what is not saved yet, also just after a failure, and waits for it as long as the end of
+ * the daemon may take. */
 void state_file_save_last(struct state_file *file);
 
 #endif

@@ -199,6 +199,62 @@ def test_on_a_full_disk_everybody_is_answered(portoland):
     conn.close()
 
 
+class Spoiled:
+    """A daemon that cannot write one of its files, for as long as a directory stands in the way."""
+
+    def __init__(self, server, kind):
+        self.server, self.path = server, server.directory / f"{kind}-{server.port}"
+        self.obstacle = self.path.with_name(f"{self.path.name}.new")
+        self.obstacle.mkdir()
+
+    def promise(self):
+        """Something for either file."""
+        assert wire.register(self.server.port, "old", highest=5)[1].result == 0
+        self.server.lease("rabbit@h")
+        self.server.logged("state_not_kept", f"file={self.path.name}", "cannot save")
+
+    def mend(self):
+        self.obstacle.rmdir()
+
+    def is_saved(self):
+        wanted = {"ports": b"rabbit", "creations": b"old"}[self.path.name.partition("-")[0]]
+        return self.path.exists() and wanted.hex() in self.path.read_text()
+
+    def said(self, event):
+        return [line for line in self.server.log.splitlines() if f" {event} " in line]
+
+
+@pytest.mark.parametrize("kind", ["ports", "creations"])
+def test_what_could_not_be_saved_is_saved_when_it_can_be(portoland, kind):
+    """Nothing else changes meanwhile, and nobody asks."""
+    spoiled = Spoiled(portoland(), kind)
+    spoiled.promise()
+    spoiled.mend()
+    wait_for(spoiled.is_saved, 10, lambda: spoiled.server.log)
+    assert f"file={spoiled.path.name}" in spoiled.server.logged("info state_kept")
+
+
+@pytest.mark.parametrize("kind", ["ports", "creations"])
+def test_the_end_saves_what_could_not_be_saved_a_moment_ago(portoland, kind):
+    spoiled = Spoiled(portoland(), kind)
+    spoiled.promise()
+    spoiled.mend()
+    spoiled.server.stop()
+    assert spoiled.is_saved(), spoiled.server.log
+
+
+def test_a_fault_that_lasts_is_said_once_and_tried_ever_more_seldom(portoland):
+    spoiled = Spoiled(portoland("--set", "log.level=debug"), "ports")
+    spoiled.promise()
+    wait_for(lambda: len(spoiled.said("state_retried")) >= 2, 10, lambda: spoiled.server.log)
+    assert len(spoiled.said("state_not_kept")) == 1, spoiled.server.log
+    spoiled.mend()
+    spoiled.server.logged("state_kept")
+    spoiled.obstacle.mkdir()
+    spoiled.server.lease("hare@h")
+    wait_for(lambda: len(spoiled.said("state_not_kept")) == 2, 5, lambda: spoiled.server.log)
+
+
 def test_a_join_waits_for_the_disk_and_nobody_else_does(tmp_path, shim):
     """What was said to be joined outlives a crash that comes at once."""
     file = tmp_path / "slow"
