@@ -116,15 +116,21 @@ static void add_front(struct table *table, const json_t *front) {
     add_counts(table, "look-ups", json_object_get(front, "lookups"));
 }
 
+/* Leased is what waits for its node, as `portolan leases` has it; the reply counts both. */
+static void add_names(struct table *table, const json_t *reply) {
+    char text[64];
+    int64_t names = number_of(reply, "names"), held = number_of(reply, "leases");
+    snprintf(text, sizeof text, "%" PRId64 " registered, %" PRId64 " leased", names,
+             held > names ? held - names : 0);
+    add(table, "names", text);
+}
+
 static void print_status(const json_t *reply) {
     static const struct column columns[] = {{NULL, false}, {NULL, false}};
     struct table *table = table_new(columns, 2);
-    char text[64];
     add_daemon(table, reply);
     add_listeners(table, json_object_get(reply, "listeners"));
-    snprintf(text, sizeof text, "%" PRId64 " registered, %" PRId64 " leased",
-             number_of(reply, "names"), number_of(reply, "leases"));
-    add(table, "names", text);
+    add_names(table, reply);
     add_ports(table, json_object_get(reply, "ports"));
     add_counts(table, "connections", json_object_get(reply, "connections"));
     add_counts(table, "counted", json_object_get(reply, "counters"));

@@ -18,7 +18,7 @@ from portolan_cli import (ask, check, clean_environment, control, open_to_all, p
 
 STATUS = ok(version="0.2.0", node="portolan@127.0.0.1", pid=4711, started_at="2026-03-01T10:20:30.123Z", uptime_s=11520,
             listeners=[{"address": "0.0.0.0:4370", "role": "front"}, {"address": "0.0.0.0:4369", "role": "epmd"}],
-            names=3, leases=1, connections={"registered": 3, "waiting": 0},
+            names=3, leases=4, connections={"registered": 3, "waiting": 0},
             ports={"policy": "range", "enforce": True, "min": 6369, "max": 7369, "base": 4370},
             counters={"accepted": 17, "requests": 17, "timed_out": 2})
 NAMES = ok(names=[{"name": "rabbit", "port": 25672, "type": "normal", "creation": 1772360430, "since_s": 17},

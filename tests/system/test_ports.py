@@ -186,6 +186,13 @@ def test_a_thousand_simultaneous_requests_get_a_thousand_ports(portoland):
         f"{name}@h": port for name, (port, _) in server.leases().items()}
 
 
+def test_the_status_counts_as_leased_what_waits_for_its_node(portoland):
+    server = portoland()
+    server.lease("waits@h")
+    with wire.register(server.port, "stays", port=20001)[0]:
+        assert "1 registered, 1 leased\n" in server.call("status").stdout
+
+
 @pytest.mark.parametrize("end", [Daemon.crash, Daemon.stop], ids=["SIGKILL", "SIGTERM"])
 def test_leases_survive_a_restart(portoland, end):
     server = portoland()
