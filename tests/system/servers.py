@@ -99,9 +99,11 @@ class Rabbit(Server):
     def configure(self):
         settings = self.home / "rabbitmq-env.conf"
         settings.write_text(self.settings or "")
+        (self.home / "rabbitmq.conf").write_text("cluster_partition_handling = autoheal\n")
         self.environment |= {
             "ERL_LIBS": str(LIBRARIES),
             "RABBITMQ_CONF_ENV_FILE": str(settings),
+            "RABBITMQ_CONFIG_FILE": str(self.home / "rabbitmq.conf"),
             "RABBITMQ_MNESIA_BASE": str(self.home / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.home / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.home / "plugins"),

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from daemon import holder_of
-from deadlines import scaled
+from deadlines import scaled, wait_for
 from one_port import FRONT, site  # noqa: F401
 from servers import Ejabberd, Rabbit
 
@@ -21,6 +21,18 @@ def none_took_the_front_port(site):
     for host, daemon in zip(site.hosts, site.daemons):
         with host.entered():
             assert holder_of(FRONT) == daemon.process.pid
+
+
+def logs_of(rabbit):
+    return "".join(path.read_text(errors="replace") for path in rabbit.home.glob("log/*.log"))
+
+
+def both_run(rabbit):
+    """Asked while it heals, which restarts it, it may have no answer."""
+    with contextlib.suppress(AssertionError):
+        running = rabbit.ctl("eval", "lists:sort(rabbit_nodes:all_running()).")
+        return running == "[rabbit@s1,rabbit@s2]"
+    return False
 
 
 @contextlib.contextmanager
@@ -76,6 +88,20 @@ def test_rabbitmqctl_with_a_wrong_cookie_says_so(site):
     assert "epmd reports node 'rabbit' uses port 4370" in said, said
     assert "TCP connection succeeded but Erlang distribution failed" in said, said
     assert "not running at all" not in said
+
+
+@pytest.mark.skipif(Rabbit.SCRIPTS is None, reason="no RabbitMQ: run scripts/deps test")
+def test_rabbits_that_heal_are_a_cluster_again_after_their_daemon_was_killed(site):
+    site = site(2)
+    one, two = started(Rabbit, site)
+    for command in (["stop_app"], ["join_cluster", one.name], ["start_app"]):
+        two.ctl(*command)
+    site.daemons[0].crash()
+    site.daemons[0].start()
+    # it is cut: else this would try nothing
+    wait_for(lambda: "node rabbit@s2 down" in logs_of(one), 30, lambda: logs_of(one))
+    wait_for(lambda: both_run(one) and both_run(two), 90, lambda: logs_of(one) + logs_of(two))
+    none_took_the_front_port(site)
 
 
 @pytest.mark.skipif(Ejabberd.SCRIPT is None, reason="no ejabberd: run scripts/deps test")
