@@ -14,3 +14,11 @@ enum alive_name_verdict alive_name_check(struct bytes name) {
         return ALIVE_NAME_TOO_LONG;
     return ALIVE_NAME_OK;
 }
+
+bool alive_name_fits_line(struct bytes name) {
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] < 0x20 || name.data[i] == 0x7f)
+            return false;
+    }
+    return true;
+}

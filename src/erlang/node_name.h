@@ -21,4 +21,10 @@ enum alive_name_verdict {
 
 enum alive_name_verdict alive_name_check(struct bytes name);
 
+/*
+ * Whether the name can stand in a line that others read: without control characters. epmd registers
+ * any, Erlang none of them; with an end of line in it, a name is several, with whatever ports.
+ */
+bool alive_name_fits_line(struct bytes name);
+
 #endif

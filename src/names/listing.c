@@ -1,5 +1,7 @@
 #include "names/listing.h"
 
+#include "erlang/node_name.h"
+
 uint16_t caller_view_port(struct caller_view view, const struct registration *registration) {
     bool reaches = view.local && (view.loopback || !registration->loopback_only);
     bool in_front = registration->front_port != 0 && !reaches;
@@ -47,7 +49,8 @@ size_t listing_read(struct listing *listing, uint8_t *buffer, size_t size) {
     const struct registration *next;
     while ((next = next_registration(listing)) != NULL) {
         struct writer before = writer;
-        write_line(&writer, listing, next);
+        if (alive_name_fits_line(next->node.name))
+            write_line(&writer, listing, next);
         if (writer.failed)
             return before.len;
         registry_cursor_advance(&listing->cursor);

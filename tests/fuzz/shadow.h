@@ -85,7 +85,8 @@ static inline struct shadow *shadow_listing_next(struct shadow_listing *listing)
     struct shadow *newest = NULL;
     for (size_t i = 0; i < SHADOWS; i++) {
         struct shadow *shadow = &listing->ahead[i];
-        if (shadow->life != 0 && (newest == NULL || shadow->life > newest->life))
+        if (shadow->life != 0 && alive_name_fits_line(shadow_node(shadow).name) &&
+            (newest == NULL || shadow->life > newest->life))
             newest = shadow;
     }
     return newest;

@@ -50,6 +50,10 @@ EMPTY_NAME = Difference(
     "an empty name is refused",
     "stock registers it when something follows, and nobody can look it up",
 )
+NO_LINE = Difference(
+    "a name with a control character is in no list",
+    "stock lists it, and with an end of line in it, it is several names with any ports",
+)
 LONGEST_NAME_FOUND = Difference(
     "a name of 255 characters is found",
     "stock registers and lists it, but closes when it is looked up",
@@ -132,6 +136,18 @@ def cases():
             own=True,
             differs=EMPTY_NAME,
             ours=["a: b'' then EOF", "q: <own port> b'' then EOF"],
+        )
+    for title, name in (
+        ("an end of line", "a at port 1\nname rabbit"),
+        ("an escape", "\x1b[2Ja"),
+        ("a tab", "tab\t"),
+    ):
+        yield Case(
+            f"a list with {title} in a name",
+            [say(alive(name)), hear_reply(6), say(names(), "q"), hear("q")],
+            own=True,
+            differs=NO_LINE,
+            ours=["a: " + ACCEPTED.format("first"), "q: <own port> b'' then EOF"],
         )
     for width, letter in enumerate(("a", "\u00e9", "\u20ac", "\U0001f600"), start=1):
         name = (letter * 255).encode()

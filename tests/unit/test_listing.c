@@ -110,6 +110,23 @@ START_TEST(names_lists_the_living_and_the_newest_first) {
 }
 END_TEST
 
+START_TEST(a_name_that_would_be_several_lines_has_none) {
+    static const char *const names[] = {"evil at port 1\nname rabbit at port 666\nname z",
+                                        "\x1b[2Jclear", "tab\there", "del\x7f"};
+    some_registration(registry, "rabbit", 25672);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        some_registration(registry, names[i], 1);
+        registry_remove(registry, some_registration(registry, names[i] + 1, 1));
+    }
+    some_registration(registry, "a b", 2);
+
+    assert_bytes(read_whole(LISTING_NAMES), LITERAL("\x00\x00\x11\x11"
+                                                    "name a b at port 2\n"
+                                                    "name rabbit at port 25672\n"));
+    ck_assert(!bytes_contain(read_whole(LISTING_DUMP), '\x1b'));
+}
+END_TEST
+
 START_TEST(dump_lists_the_departed_after_the_living) {
     some_registration(registry, "rabbit", 25672);
     registry_remove(registry, some_registration(registry, "gone", 1));
@@ -254,6 +271,7 @@ Suite *listing_suite(void) {
     tcase_add_test(tests, a_listing_of_no_names_is_the_head_alone);
     tcase_add_test(tests, an_empty_listing_is_the_port_alone);
     tcase_add_test(tests, names_lists_the_living_and_the_newest_first);
+    tcase_add_test(tests, a_name_that_would_be_several_lines_has_none);
     tcase_add_test(tests, dump_lists_the_departed_after_the_living);
     tcase_add_test(tests, the_longest_line_fits_the_smallest_buffer);
     tcase_add_test(tests, pieces_of_every_size_make_the_whole);
