@@ -117,13 +117,18 @@ static uint32_t decode(const uint8_t *at, size_t len) {
     return character;
 }
 
-/* Unicode's controls of direction, characters without a width, ends of lines and paragraphs, and
- * those that stand for nothing. */
+/*
+ * The further controls, what Unicode 15 says may be left out where it cannot be shown
+ * (Default_Ignorable_Code_Point: controls of direction, joiners, fillers, selectors of variants,
+ * tags), and ends of lines and paragraphs.
+ */
 static const struct {
     uint32_t first, last;
 } invisible[] = {
-    {0x80, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},   {0x180e, 0x180e}, {0x200b, 0x200f},
-    {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
+    {0x80, 0x9f},       {0xad, 0xad},       {0x34f, 0x34f},     {0x61c, 0x61c},   {0x115f, 0x1160},
+    {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f},   {0x2028, 0x202e}, {0x2060, 0x206f},
+    {0x3164, 0x3164},   {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0}, {0xfff0, 0xfffb},
+    {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
 };
 
 size_t text_invisible(struct bytes bytes, size_t at, uint32_t *character) {

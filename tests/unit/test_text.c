@@ -296,6 +296,10 @@ START_TEST(characters_that_cannot_be_seen_are_escaped) {
     assert_bytes(escape(LITERAL("\u200b\u200f\u2028\u2029\u2066\ufeff\u061c"), out, sizeof out),
                  LITERAL("\\u200b\\u200f\\u2028\\u2029\\u2066\\ufeff\\u061c"));
     assert_bytes(escape(LITERAL("\U000e0041"), out, sizeof out), LITERAL("\\udb40\\udc41"));
+    /* a selector of variants, fillers of Hangul, a joiner of graphemes */
+    assert_bytes(escape(LITERAL("\ufe0f\u3164\u115f\u034f"), out, sizeof out),
+                 LITERAL("\\ufe0f\\u3164\\u115f\\u034f"));
+    assert_bytes(escape(LITERAL("\U000e0100"), out, sizeof out), LITERAL("\\udb40\\udd00"));
     assert_bytes(escape(LITERAL("s\u00f8ster \u2019 \u4e2d \U0001f407"), out, sizeof out),
                  LITERAL("s\u00f8ster \u2019 \u4e2d \U0001f407"));
 }
