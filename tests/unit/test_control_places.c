@@ -24,11 +24,16 @@ static struct control_server *server;
 static int callers[CONTROL_WAITING_MAX + CONTROL_PEERS_MAX + LATE_CALLERS];
 static size_t caller_count;
 
+static void gone(void *context) {
+    (void)context;
+}
+
+/* No caller is ever idle, however slow the machine is. */
 static struct control_stream *handle(void *context, struct control_peer *peer,
                                      const json_t *request) {
     (void)context;
-    (void)peer;
     (void)request;
+    control_peer_hold(peer, gone, NULL);
     return NULL;
 }
 
@@ -64,6 +69,7 @@ static void dial_as(uid_t user) {
     ck_assert_int_eq(seteuid(user), 0);
     ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
     ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(send(fd, "{}\n", 3, MSG_NOSIGNAL), 3);
     callers[caller_count++] = fd;
 }
 
@@ -85,6 +91,30 @@ START_TEST(subordinate_users_share_the_places_of_their_owner) {
     dial_as(4001);
     accept_all();
     ck_assert_uint_eq(control_server_counters(server).connected, SHARE + 1);
+}
+END_TEST
+
+START_TEST(whoever_got_a_place_may_wait_again) {
+    const struct control_server_options options = {.user_share = 25, .waiting_max = 4};
+    if (geteuid() != 0)
+        return;
+    control_server_configure(server, &options);
+    for (uid_t i = 0; i < CONTROL_PEERS_MAX; i++)
+        dial_as(5000 + i % 4);
+    accept_all();
+    for (uid_t i = 0; i < 4; i++)
+        dial_as(6000 + i);
+    accept_all();
+    ck_assert_uint_eq(control_server_counters(server).waiting, 4);
+    close(callers[0]); /* 6000 has its place */
+    callers[0] = dup(callers[1]);
+    turn_until(base, control_server_counters(server).waiting == 3);
+    dial_as(6004);
+    dial_as(6000); /* one of the other four gives way */
+    accept_all();
+    ck_assert_uint_eq(control_server_counters(server).busy, 1);
+    char told;
+    ck_assert_int_lt(recv(callers[caller_count - 1], &told, 1, MSG_DONTWAIT), 0);
 }
 END_TEST
 
@@ -126,6 +156,7 @@ Suite *control_places_suite(void) {
     tcase_add_checked_fixture(tests, begin, end);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, subordinate_users_share_the_places_of_their_owner);
+    tcase_add_test(tests, whoever_got_a_place_may_wait_again);
     tcase_add_test(tests, a_caller_costs_little_however_many_wait);
     return suite;
 }

@@ -362,6 +362,17 @@ START_TEST(a_node_that_leaves_is_waited_for_by_nobody) {
 }
 END_TEST
 
+START_TEST(the_connection_of_a_node_that_left_is_not_expected_late) {
+    ask(hare, 0);
+    wait_for(fox, 1, 0);
+    lookup_queue_forget(queue, hare, 2);
+    assert_ready(0, LOOKUP_GRANTED);
+    ck_assert_uint_eq(lookup_queue_counters(queue).expired, 0);
+    ck_assert_ptr_eq(connected(3), fox);
+    ck_assert_int_eq(ask(owl, 4), LOOKUP_COUNTED); /* so the turn is over at once */
+}
+END_TEST
+
 START_TEST(what_waits_at_the_end_is_left_alone) {
     ask(hare, 0);
     wait_for(fox, 1, 0);
@@ -465,6 +476,7 @@ Suite *lookup_queue_suite(void) {
     tcase_add_test(tests, one_that_is_ready_may_go_away_too);
     tcase_add_test(tests, with_the_last_who_waits_the_current_name_is_free_again);
     tcase_add_test(tests, a_node_that_leaves_is_waited_for_by_nobody);
+    tcase_add_test(tests, the_connection_of_a_node_that_left_is_not_expected_late);
     tcase_add_test(tests, what_waits_at_the_end_is_left_alone);
     tcase_add_test(tests, only_so_many_wait_of_one_address);
     tcase_add_test(tests, one_network_cannot_have_all_the_pairs);
