@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
@@ -98,22 +97,32 @@ struct log_field log_number(const char *key, int64_t value) {
     return (struct log_field){.key = key, .number = value};
 }
 
-static void write_time(struct writer *line) {
-    int64_t now_ms = clock_wall_ms();
-    time_t seconds = (time_t)(now_ms / 1000);
+/* To the second, which many lines share. */
+static const char *time_text(time_t seconds) {
+    static time_t written = -1;
+    static char text[32];
     struct tm utc;
-    char text[32];
+    if (seconds == written)
+        return text;
     gmtime_r(&seconds, &utc);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    write_text(line, text);
-    snprintf(text, sizeof text, ".%03dZ", (int)(now_ms % 1000));
-    write_text(line, text);
+    written = seconds;
+    return text;
+}
+
+static void write_time(struct writer *line) {
+    int64_t now_ms = clock_wall_ms();
+    int rest_ms = (int)(now_ms % 1000);
+    const char rest[] = {'.', (char)('0' + rest_ms / 100), (char)('0' + rest_ms / 10 % 10),
+                         (char)('0' + rest_ms % 10), 'Z', '\0'};
+    write_text(line, time_text((time_t)(now_ms / 1000)));
+    write_text(line, rest);
 }
 
 static void write_number(struct writer *line, int64_t number) {
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)number);
-    write_text(line, text);
+    if (number < 0)
+        write_u8(line, '-');
+    write_decimal(line, number < 0 ? -(uint64_t)number : (uint64_t)number);
 }
 
 static void write_quoted(struct writer *line, struct bytes value) {

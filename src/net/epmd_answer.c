@@ -76,11 +76,11 @@ static void send_listing(struct epmd_conn *conn, const struct epmd_answer *answe
 
 static void log_request(const struct epmd_conn *conn, const struct epmd_request *request) {
     char peer[ADDRESS_TEXT_SIZE];
-    address_format(&conn->peer, peer);
     if (request->operation != EPMD_ALIVE2) {
         log_event(LOG_LEVEL_TRACE, "request",
                   log_text("operation", epmd_operation_name(request->operation)),
-                  log_bytes("name", request->name), log_text("peer", peer));
+                  log_bytes("name", request->name),
+                  log_text("peer", address_format(&conn->peer, peer)));
         return;
     }
     log_event(LOG_LEVEL_TRACE, "request", log_text("operation", "ALIVE2"),
@@ -89,7 +89,8 @@ static void log_request(const struct epmd_conn *conn, const struct epmd_request 
               log_number("protocol", request->node.protocol),
               log_number("highest_version", request->node.highest_version),
               log_number("lowest_version", request->node.lowest_version),
-              log_number("extra_bytes", (int64_t)request->node.extra.len), log_text("peer", peer));
+              log_number("extra_bytes", (int64_t)request->node.extra.len),
+              log_text("peer", address_format(&conn->peer, peer)));
 }
 
 static void become_registered(struct epmd_conn *conn, struct registration *registration) {
