@@ -8,8 +8,8 @@
 
 #define SUM_LINE_LEN (sizeof "sum 0123456789abcdef\n" - 1)
 
-static void format_sum(struct bytes body, char line[SUM_LINE_LEN + 1]) {
-    snprintf(line, SUM_LINE_LEN + 1, "sum %016" PRIx64 "\n", checksum_of(body));
+static void format_sum(uint64_t sum, char line[SUM_LINE_LEN + 1]) {
+    snprintf(line, SUM_LINE_LEN + 1, "sum %016" PRIx64 "\n", sum);
 }
 
 size_t sealed_text_begin(struct writer *writer, const char *header) {
@@ -19,10 +19,14 @@ size_t sealed_text_begin(struct writer *writer, const char *header) {
     return begin;
 }
 
-void sealed_text_end(struct writer *writer, size_t begin) {
+void sealed_text_end_sum(struct writer *writer, uint64_t sum) {
     char line[SUM_LINE_LEN + 1];
-    format_sum(bytes_of(writer->start + begin, writer->len - begin), line);
+    format_sum(sum, line);
     write_text(writer, line);
+}
+
+void sealed_text_end(struct writer *writer, size_t begin) {
+    sealed_text_end_sum(writer, checksum_of(bytes_of(writer->start + begin, writer->len - begin)));
 }
 
 bool sealed_text_open(struct bytes text, const char *header, struct reader *lines) {
@@ -30,7 +34,7 @@ bool sealed_text_open(struct bytes text, const char *header, struct reader *line
     if (text.len < SUM_LINE_LEN)
         return false;
     const struct bytes body = bytes_of(text.data, text.len - SUM_LINE_LEN);
-    format_sum(body, expected);
+    format_sum(checksum_of(body), expected);
     if (memcmp(expected, text.data + body.len, SUM_LINE_LEN) != 0)
         return false;
     *lines = reader_of(body);

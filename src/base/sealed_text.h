@@ -18,6 +18,9 @@
 size_t sealed_text_begin(struct writer *writer, const char *header);
 void sealed_text_end(struct writer *writer, size_t begin);
 
+/* Writes the sum line of a text that was written in pieces: `sum` is that of all of it. */
+void sealed_text_end_sum(struct writer *writer, uint64_t sum);
+
 /* Checks header and sum, and gives the lines between them. False: not this kind, or damaged. */
 bool sealed_text_open(struct bytes text, const char *header, struct reader *lines);
 

@@ -16,6 +16,8 @@
 struct lease_store {
     struct port_pool *pool; /* borrowed */
     struct state_file *file;
+    uint8_t *text; /* that is being made; NULL: none is */
+    size_t text_len, text_size;
     int64_t tended_ms;            /* when the last write of ends began */
     lease_store_settled *settled; /* NULL: nobody waits */
     void *settled_context;
@@ -26,19 +28,47 @@ static bool restore(void *context, struct bytes text) {
     return port_pool_restore(store->pool, text, clock_monotonic_ms());
 }
 
-static uint8_t *encode(void *context, size_t *len) {
-    const struct lease_store *store = context;
-    size_t size = port_pool_text_max(store->pool);
-    uint8_t *text = malloc(size);
-    if (text == NULL)
-        return NULL;
-    struct writer writer = writer_of(text, size);
-    if (port_pool_encode(store->pool, &writer, clock_monotonic_ms())) {
-        *len = writer.len;
-        return text;
+static void drop_text(struct lease_store *store) {
+    free(store->text);
+    store->text = NULL;
+    store->text_len = store->text_size = 0;
+}
+
+/* Room for one more piece; the text begins with the first. False: no memory, and no text. */
+static bool make_room(struct lease_store *store) {
+    if (store->text_size - store->text_len >= PORT_POOL_PIECE_MAX)
+        return true;
+    if (store->text == NULL)
+        port_pool_encode_begin(store->pool);
+    size_t size = 2 * store->text_size + PORT_POOL_PIECE_MAX;
+    uint8_t *text = realloc(store->text, size);
+    if (text == NULL) {
+        drop_text(store);
+        return false;
     }
-    free(text);
-    return NULL;
+    store->text = text;
+    store->text_size = size;
+    return true;
+}
+
+static bool prepare(void *context) {
+    struct lease_store *store = context;
+    if (!make_room(store))
+        return true;
+    struct writer writer = writer_of(store->text, store->text_size);
+    writer.len = store->text_len;
+    bool is_whole = port_pool_encode_piece(store->pool, &writer, clock_monotonic_ms());
+    store->text_len = writer.len;
+    return is_whole;
+}
+
+static uint8_t *encode(void *context, size_t *len) {
+    struct lease_store *store = context;
+    uint8_t *text = store->text;
+    *len = store->text_len;
+    store->text = NULL;
+    drop_text(store);
+    return text;
 }
 
 static bool unsaved(void *context) {
@@ -64,8 +94,12 @@ struct lease_store *lease_store_open(const char *directory, uint16_t port, struc
     if (store == NULL)
         return NULL;
     /* not durable: a crash of the machine ends the nodes that the leases were for */
-    const struct state_hooks hooks = {
-        .encode = encode, .unsaved = unsaved, .saved = saved, .settled = settled, .context = store};
+    const struct state_hooks hooks = {.prepare = prepare,
+                                      .encode = encode,
+                                      .unsaved = unsaved,
+                                      .saved = saved,
+                                      .settled = settled,
+                                      .context = store};
     snprintf(name, sizeof name, "ports-%u", port);
     store->pool = pool;
     store->file = state_file_open(directory, name, "a restart forgets the leases", &hooks);
@@ -88,6 +122,7 @@ void lease_store_free(struct lease_store *store) {
     if (store == NULL)
         return;
     state_file_free(store->file);
+    drop_text(store);
     free(store);
 }
 

@@ -48,6 +48,7 @@ struct state_file {
     struct write write;
     bool wanted;     /* a write is to begin when the callback under way is over */
     bool busy;       /* a write is under way */
+    bool preparing;  /* … and its text is not whole yet */
     bool late;       /* … and has been for too long: nobody waits for it */
     bool again;      /* … and is to be followed by another */
     bool orphaned;   /* … and nobody wants to hear of it: its owner is gone */
@@ -211,8 +212,9 @@ void state_file_free(struct state_file *file) {
     loop_free_event(file->late_event);
     loop_free_event(file->retry_event);
     file->begin_event = file->late_event = file->retry_event = NULL;
-    file->orphaned = file->busy; /* then the thread may go on with it one day */
-    if (file->busy)
+    /* what the thread has it may go on with one day */
+    file->orphaned = file->busy && !file->preparing;
+    if (file->orphaned)
         return;
     give_up(file);
     free(file->directory);
@@ -321,16 +323,16 @@ static void on_late(evutil_socket_t fd, short what, void *context) {
     settle(file, UINT64_MAX);
 }
 
-static void begin(struct state_file *file) {
+/* Hands the text over; `file` may be gone behind it. */
+static void put(struct state_file *file) {
     struct write *write = &file->write;
-    file->wanted = false;
-    file->number++;
+    file->preparing = false;
     write->text = file->hooks.encode(file->hooks.context, &write->len);
     if (write->text == NULL) {
-        end_write(file, ENOMEM);
+        write->error = ENOMEM;
+        done(&write->job);
         return;
     }
-    file->busy = true;
     if (file->worker == NULL) {
         work(&write->job);
         done(&write->job);
@@ -341,6 +343,34 @@ static void begin(struct state_file *file) {
         settle(file, file->number);
     }
     state_worker_put(file->worker, &write->job);
+}
+
+/* One more part of the text. False: it is not whole yet. */
+static bool prepare(struct state_file *file) {
+    return file->hooks.prepare == NULL || file->hooks.prepare(file->hooks.context);
+}
+
+static void go_on(struct state_file *file) {
+    if (prepare(file))
+        put(file);
+    else
+        loop_set_timer_or_now(file->begin_event, 0); /* in the next turn, behind all others */
+}
+
+static void prepare_whole(struct state_file *file) {
+    while (!prepare(file)) {
+    }
+    put(file);
+}
+
+static void begin(struct state_file *file) {
+    file->wanted = false;
+    file->number++;
+    file->busy = file->preparing = true;
+    if (file->worker == NULL)
+        prepare_whole(file);
+    else
+        go_on(file);
 }
 
 static void done(struct state_job *job) {
@@ -370,7 +400,9 @@ static void on_begin(evutil_socket_t fd, short what, void *context) {
     struct state_file *file = context;
     (void)fd;
     (void)what;
-    if (file->wanted)
+    if (file->preparing)
+        go_on(file);
+    else if (file->wanted)
         begin(file);
 }
 
@@ -401,10 +433,14 @@ uint64_t state_file_save(struct state_file *file) {
 
 void state_file_save_last(struct state_file *file) {
     bool has_worker = file->worker != NULL;
+    if (file->preparing)
+        prepare_whole(file);
     bool in_time = !has_worker || state_worker_wait(file->worker);
     file->error = 0; /* no later time to try it at */
     if (in_time && file->directory_fd >= 0 && file->hooks.unsaved(file->hooks.context)) {
         begin(file);
+        if (file->preparing)
+            prepare_whole(file);
         in_time = !has_worker || state_worker_wait(file->worker);
     }
     if (!in_time)

@@ -24,7 +24,11 @@ struct state_file;
 
 /* What a state file asks of its owner, and tells it, in the event loop. */
 struct state_hooks {
-    /* The state as it is now, from malloc; the file frees it. NULL: no memory. */
+    /* Makes a part of what `encode` is to give, of a millisecond at most; the loop turns between
+     * parts. What changes from the first of them on is in the next write, or in this. True: all is
+     * made. NULL: `encode` makes it all. */
+    bool (*prepare)(void *context);
+    /* The state, from malloc; the file frees it. NULL: no memory. */
     uint8_t *(*encode)(void *context, size_t *len);
     /* Whether it has changed since what is on disk. */
     bool (*unsaved)(void *context);

@@ -194,9 +194,16 @@ struct memory *pool_memory_of(const struct port_pool *pool, struct bytes name) {
     return found;
 }
 
+/* Out of the list by age; a text that was to go on with it goes on behind it. */
+static void unlist_memory(struct port_pool *pool, struct memory *memory) {
+    if (pool->text.memory == memory)
+        pool->text.memory = TAILQ_NEXT(memory, link);
+    TAILQ_REMOVE(&pool->memories_by_age, memory, link);
+}
+
 static void forget(struct port_pool *pool, struct memory *memory) {
     HASH_DELETE(hh, pool->memories, memory);
-    TAILQ_REMOVE(&pool->memories_by_age, memory, link);
+    unlist_memory(pool, memory);
     free(memory);
 }
 
@@ -223,7 +230,7 @@ void pool_remember(struct port_pool *pool, struct bytes name, uint16_t port) {
     if (memory == NULL) {
         memory = new_memory(pool, name);
     } else {
-        TAILQ_REMOVE(&pool->memories_by_age, memory, link);
+        unlist_memory(pool, memory);
         TAILQ_INSERT_TAIL(&pool->memories_by_age, memory, link);
     }
     if (memory != NULL)

@@ -205,14 +205,22 @@ size_t port_pool_count(const struct port_pool *pool);
 bool port_pool_unsaved(const struct port_pool *pool);
 
 /* The state as text. What a registration holds is saved as a lease, so that its node finds its port
- * again. */
-size_t port_pool_text_max(const struct port_pool *pool);
-bool port_pool_encode(struct port_pool *pool, struct writer *writer, int64_t now_ms);
+ * again.
+ *
+ * It is written in pieces, between which the pool may change: one that is changed once the text has
+ * begun is to be saved again, and port_pool_restore takes the text in between. A piece needs room
+ * for PORT_POOL_PIECE_MAX bytes. True: that was the last one, and the text is whole. To begin a
+ * text ends the one under way.
+ */
+#define PORT_POOL_PIECE_MAX ((size_t)144 << 10)
+void port_pool_encode_begin(struct port_pool *pool);
+bool port_pool_encode_piece(struct port_pool *pool, struct writer *writer, int64_t now_ms);
 
-/* What was encoded last is safe now. */
+/* The text that was begun last is safe now. */
 void port_pool_saved(struct port_pool *pool);
 
-/* Takes over a saved state, once, into a new pool. False: damaged text. */
+/* Takes over a saved state, once, into a new pool. Of a name that moved while the text was written
+ * the first lease counts. False: damaged text. */
 bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms);
 
 #endif

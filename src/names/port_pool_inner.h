@@ -46,6 +46,15 @@ struct memory {
 };
 TAILQ_HEAD(memories, memory);
 
+/* How far the text of what is saved has come: the ports, then the memories. */
+struct pool_text {
+    bool begun;    /* the header is written */
+    uint32_t port; /* the next one; over 65,535: all are written */
+    bool at_memories;
+    const struct memory *memory; /* the next one, once it is at them; NULL: all are written */
+    uint64_t sum;                /* of what is written */
+};
+
 struct port_pool {
     struct port_pool_options options;
     struct claim *claims_by_name;
@@ -56,6 +65,7 @@ struct port_pool {
     struct memories memories_by_age; /* the longest unused first */
     struct claims waiting;           /* leases that wait for their nodes, the next to end first */
     uint64_t changes, encoded_changes, saved_changes; /* of what is saved */
+    struct pool_text text;                            /* that is being written */
     port_lease_ended *ended;                          /* NULL: nobody is told */
     void *ended_context;
 };

@@ -1,3 +1,4 @@
+#include "base/checksum.h"
 #include "base/sealed_text.h"
 #include "base/text.h"
 #include "erlang/node_name.h"
@@ -9,13 +10,12 @@
 #define OLD_HEADER "portolan ports 1" /* knew no users */
 #define LINE_MAX (48 + 2 * ALIVE_NAME_MAX_BYTES)
 
+/* A piece ends when it has so many lines, or no room for one more and the last. */
+#define PIECE_LINES 256
+#define PIECE_FULL (PORT_POOL_PIECE_MAX - LINE_MAX - SEALED_TEXT_OVERHEAD)
+
 bool port_pool_unsaved(const struct port_pool *pool) {
     return pool->changes != pool->saved_changes;
-}
-
-size_t port_pool_text_max(const struct port_pool *pool) {
-    size_t lines = HASH_CNT(by_name, pool->claims_by_name) + HASH_COUNT(pool->memories);
-    return SEALED_TEXT_OVERHEAD + lines * LINE_MAX;
 }
 
 /* Without the end of the line. */
@@ -30,27 +30,73 @@ static void write_line(struct writer *writer, const char *kind, uint16_t port, u
     text_write_hex(writer, name);
 }
 
-bool port_pool_encode(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
-    size_t begin = sealed_text_begin(writer, HEADER);
+static void write_lease(struct writer *writer, const struct claim *claim, int64_t now_ms) {
+    int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
+    write_line(writer, "lease", claim->place->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
+               bytes_of(claim->name, claim->len));
+    write_u8(writer, ' ');
+    write_decimal(writer, claim->user);
+    write_u8(writer, '\n');
+}
+
+static void write_memory(struct writer *writer, const struct memory *memory) {
+    write_line(writer, "last", memory->port, 0, bytes_of(memory->name, memory->len));
+    write_u8(writer, '\n');
+}
+
+void port_pool_encode_begin(struct port_pool *pool) {
     pool->encoded_changes = pool->changes;
-    struct claim *claim, *following;
-    HASH_ITER(by_name, pool->claims_by_name, claim, following) {
-        if (!pool_is_saved(claim))
-            continue;
-        int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
-        write_line(writer, "lease", claim->place->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
-                   bytes_of(claim->name, claim->len));
-        write_u8(writer, ' ');
-        write_decimal(writer, claim->user);
-        write_u8(writer, '\n');
+    pool->text = (struct pool_text){.sum = CHECKSUM_OF_NOTHING};
+}
+
+/* The next port that is taken, with its lease if it is saved. False: there is none. */
+static bool encode_port(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
+    struct pool_text *text = &pool->text;
+    uint32_t port = port_set_next(&pool->taken, text->port);
+    if (port > UINT16_MAX)
+        return false;
+    const struct claim *claim = pool_claim_on_port(pool, (uint16_t)port);
+    if (claim != NULL && pool_is_saved(claim))
+        write_lease(writer, claim, now_ms);
+    text->port = port + 1;
+    return true;
+}
+
+/* The next of the memories. False: there is none. */
+static bool encode_memory(struct port_pool *pool, struct writer *writer) {
+    struct pool_text *text = &pool->text;
+    if (text->memory == NULL)
+        return false;
+    write_memory(writer, text->memory);
+    text->memory = TAILQ_NEXT(text->memory, link);
+    return true;
+}
+
+/* False: there is nothing left. */
+static bool encode_next(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
+    struct pool_text *text = &pool->text;
+    if (!text->at_memories) {
+        if (encode_port(pool, writer, now_ms))
+            return true;
+        text->at_memories = true;
+        text->memory = TAILQ_FIRST(&pool->memories_by_age);
     }
-    const struct memory *memory;
-    TAILQ_FOREACH(memory, &pool->memories_by_age, link) {
-        write_line(writer, "last", memory->port, 0, bytes_of(memory->name, memory->len));
-        write_u8(writer, '\n');
-    }
-    sealed_text_end(writer, begin);
-    return !writer->failed;
+    return encode_memory(pool, writer);
+}
+
+bool port_pool_encode_piece(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
+    struct pool_text *text = &pool->text;
+    size_t begin = writer->len;
+    bool more = true;
+    if (!text->begun)
+        sealed_text_begin(writer, HEADER);
+    text->begun = true;
+    for (size_t n = 0; more && n < PIECE_LINES && writer->len - begin <= PIECE_FULL; n++)
+        more = encode_next(pool, writer, now_ms);
+    text->sum = checksum_add(text->sum, bytes_of(writer->start + begin, writer->len - begin));
+    if (!more)
+        sealed_text_end_sum(writer, text->sum);
+    return !more;
 }
 
 void port_pool_saved(struct port_pool *pool) {
@@ -103,9 +149,10 @@ static bool restore_line(struct port_pool *pool, char *line, bool old, int64_t n
         pool_remember(pool, saved.name, (uint16_t)saved.port);
         return true;
     }
-    if (strcmp(saved.kind, "lease") != 0 || pool_claim_of_name(pool, saved.name) != NULL ||
-        pool_claim_on_port(pool, (uint16_t)saved.port) != NULL)
+    if (strcmp(saved.kind, "lease") != 0 || pool_claim_on_port(pool, (uint16_t)saved.port) != NULL)
         return false;
+    if (pool_claim_of_name(pool, saved.name) != NULL)
+        return true; /* it moved while the text was written, and nobody was told of it yet */
     struct claim *claim = pool_add_claim(pool, saved.name, (uint16_t)saved.port);
     if (claim != NULL) {
         claim->leased = true;

@@ -25,13 +25,18 @@ static inline struct port_probe some_host_probe(struct some_host *host) {
 
 #define SOME_POOL_TEXT_MAX (16u << 20)
 
-/* The pool's state, whose promised size must be enough for it; good until the next call. */
+/* The pool's state, each piece within its bound; good until the next call. */
 static inline struct bytes some_pool_text(struct port_pool *pool, int64_t now_ms) {
     static uint8_t text[SOME_POOL_TEXT_MAX];
-    size_t size = port_pool_text_max(pool);
-    ck_assert_uint_le(size, sizeof text);
-    struct writer writer = writer_of(text, size);
-    ck_assert(port_pool_encode(pool, &writer, now_ms));
+    struct writer writer = writer_of(text, sizeof text);
+    size_t before;
+    port_pool_encode_begin(pool);
+    do
+        before = writer.len;
+    while (!port_pool_encode_piece(pool, &writer, now_ms) &&
+           writer.len - before <= PORT_POOL_PIECE_MAX);
+    ck_assert_uint_le(writer.len - before, PORT_POOL_PIECE_MAX);
+    ck_assert(!writer.failed);
     return writer_bytes(&writer);
 }
 
