@@ -18,7 +18,8 @@ struct lease_store {
     struct state_file *file;
     uint8_t *text; /* that is being made; NULL: none is */
     size_t text_len, text_size;
-    int64_t tended_ms;            /* when the last write of ends began */
+    size_t last_len;   /* of the text before, which tells how much room the next will need */
+    int64_t tended_ms; /* when the last write of ends began */
     lease_store_settled *settled; /* NULL: nobody waits */
     void *settled_context;
 };
@@ -40,7 +41,8 @@ static bool make_room(struct lease_store *store) {
         return true;
     if (store->text == NULL)
         port_pool_encode_begin(store->pool);
-    size_t size = 2 * store->text_size + PORT_POOL_PIECE_MAX;
+    size_t known = store->text == NULL ? store->last_len : store->text_size;
+    size_t size = known + known / 2 + PORT_POOL_PIECE_MAX; /* not to be copied often */
     uint8_t *text = realloc(store->text, size);
     if (text == NULL) {
         drop_text(store);
@@ -65,7 +67,7 @@ static bool prepare(void *context) {
 static uint8_t *encode(void *context, size_t *len) {
     struct lease_store *store = context;
     uint8_t *text = store->text;
-    *len = store->text_len;
+    *len = store->last_len = store->text_len;
     store->text = NULL;
     drop_text(store);
     return text;
