@@ -113,8 +113,12 @@ static const char *time_text(time_t seconds) {
 static void write_time(struct writer *line) {
     int64_t now_ms = clock_wall_ms();
     int rest_ms = (int)(now_ms % 1000);
-    const char rest[] = {'.', (char)('0' + rest_ms / 100), (char)('0' + rest_ms / 10 % 10),
-                         (char)('0' + rest_ms % 10), 'Z', '\0'};
+    const char rest[] = {'.',
+                         (char)('0' + rest_ms / 100),
+                         (char)('0' + rest_ms / 10 % 10),
+                         (char)('0' + rest_ms % 10),
+                         'Z',
+                         '\0'};
     write_text(line, time_text((time_t)(now_ms / 1000)));
     write_text(line, rest);
 }
