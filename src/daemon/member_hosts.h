@@ -19,7 +19,7 @@
 #include <stdbool.h>
 
 #define MEMBER_HOSTS_LOOKUP_MS 5000
-#define MEMBER_HOSTS_AGAIN_MS 60000
+#define MEMBER_HOSTS_AGAIN_MS 10000
 
 struct cluster;
 struct event_base;

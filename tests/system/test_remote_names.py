@@ -135,8 +135,8 @@ def test_a_host_that_moves_is_found_again(pair_by_name, hosts, named):
         wait_for(lambda: one.members()[two.name] == "down", 20, "the member to be down")
         assert listed(member, here.address) == in_order(FRONT), "known without a link"
         moves(named, here, mover)
-        assert listed(member, here.address) == in_order(FRONT), "nobody was looked up again"
-        wait_for(lambda: listed(mover, here.address) == in_order(FRONT), 10, "the list to where it is")
+        assert listed(member, here.address) == in_order(FRONT), "nobody has been looked up again"
+        wait_for(lambda: listed(mover, here.address) == in_order(FRONT), 25, "the list to where it is")
         assert listed(member, here.address) == "", "none to where it was"
 
 
