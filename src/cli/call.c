@@ -124,6 +124,13 @@ enum exit_code call_fail_with(const struct call *call, const char *trying, const
     return call_fail(call, trying, &failure);
 }
 
+void call_print_usage_error(const char *message) {
+    json_t *made = must_have(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok", 0,
+                                       "error", "code", "usage", "message", message));
+    output_json(stdout, made);
+    json_decref(made);
+}
+
 static int stop_signals(void) {
     sigset_t signals;
     sigemptyset(&signals);

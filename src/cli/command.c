@@ -22,6 +22,13 @@ static const struct command_option global_options[GLOBALS] = {
 
 /* --- errors for people --- */
 
+/* What was said last, made printable. */
+static char last_complaint[4096];
+
+const char *complaint_last(void) {
+    return last_complaint;
+}
+
 void complain(const char *format, ...) {
     va_list arguments;
     char text[4096];
@@ -30,6 +37,7 @@ void complain(const char *format, ...) {
     va_end(arguments);
     char *printable = output_printable(bytes_of_text(text));
     fprintf(stderr, "portolan: %s\n", printable);
+    snprintf(last_complaint, sizeof last_complaint, "%s", printable);
     free(printable);
 }
 
@@ -46,10 +54,16 @@ static enum exit_code usage_error(const struct call *call) {
     return CLI_USAGE;
 }
 
+static bool is_host(const char *text) {
+    return *text != '\0' && strchr(text, '@') == NULL;
+}
+
 bool check_node(const char *node) {
     size_t characters;
     if (*node == '\0' || *node == '@')
         complain("'%s' is no name of a node: nothing stands before the @", node);
+    else if (strchr(node, '@') != NULL && !is_host(strchr(node, '@') + 1))
+        complain("'%s' is not the name of a node: no host follows the @", node);
     else if (!text_is_utf8(bytes_of_text(node), &characters))
         complain("'%s' is no name of a node: it is not UTF-8", node);
     else if (characters > 2 * ALIVE_NAME_MAX_CHARACTERS + 1)

@@ -119,6 +119,12 @@ enum exit_code call_watch(const struct call *call, const char *trying,
 /* "portolan: " and the text on standard error; what is no printable text in it is escaped. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What it said last, "" before. */
+const char *complaint_last(void);
+
+/* Prints, as JSON, that the command line cannot be, and why. */
+void call_print_usage_error(const char *message);
+
 /* A request of that command; `node` NULL: without that member. */
 json_t *request_new(const char *command, const char *node);
 

@@ -114,7 +114,7 @@ void output_duration(int64_t seconds, char *out) {
 }
 
 void output_json(FILE *out, const json_t *value) {
-    if (json_dumpf(value, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+    if (json_dumpf(value, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) == 0)
         fputc('\n', out);
 }
 

@@ -24,10 +24,22 @@ static enum exit_code run(int argc, char **argv) {
     return call.command->run(&call);
 }
 
+/* Also where the words went wrong before it was read; a program's own words do not count. */
+static bool wants_json(int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv) {
+    bool json = wants_json(argc, argv); /* parsing takes the words apart in place */
     if (!standard_streams_open())
         return CLI_FAILED;
     enum exit_code code = run(argc, argv);
+    if (code == CLI_USAGE && json)
+        call_print_usage_error(complaint_last());
     if (fflush(stdout) != 0 || ferror(stdout)) {
         complain("cannot write to standard output: %s", strerror(errno));
         return code == CLI_DONE ? CLI_FAILED : (int)code;

@@ -83,6 +83,17 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong(arguments, complaint):
     check(portolan(*arguments), 2, "", complaint)
 
 
+@pytest.mark.parametrize("arguments", [
+    [], ["stauts"], ["help", "leeses"], ["status", "--jsn"], ["status", "x"], ["resolve"], ["resolve", "a@b@c"], ["resolve", "a@"],
+    ["port", "--base", "0", "a"], ["lease", "a", "--release", "--user", "root"], ["lease", "a@"], ["exec", "a@b@c", "--", "true"],
+    ["exec", "a"], ["cluster"], ["cluster", "join"], ["names", "--cluster", "s1"], ["--timeout", "x", "status"]])
+def test_wrong_usage_is_json_where_that_is_asked_for(arguments):
+    call = portolan("--json", *arguments, env=NO_SOCKET)
+    assert call.returncode == 2
+    error = json.loads(call.stdout)["error"]
+    assert error["code"] == "usage" and call.stderr.startswith(f"portolan: {error['message']}\n")
+
+
 def test_a_name_that_is_not_utf8_is_no_node():
     call = subprocess.run(words("lease", os.fsdecode(b"\xff@h")), env=clean_environment(), capture_output=True, timeout=scaled(20))
     assert call.returncode == 2 and b"it is not UTF-8" in call.stderr and b"\xff" not in call.stderr
