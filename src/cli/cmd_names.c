@@ -4,6 +4,7 @@
 #include "cli/daemon_ports.h"
 #include "cli/output.h"
 #include "cli/race.h"
+#include "net/own_host.h"
 #include "portolan.h"
 
 #include <inttypes.h>
@@ -100,14 +101,17 @@ static enum exit_code library_failure(const struct call *call, const struct port
         enum portolan_code code;
         const char *name;
     } names[] = {
-        {PORTOLAN_ERROR_ARGUMENT, "bad_request"}, {PORTOLAN_ERROR_TIMEOUT, CONTROL_TIMED_OUT},
-        {PORTOLAN_ERROR_HOST, "not_found"},       {PORTOLAN_ERROR_CONNECT, CONTROL_NO_DAEMON},
-        {PORTOLAN_ERROR_CLOSED, CONTROL_CLOSED},  {PORTOLAN_ERROR_REPLY, CONTROL_BAD_REPLY},
-        {PORTOLAN_ERROR_NOT_FOUND, "not_found"},  {PORTOLAN_ERROR_NO_PORT, "no_port"},
-        {PORTOLAN_ERROR_DENIED, "denied"},        {PORTOLAN_ERROR_NO_DAEMON, CONTROL_NO_DAEMON},
-        {PORTOLAN_ERROR_TRY_AGAIN, "try_again"},
+        {PORTOLAN_ERROR_TIMEOUT, CONTROL_TIMED_OUT},   {PORTOLAN_ERROR_HOST, "not_found"},
+        {PORTOLAN_ERROR_CONNECT, CONTROL_NO_DAEMON},   {PORTOLAN_ERROR_CLOSED, CONTROL_CLOSED},
+        {PORTOLAN_ERROR_REPLY, CONTROL_BAD_REPLY},     {PORTOLAN_ERROR_NOT_FOUND, "not_found"},
+        {PORTOLAN_ERROR_NO_PORT, "no_port"},           {PORTOLAN_ERROR_DENIED, "denied"},
+        {PORTOLAN_ERROR_NO_DAEMON, CONTROL_NO_DAEMON}, {PORTOLAN_ERROR_TRY_AGAIN, "try_again"},
     };
     const char *name = "failed";
+    if (error->code == PORTOLAN_ERROR_ARGUMENT) {
+        complain("%s", error->message);
+        return CLI_USAGE;
+    }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (names[i].code == error->code)
             name = names[i].name;
@@ -379,7 +383,8 @@ static bool derive(const char *node, struct portolan_options options,
 static bool find_endpoint(const struct call *call, const char *node,
                           struct portolan_options options, struct portolan_endpoint *endpoint,
                           struct portolan_error *error) {
-    struct race race = {.count = 0};
+    const char *at = strchr(node, '@');
+    struct race race = {.is_elsewhere = at != NULL && !own_host_is(bytes_of_text(at + 1))};
     struct portolan_options of_daemon = options;
     of_daemon.sources = PORTOLAN_SOURCE_REGISTERED;
     of_daemon.epmd_port = 0;

@@ -66,15 +66,21 @@ static void step(struct course *course, size_t which) {
 
 /* The most telling first. */
 static const enum portolan_code telling[] = {
-    PORTOLAN_ERROR_MEMORY, PORTOLAN_ERROR_SYSTEM, PORTOLAN_ERROR_NO_PORT, PORTOLAN_ERROR_NOT_FOUND,
-    PORTOLAN_ERROR_REPLY,  PORTOLAN_ERROR_CLOSED, PORTOLAN_ERROR_TIMEOUT, PORTOLAN_ERROR_CONNECT,
+    PORTOLAN_ERROR_MEMORY, PORTOLAN_ERROR_SYSTEM,  PORTOLAN_ERROR_NO_PORT, PORTOLAN_ERROR_NOT_FOUND,
+    PORTOLAN_ERROR_REPLY,  PORTOLAN_ERROR_CLOSED,  PORTOLAN_ERROR_TIMEOUT, PORTOLAN_ERROR_TRY_AGAIN,
+    PORTOLAN_ERROR_HOST,   PORTOLAN_ERROR_CONNECT,
 };
+
+static bool counts(const struct race *race, size_t which) {
+    return !race->is_elsewhere || race->ports[which] != 0 ||
+           race->codes[which] != PORTOLAN_ERROR_NOT_FOUND;
+}
 
 /* Which of the failures that is; 0 where none of them is listed. */
 static size_t most_telling(const struct race *race) {
     for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++) {
         for (size_t j = 0; j < race->count; j++) {
-            if (race->codes[j] == telling[i])
+            if (race->codes[j] == telling[i] && counts(race, j))
                 return j;
         }
     }
@@ -106,6 +112,18 @@ static void add(char *out, const char *between, const char *text, size_t len) {
     snprintf(out + used, PORTOLAN_MESSAGE_SIZE - used, "%s%.*s", between, (int)len, text);
 }
 
+/* Whether one before it has said the same, as all ports of a host without an address do. */
+static bool is_said(const char *message, const char *what) {
+    size_t len = strlen(what);
+    const char *told = behind_subject(message);
+    for (const char *at = told; (at = strstr(at, what)) != NULL; at++) {
+        bool begins = at == told || (at >= told + 2 && strncmp(at - 2, "; ", 2) == 0);
+        if (begins && (at[len] == '\0' || strncmp(at + len, "; ", 2) == 0))
+            return true;
+    }
+    return false;
+}
+
 /* The first failure of that code that says what to do; of any code where none does. */
 static const char *best_advice(const struct race *race, enum portolan_code code) {
     const char *any = "";
@@ -133,7 +151,11 @@ static void describe(const struct race *race, struct portolan_error *error) {
         if (!says_something(race, i))
             continue;
         const char *what = behind_subject(portolan_operation_message(race->operations[i]));
-        add(error->message, between, what, (size_t)(advice_of(what) - what));
+        char part[PORTOLAN_MESSAGE_SIZE];
+        snprintf(part, sizeof part, "%.*s", (int)(advice_of(what) - what), what);
+        if (is_said(error->message, part))
+            continue;
+        add(error->message, between, part, strlen(part));
         between = "; ";
     }
     for (size_t i = 0; i < race->count; i++) {

@@ -11,6 +11,8 @@
 
 #include "portolan.h"
 
+#include <stdbool.h>
+
 #define RACE_MAX 5 /* operations */
 #define RACE_GRACE_MIN_MS 50
 #define RACE_GRACE_MAX_MS 500
@@ -20,6 +22,7 @@ struct race {
     uint16_t ports[RACE_MAX];                        /* that each asks; 0: the control socket */
     enum portolan_code codes[RACE_MAX];              /* how each ended; PENDING: it was left */
     size_t count;
+    bool is_elsewhere; /* the daemon of this host cannot tell for sure that it is not there */
 };
 
 /* Runs them to the end. The winner, which is the race's; NULL: `error` says what they all failed

@@ -1,6 +1,7 @@
 /* portolan_resolve and portolan_derive_port. */
 #include "client/operation_notes.h"
 #include "erlang/ekka_port.h"
+#include "net/own_host.h"
 
 #include <string.h>
 
@@ -27,12 +28,25 @@ static void set_host(struct portolan_operation *operation) {
     strcpy(operation->endpoint.host, host);
 }
 
+/*
+ * The daemon knows the nodes of this host and those of its cluster. That it does not know one of
+ * another host is not the last word: why that host could not be asked counts for more.
+ */
+static void judge_unknown(struct portolan_operation *operation) {
+    const char *host = operation->node.host;
+    if (operation->failure.code == PORTOLAN_ERROR_NOT_FOUND && operation->asks_epmd &&
+        host[0] != '\0' && !own_host_is(bytes_of_text(host)))
+        operation->failure.code = PORTOLAN_OK;
+}
+
 static enum verdict receive_registered(struct portolan_operation *operation, struct bytes reply,
                                        bool ended) {
     struct portolan_endpoint *endpoint = &operation->endpoint;
     struct control_answer answer;
     enum verdict verdict =
         operation_control_answer(operation, CONTROL_RESOLVE, reply, ended, &answer);
+    if (verdict == VERDICT_NEXT)
+        judge_unknown(operation);
     if (verdict != VERDICT_DONE)
         return verdict;
     set_host(operation);

@@ -189,6 +189,23 @@ def test_resolve_asks_the_epmd_of_the_host_then(control):
         assert reply == ok(node="rabbit@127.0.0.1", host="127.0.0.1", port=25672, source="epmd", epmd="127.0.0.1")
 
 
+def test_the_daemon_of_this_host_has_not_the_last_word_on_nodes_of_others(control):
+    """That the host cannot be asked is not that the node is not there."""
+    fake = control({"resolve": failure("not_found", "not here")})
+    with FakeEpmd({}) as epmd:
+        check(ask(fake, "resolve", "rabbit@127.0.0.1", env=epmd.env), 4, "", "not here")
+        check(ask(fake, "resolve", "rabbit@localhost", env={"ERL_EPMD_PORT": "1"}), 4, "", "not here")
+        call = ask(fake, "resolve", "rabbit@192.0.2.1", "--json", "--timeout", "500ms", env=epmd.env)
+        assert call.returncode != 4 and json.loads(call.stdout)["error"]["code"] in {"timed_out", "no_daemon"}
+        assert "not here" in call.stderr
+
+
+def test_what_all_ports_of_a_host_have_in_common_is_said_once(control):
+    fake = control({"resolve": failure("not_found", "not here")})
+    call = ask(fake, "resolve", "a@no-such-host.invalid")
+    assert call.stderr.count("the host no-such-host.invalid") == 1
+
+
 def test_resolve_derives_what_nobody_knows_if_asked_to(free_of_epmd):
     env = {**free_of_epmd, **NO_SOCKET}
     check(portolan("resolve", "emqx-1@127.0.0.1", env=env), 3, "", "cannot resolve")

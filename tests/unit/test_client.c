@@ -145,6 +145,31 @@ START_TEST(epmd_says_where_a_node_is) {
 }
 END_TEST
 
+static enum portolan_code resolve_unknown_here(const char *node, unsigned sources) {
+    struct portolan_endpoint endpoint;
+    struct fake_server daemon;
+    struct portolan_options options = options_for(fake_closed_port(), sources);
+    use_own_control_socket(&options);
+    fake_server_start(&daemon, (struct fake_script){.answer = LITERAL("{\"v\":1,\"ok\":false,"
+                                                                      "\"error\":{\"code\":"
+                                                                      "\"not_found\"}}\n"),
+                                                    .end = FAKE_HOLDS,
+                                                    .path = options.control_socket});
+    enum portolan_code code = portolan_resolve(node, &options, &endpoint, &last_error);
+    fake_server_stop(&daemon);
+    return code;
+}
+
+START_TEST(a_node_of_a_host_that_cannot_be_asked_is_not_unknown) {
+    ck_assert_int_eq(resolve_unknown_here("rabbit@s1", 0), PORTOLAN_ERROR_CONNECT);
+    assert_message("portoland says: not_found; 127.0.0.1:");
+    ck_assert_int_eq(resolve_unknown_here("rabbit@s1", PORTOLAN_SOURCE_REGISTERED),
+                     PORTOLAN_ERROR_NOT_FOUND);
+    ck_assert_int_eq(resolve_unknown_here("rabbit@localhost", 0), PORTOLAN_ERROR_NOT_FOUND);
+    ck_assert_int_eq(resolve_unknown_here("rabbit", 0), PORTOLAN_ERROR_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(the_local_daemon_is_asked_first) {
     struct portolan_endpoint endpoint;
     struct fake_server daemon;
@@ -378,6 +403,7 @@ Suite *client_suite(void) {
     tcase_add_test(tests, the_environment_is_read_on_request);
     tcase_add_test(tests, epmd_says_where_a_node_is);
     tcase_add_test(tests, the_local_daemon_is_asked_first);
+    tcase_add_test(tests, a_node_of_a_host_that_cannot_be_asked_is_not_unknown);
     tcase_add_test(tests, a_daemon_that_hangs_does_not_keep_epmd_from_answering);
     tcase_add_test(tests, a_node_that_nobody_knows_is_derived_only_when_that_is_wanted);
     tcase_add_loop_test(tests, a_host_without_address_is_never_derived, 0, 4);
