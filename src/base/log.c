@@ -6,7 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +24,7 @@ static struct {
     enum log_target target;
     const char *path;
     int fd;
+    bool to_journal; /* the console is the journal's: its levels are told in its own way */
     unsigned lost;
 } state = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
@@ -38,6 +43,18 @@ static int open_file(const char *path) {
     return -error;
 }
 
+/* Whether standard error leads to the journal: JOURNAL_STREAM is its DEVICE:INODE, see
+ * systemd.exec(5). */
+static bool console_is_journal(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat status;
+    char own[64];
+    if (stream == NULL || fstat(STDERR_FILENO, &status) < 0)
+        return false;
+    snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return strcmp(stream, own) == 0;
+}
+
 int log_open(const char *program, enum log_level level, enum log_format format,
              enum log_target target, const char *path) {
     int fd = STDERR_FILENO;
@@ -54,6 +71,7 @@ int log_open(const char *program, enum log_level level, enum log_format format,
     state.target = target;
     state.path = path;
     state.fd = fd;
+    state.to_journal = target == LOG_TO_CONSOLE && console_is_journal();
     return 0;
 }
 
@@ -76,6 +94,7 @@ void log_close(void) {
         closelog();
     state.target = LOG_TO_CONSOLE;
     state.fd = STDERR_FILENO;
+    state.to_journal = false;
 }
 
 bool log_enabled(enum log_level level) {
@@ -189,8 +208,18 @@ static void write_head(struct writer *line, enum log_level level, const char *ev
     write_text(line, event);
 }
 
+static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG, LOG_DEBUG};
+
+/* "<4>", which the journal takes off and keeps as the line's priority: sd-daemon(3). */
+static void write_priority(struct writer *line, enum log_level level) {
+    if (!state.to_journal)
+        return;
+    write_u8(line, '<');
+    write_u8(line, (uint8_t)('0' + priorities[level]));
+    write_u8(line, '>');
+}
+
 static void emit(enum log_level level, const uint8_t *line, size_t len) {
-    static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG, LOG_DEBUG};
     if (state.target == LOG_TO_SYSLOG) {
         syslog(priorities[level], "%.*s", (int)len, (const char *)line);
         return;
@@ -218,6 +247,7 @@ static void write_line(enum log_level level, const char *event, const struct log
     struct writer line = writer_of(buffer, sizeof buffer - 2);
     if (state.lost > 0)
         report_lost();
+    write_priority(&line, level);
     write_head(&line, level, event);
     for (size_t i = 0; i < count; i++) {
         struct writer before = line;

@@ -14,11 +14,11 @@ from deadlines import scaled, wait_for
 
 
 @contextlib.contextmanager
-def activated(program, directory, listening, *flags, notify=None):
+def activated(program, directory, listening, *flags, notify=None, **variables):
     """The program as systemd starts it: `listening` as descriptors from 3 on, LISTEN_PID its own
     process id.
     """
-    env = environment(directory, LISTEN_FDS=len(listening))
+    env = environment(directory, LISTEN_FDS=len(listening), **variables)
     if notify:
         env["NOTIFY_SOCKET"] = notify
     own = [os.dup(conn.fileno()) for conn in listening]
@@ -180,3 +180,17 @@ def test_the_socket_unit_keeps_the_port_from_any_epmd_while_the_daemon_is_away(t
         assert (stock.returncode, stock.stdout) == (0, b"")  # taken: it went away
         with portoland_activated(tmp_path, [listening], port):
             assert wire.look_up(port, "nobody", seconds=10).result == 1
+
+
+@pytest.mark.parametrize("is_journal", [True, False])
+def test_the_journal_is_told_the_level_of_each_line(tmp_path, is_journal):
+    """Only the journal: JOURNAL_STREAM is inherited by what writes elsewhere."""
+    log = tmp_path / "log.systemd"
+    log.touch()
+    stream = f"{log.stat().st_dev}:{log.stat().st_ino if is_journal else 1}"
+    with listening_socket() as conn:
+        with activated(our_epmd(), tmp_path, [conn], "--set", "node.data_dir=/dev/null", JOURNAL_STREAM=stream):
+            wait_for(lambda: " started " in log.read_text(), scaled(10), "the start")
+    lines = [line for line in log.read_text().splitlines() if " state_not_kept " in line or " started " in line]
+    begins = [line[:3] for line in lines]
+    assert begins == ["<4>", "<6>"] if is_journal else not any(begin.startswith("<") for begin in begins), lines
