@@ -61,9 +61,26 @@ static void judge_secret(const struct config *config, struct config_report *repo
              "is off: daemons talk through the front port, so there is no cluster without it");
 }
 
+/* The last port that a node may open as a front port. */
+static unsigned last_front_port(const struct config *config) {
+    uint64_t last = (uint64_t)config->dist_base_port + config->front_offset_max;
+    return last > UINT16_MAX ? UINT16_MAX : (unsigned)last;
+}
+
+/* Where the first of the keys is set that make the two ranges meet. */
+static const char *where_ranges_meet(const struct config *config) {
+    static const char *const keys[] = {"node.dist_listen_min", "node.dist_listen_max",
+                                       "front.offset_max", "node.dist_base_port"};
+    const char *where = "the default";
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && strcmp(where, "the default") == 0; i++)
+        where = config_where(config, keys[i]);
+    return where;
+}
+
 static void judge_ports(const struct config *config, struct config_report *report) {
     uint16_t first = config->dist_listen_min, last = config->dist_listen_max;
-    uint32_t own, front_last = config->dist_base_port + (uint32_t)config->front_offset_max;
+    unsigned front_last = last_front_port(config);
+    uint32_t own;
     bool has_own = ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &own);
     if (config->port_enforce && config->port_policy == PORT_POLICY_ANY)
         warn(config, "node.port_enforce", report,
@@ -79,8 +96,8 @@ static void judge_ports(const struct config *config, struct config_report *repor
         config_report_add(report, CONFIG_WARNING,
                           "%s: the range of leases, %u-%u, covers front ports (%u-%u, and that of "
                           "node.name, %u): no lease is given for those in use; move the range",
-                          config_where(config, "node.dist_listen_min"), first, last,
-                          config->dist_base_port, (unsigned)front_last, (unsigned)own);
+                          where_ranges_meet(config), first, last, config->dist_base_port,
+                          front_last, (unsigned)own);
 }
 
 static void judge_event_program(const struct config *config, struct config_report *report) {

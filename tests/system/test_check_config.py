@@ -218,6 +218,14 @@ def test_an_event_program_that_cannot_be_executed(check, secret):
     warned(check(f"node.cookie_file = {secret}", f"cluster.on_event = {secret}"), "not executable")
 
 
+@pytest.mark.parametrize("offset", [70000, 4294967295])
+def test_a_range_over_front_ports_of_any_offset(check, offset):
+    """No sum is over the last port, and what is blamed is what was set."""
+    base = free_port()
+    warned(check(f"node.dist_base_port = {base}", "node.dist_listen_max = 65535", f"front.offset_max = {offset}"),
+           "portolan.conf:2: ", f"the range of leases, 6369-65535, covers front ports ({base}-65535")
+
+
 @pytest.mark.parametrize("first, last", [(4370, 4400), (4000, 4370), (4469, 5000), (4380, 4390)])
 def test_a_range_over_front_ports(check, first, last):
     base = free_port()
