@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define REASON_SIZE 128
+#define ENDS_A_TURN 128
 
 /* A request may trickle in, and a reply out, for this many packet timeouts in all. */
 #define PATIENCE 10
@@ -318,6 +319,25 @@ static void on_writable(struct epmd_conn *conn) {
         epmd_server_touch(conn->server, conn);
 }
 
+/*
+ * Thousands of nodes may end at once, and to end a registration takes much longer than to look a
+ * name up. Those beyond ENDS_A_TURN are left for the next turn of the loop, in which they are
+ * reported again: so others come in between.
+ */
+static bool may_end_now(struct epmd_server *server) {
+    struct timeval turn; /* when the wait of this turn ended: the same for all that it reports */
+    if (event_base_gettimeofday_cached(server->base, &turn) < 0)
+        return true;
+    if (evutil_timercmp(&turn, &server->ends_turn, !=)) {
+        server->ends_turn = turn;
+        server->ends_left = ENDS_A_TURN;
+    }
+    if (server->ends_left == 0)
+        return false;
+    server->ends_left--;
+    return true;
+}
+
 static void on_ready(evutil_socket_t fd, short what, void *context) {
     struct epmd_conn *conn = context;
     (void)fd;
@@ -334,7 +354,8 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
         break;
     case EPMD_CONN_REFUSED:
     case EPMD_CONN_REGISTERED:
-        epmd_conn_end_if_over(conn);
+        if (may_end_now(conn->server))
+            epmd_conn_end_if_over(conn);
         break;
     }
 }

@@ -103,6 +103,9 @@ struct epmd_server {
     struct epmd_conns unsettled; /* of those, whose reply waits; the first first */
     bool none_may_stay;          /* the descriptor in use is the reserve */
     int reserve_fd;
+    int64_t accepted_us;      /* when callers were accepted last */
+    struct timeval ends_turn; /* the turn of the loop that `ends_left` is for */
+    unsigned ends_left;       /* registrations that may still end in it */
     struct epmd_counters counters;
     size_t waiting_count, registered_count;
     uint8_t received[EPMD_FRAME_MAX]; /* a request that is being read; nobody's between two calls */

@@ -9,6 +9,10 @@
 /* How long accepting rests when the kernel is out of memory for it. */
 #define ACCEPT_PAUSE_MS 100
 
+/* Callers that came while others were served for so long are taken together, up to so many. */
+#define ACCEPT_GAP_US 1000
+#define ACCEPTS_MAX 32
+
 /* --- time and lists --- */
 
 static void arm_expiry(struct epmd_server *server) {
@@ -132,15 +136,10 @@ static void refill_reserve(struct epmd_server *server) {
         server->reserve_fd = loop_open_reserve();
 }
 
-/*
- * Accepts one connection a turn of the loop: cheaper than draining the queue, for an accept4 that
- * finds nothing costs more than the loop's next turn, and fairer to those that wait already.
- */
-static void on_acceptable(evutil_socket_t listener, short what, void *context) {
-    const struct epmd_door *door = context;
+/* False: nobody else is to be accepted now. */
+static bool accept_next(const struct epmd_door *door, int listener) {
     struct epmd_server *server = door->server;
     struct address peer;
-    (void)what;
     if (server->options.delay_accept_s > 0)
         sleep(server->options.delay_accept_s);
     int fd = accept_one(listener, &peer);
@@ -155,6 +154,26 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
         tell_limit(server, "memory or descriptors of the system", "accepting rests");
         pause_accepting(server);
     }
+    return fd >= 0;
+}
+
+/*
+ * Accepts one connection a turn of the loop: cheaper than draining the queue, for an accept4 that
+ * finds nothing costs more than the loop's next turn, and fairer to those that wait already. Where
+ * the turns are long, as when many clients of other kinds are served, one a turn would let the
+ * queue grow: then those that wait are taken together.
+ */
+static void on_acceptable(evutil_socket_t listener, short what, void *context) {
+    const struct epmd_door *door = context;
+    struct epmd_server *server = door->server;
+    int64_t now_us = clock_monotonic_us();
+    /* a door of a node's may be closed by what a caller does, and is not looked at again */
+    bool one = !door->lasting || now_us - server->accepted_us < ACCEPT_GAP_US;
+    int most = one ? 1 : ACCEPTS_MAX;
+    (void)what;
+    while (most-- > 0 && accept_next(door, listener))
+        ;
+    server->accepted_us = one ? now_us : clock_monotonic_us();
 }
 
 /* --- beginning and end --- */

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import wire
-from daemon import environment
+from daemon import SANITIZED, environment
 from deadlines import scaled
 from portoland import Control, Portoland
 from test_control import rss_kib
@@ -63,7 +63,8 @@ def looking_up(server, title):
     print(f"{title}: {figures['count']} look-ups, p50 {figures['p50']:.1f} ms, p99 {figures['p99']:.1f} ms, "
           f"longest {figures['longest']:.1f} ms; longest turn of the loop {after['longest_turn_ms']} ms")
     assert figures["p99"] < scaled(200) and figures["longest"] < scaled(1000)
-    assert after["long_turns"] == before["long_turns"]
+    if not SANITIZED:
+        assert after["long_turns"] == before["long_turns"]
 
 
 class Callers:
@@ -129,6 +130,7 @@ def test_one_who_watches_keeps_nobody_waiting(crowded):
     assert longest < 1000
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes memory of its own")
 def test_those_who_read_nothing_cost_little_memory(crowded):
     clients = [Control(crowded.socket) for _ in range(64)]
     before = rss_kib(crowded.pid)
@@ -146,6 +148,7 @@ def test_those_who_read_nothing_cost_little_memory(crowded):
     assert grown < 64 * 256  # docs/control.md
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes memory of its own")
 def test_all_who_watch_and_read_nothing_share_what_they_cost(crowded):
     watchers = [Control(crowded.socket) for _ in range(60)]
     for watcher in watchers:
