@@ -328,7 +328,7 @@ static bool may_end_now(struct epmd_server *server) {
     struct timeval turn; /* when the wait of this turn ended: the same for all that it reports */
     if (event_base_gettimeofday_cached(server->base, &turn) < 0)
         return true;
-    if (evutil_timercmp(&turn, &server->ends_turn, !=)) {
+    if (turn.tv_sec != server->ends_turn.tv_sec || turn.tv_usec != server->ends_turn.tv_usec) {
         server->ends_turn = turn;
         server->ends_left = ENDS_A_TURN;
     }
