@@ -1,7 +1,6 @@
 """Attacks at the control socket, by a user who may only read."""
 
 import contextlib
-import itertools
 import json
 import socket
 import select
@@ -31,7 +30,7 @@ def flood(lab, ready, connections, request):
     for conn in conns:
         conn.setblocking(False)
     ready()
-    for number in itertools.count():
+    while True:
         if not conns:
             time.sleep(0.1)
             with contextlib.suppress(OSError):
@@ -50,7 +49,6 @@ def flood(lab, ready, connections, request):
             except OSError:
                 conn.close()
                 conns.remove(conn)
-        del number
 
 
 def pipelined_status(lab, ready):

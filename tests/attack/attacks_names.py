@@ -130,7 +130,7 @@ def same_bucket(lab, ready):
 ATTACKS = [
     Attack("same-bucket", "4,000 names that a known hash puts into one bucket", same_bucket, check=root_is_served),
     Attack("churn", "nobody registers and closes in a loop", churn, check=root_is_served),
-    Attack("churn-old", "the same with registrations that are saved to a slow disk", churn_old, check=root_is_served),
+    Attack("churn-old", "the same with registrations that wait until they are saved", churn_old, check=root_is_served),
     Attack("hoard", "nobody takes names until there are none", hoard, check=newcomer_is_registered),
     Attack("mass-leave", "3,000 names leave at once, beside 14,000", mass_leave, prepare=names_of_root, root=True),
 ]
