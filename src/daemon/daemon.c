@@ -138,10 +138,10 @@ static void on_unregistered(void *context, struct registration *registration, co
 }
 
 /* A caller at a front port that is no epmd client. */
-static const char *on_taken(void *context, const struct first_caller *caller, int fd,
-                            const struct address *peer, struct bytes received) {
+static const char *on_other_protocol(void *context, const struct first_caller *caller, int fd,
+                                     const struct address *peer, struct bytes received) {
     struct daemon *daemon = context;
-    return front_take(daemon->front_host.front, caller, fd, peer, received);
+    return front_accept(daemon->front_host.front, caller, fd, peer, received);
 }
 
 static const char *on_admits(void *context, int fd, const struct address *peer) {
@@ -161,7 +161,7 @@ static bool on_link(void *context, int fd, const struct address *peer, struct by
 }
 
 /* Its front port is another one: other members are told anew. */
-static void on_moved(void *context, const struct registration *registration) {
+static void on_route_changed(void *context, const struct registration *registration) {
     struct daemon *daemon = context;
     if (daemon->cluster != NULL)
         cluster_shell_registered(daemon->cluster, registration);
@@ -300,7 +300,7 @@ static bool build_server(struct daemon *daemon) {
         .limit_hit = on_limit_hit,
         .killed = on_killed,
         .admits = daemon->config->front_enable ? on_admits : NULL,
-        .taken = daemon->config->front_enable ? on_taken : NULL,
+        .other_protocol = daemon->config->front_enable ? on_other_protocol : NULL,
         .context = daemon,
     };
     daemon->server =
@@ -320,10 +320,10 @@ static uint16_t front_port(const struct daemon *daemon) {
 }
 
 static bool build_front(struct daemon *daemon) {
-    const struct front_house house = {.base = daemon->base,
-                                      .server = daemon->server,
-                                      .registry = daemon->registry,
-                                      .pool = daemon->pool};
+    const struct front_deps deps = {.base = daemon->base,
+                                    .server = daemon->server,
+                                    .registry = daemon->registry,
+                                    .pool = daemon->pool};
     if (!daemon->config->front_enable)
         return true;
     daemon->front_host = (struct front_host){.config = daemon->config,
@@ -331,10 +331,10 @@ static bool build_front(struct daemon *daemon) {
                                              .users = &daemon->users,
                                              .own_port = front_port(daemon),
                                              .link = on_link,
-                                             .moved = on_moved,
+                                             .route_changed = on_route_changed,
                                              .is_member = on_is_member,
                                              .context = daemon};
-    if (!front_host_build(&daemon->front_host, &house))
+    if (!front_host_build(&daemon->front_host, &deps))
         return false;
     daemon->service.fronts = front_ports_of(daemon->front_host.front);
     return true;

@@ -63,9 +63,9 @@ static void on_closed(void *context, uint16_t port, const struct registration *r
               log_bytes("name", registration->node.name));
 }
 
-static void on_short_of(void *context, const struct front_shortage *shortage) {
+static void on_port_failed(void *context, const struct front_port_error *error) {
     struct front_host *host = context;
-    front_warning_tell(&host->warning, shortage);
+    front_warning_report(&host->warning, error);
 }
 
 static void on_recovered(void *context, const struct registration *registration) {
@@ -80,9 +80,9 @@ static void on_recovered(void *context, const struct registration *registration)
                                  node->port, "front_port", registration->front_port));
 }
 
-static void on_moved(void *context, const struct registration *registration) {
+static void on_route_changed(void *context, const struct registration *registration) {
     const struct front_host *host = context;
-    host->moved(host->context, registration);
+    host->route_changed(host->context, registration);
 }
 
 static bool on_is_member(void *context, const struct address *peer) {
@@ -159,21 +159,21 @@ static struct front_options options_of(struct front_host *host) {
     return options;
 }
 
-bool front_host_build(struct front_host *host, const struct front_house *house) {
+bool front_host_build(struct front_host *host, const struct front_deps *deps) {
     const struct front_options options = options_of(host);
     const struct front_hooks hooks = {.link = on_link,
                                       .opened = on_opened,
                                       .closed = on_closed,
                                       .recovered = on_recovered,
                                       .shared = on_shared,
-                                      .short_of = on_short_of,
-                                      .moved = on_moved,
+                                      .port_failed = on_port_failed,
+                                      .route_changed = on_route_changed,
                                       .is_member = on_is_member,
                                       .refused = on_refused,
                                       .context = host};
     try_kernel(host);
-    host->warning = (struct front_warning){.base = house->base, .events = host->events};
-    host->front = front_new(house, &options, &hooks);
+    host->warning = (struct front_warning){.base = deps->base, .events = host->events};
+    host->front = front_new(deps, &options, &hooks);
     return host->front != NULL;
 }
 

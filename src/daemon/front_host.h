@@ -21,13 +21,13 @@ struct front_host {
     bool told_unknown;   /* that the kernel does not say whose a socket is */
     struct front_warning warning;
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
-    void (*moved)(void *context, const struct registration *registration);
+    void (*route_changed)(void *context, const struct registration *registration);
     bool (*is_member)(void *context, const struct address *peer);
     void *context;
 };
 
 /* Builds host->front. False when out of memory. */
-bool front_host_build(struct front_host *host, const struct front_house *house);
+bool front_host_build(struct front_host *host, const struct front_deps *deps);
 
 /* Frees host->front. */
 void front_host_end(struct front_host *host);

@@ -7,18 +7,18 @@
 
 #define HOLDER_SIZE 64
 
-static void tell(const struct front_warning *warning, const struct front_lack *lack,
+static void tell(const struct front_warning *warning, const struct front_port_warning *pending,
                  struct bytes holder) {
-    const struct bytes name = bytes_of(lack->name, lack->name_len);
+    const struct bytes name = bytes_of(pending->name, pending->name_len);
     log_event(LOG_LEVEL_WARN, "no_front_port", log_bytes("name", name),
-              log_number("front_port", lack->front_port), log_text("reason", lack->reason),
+              log_number("front_port", pending->front_port), log_text("reason", pending->reason),
               log_bytes("holder", holder.len > 0 ? holder : bytes_of_text("not known")),
               log_text("outcome", "other hosts are told the node's own port; it is tried again"));
     if (events_is_watched(warning->events))
         events_publish(warning->events, "no_front_port",
                        json_pack("{s:o, s:i, s:i, s:s, s:o}", "name", events_json_text(name),
-                                 "port", lack->port, "front_port", lack->front_port, "reason",
-                                 lack->reason, "holder",
+                                 "port", pending->port, "front_port", pending->front_port, "reason",
+                                 pending->reason, "holder",
                                  holder.len > 0 ? events_json_text(holder) : json_null()));
 }
 
@@ -28,29 +28,29 @@ static void on_found(void *context, const struct port_holder *found) {
     if (found != NULL)
         snprintf(holder, sizeof holder, "%s (process %d)", found->program, (int)found->pid);
     front_warning_end(warning);
-    tell(warning, &warning->lack, bytes_of_text(holder));
+    tell(warning, &warning->pending, bytes_of_text(holder));
 }
 
 /* Whether the warning is given when a search has come to its end. */
-static bool search(struct front_warning *warning, const struct front_lack *lack) {
+static bool search(struct front_warning *warning, const struct front_port_warning *pending) {
     int64_t now_ms = clock_monotonic_ms();
     if (warning->search != NULL ||
         (warning->searched_ms != 0 && now_ms - warning->searched_ms < FRONT_SEARCH_PAUSE_MS))
         return false;
     warning->searched_ms = now_ms;
-    warning->lack = *lack;
-    warning->search = port_search_start(warning->base, lack->front_port, on_found, warning);
+    warning->pending = *pending;
+    warning->search = port_search_start(warning->base, pending->front_port, on_found, warning);
     return warning->search != NULL;
 }
 
-void front_warning_tell(struct front_warning *warning, const struct front_shortage *shortage) {
-    const struct epmd_node *node = &shortage->registration->node;
-    struct front_lack lack = {
-        .name_len = node->name.len, .port = node->port, .front_port = shortage->port};
-    memcpy(lack.name, node->name.data, node->name.len);
-    snprintf(lack.reason, sizeof lack.reason, "%s", shortage->reason);
-    if (!shortage->in_use || !search(warning, &lack))
-        tell(warning, &lack, shortage->name);
+void front_warning_report(struct front_warning *warning, const struct front_port_error *error) {
+    const struct epmd_node *node = &error->registration->node;
+    struct front_port_warning pending = {
+        .name_len = node->name.len, .port = node->port, .front_port = error->port};
+    memcpy(pending.name, node->name.data, node->name.len);
+    snprintf(pending.reason, sizeof pending.reason, "%s", error->reason);
+    if (!error->in_use || !search(warning, &pending))
+        tell(warning, &pending, error->name);
 }
 
 void front_warning_end(struct front_warning *warning) {

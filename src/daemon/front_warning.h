@@ -15,7 +15,7 @@
 #define FRONT_SEARCH_PAUSE_MS 1000
 
 /* What is to be told of a node, which may have left when it is. */
-struct front_lack {
+struct front_port_warning {
     uint8_t name[ALIVE_NAME_MAX_BYTES];
     size_t name_len;
     uint16_t port, front_port;
@@ -26,11 +26,11 @@ struct front_warning {
     struct event_base *base;    /* borrowed */
     struct events *events;      /* borrowed */
     struct port_search *search; /* for the next; NULL: none is under way */
-    struct front_lack lack;
+    struct front_port_warning pending;
     int64_t searched_ms; /* 0: never */
 };
 
-void front_warning_tell(struct front_warning *warning, const struct front_shortage *shortage);
+void front_warning_report(struct front_warning *warning, const struct front_port_error *error);
 
 /* Ends the search; what it was for is not told any more. */
 void front_warning_end(struct front_warning *warning);

@@ -226,8 +226,8 @@ static void hand_over(struct epmd_conn *conn, const struct first_caller *caller,
     if (conn->kept)
         event_del(&conn->event); /* before the descriptor is another's */
     if (!server->none_may_stay)
-        reason =
-            server->hooks.taken(server->hooks.context, caller, conn->fd, &conn->peer, received);
+        reason = server->hooks.other_protocol(server->hooks.context, caller, conn->fd, &conn->peer,
+                                              received);
     if (reason == NULL)
         let_go(conn);
     else
@@ -266,7 +266,7 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
 
 void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer) {
     struct epmd_server *server = door->server;
-    bool at_front = door->listener.role == LISTENER_FRONT && server->hooks.taken != NULL;
+    bool at_front = door->listener.role == LISTENER_FRONT && server->hooks.other_protocol != NULL;
     struct epmd_conn conn = {
         .server = server, .fd = fd, .peer = *peer, .at_front = at_front, .user = USER_NOBODY};
     bool waiting;

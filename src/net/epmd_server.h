@@ -63,8 +63,8 @@ struct epmd_server_hooks {
      * from it (`received`, borrowed for the call). NULL: taken. Else why not: the descriptor is
      * closed. NULL as a hook: nobody wants such callers, and front ports serve epmd clients only.
      */
-    const char *(*taken)(void *context, const struct first_caller *caller, int fd,
-                         const struct address *peer, struct bytes received);
+    const char *(*other_protocol)(void *context, const struct first_caller *caller, int fd,
+                                  const struct address *peer, struct bytes received);
     void *context;
 };
 

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "erlang/tls_hello.h"
-#include "net/front_routes.h"
+#include "net/front_assignment.h"
 #include "net/hop_mark.h"
 #include "net/loop.h"
 #include "net/peer_limit.h"
@@ -31,10 +31,10 @@ struct hello {
 TAILQ_HEAD(hellos, hello);
 
 struct front {
-    struct front_house house;
+    struct front_deps deps;
     struct front_options options;
     struct front_hooks hooks;
-    struct front_routes *routes;
+    struct front_assignment *assignment;
     struct proxy *proxy;
     struct peer_limit *peers;
     struct hellos hellos;
@@ -99,10 +99,10 @@ static const char *connect_node(struct front *front, const struct first_caller *
                                       .now_ms = clock_monotonic_ms(),
                                       .is_connected = is_connected,
                                       .context = &query};
-    struct front_ports *ports = front_routes_ports(front->routes);
+    struct front_ports *ports = front_assignment_ports(front->assignment);
     bool guessed = front_ports_count(ports, asks.port) > 1;
     const struct registration *wanted = front_ports_choose(ports, &asks);
-    epmd_server_answer_ready(front->house.server);
+    epmd_server_answer_ready(front->deps.server);
     if (wanted == NULL)
         return "no node is behind this port";
     const struct proxy_call call = {.fd = fd,
@@ -135,7 +135,7 @@ static void close_hello(struct hello *hello) {
     close(fd);
 }
 
-static void turn_away(struct hello *hello, const char *reason) {
+static void reject_hello(struct hello *hello, const char *reason) {
     struct front *front = hello->front;
     front->hooks.refused(front->hooks.context, reason, &hello->peer);
     close_hello(hello);
@@ -162,40 +162,40 @@ static void judge_again(struct hello *hello) {
         return;
     wake_at(hello->fd, 1); /* as who takes it expects */
     if (caller.who != FIRST_BYTES_MORE)
-        reason = front_take(hello->front, &caller, hello->fd, &hello->peer, received);
+        reason = front_accept(hello->front, &caller, hello->fd, &hello->peer, received);
     if (reason == NULL) {
         free_hello(hello);
         return;
     }
     hello->front->counters.refused++;
-    turn_away(hello, reason);
+    reject_hello(hello, reason);
 }
 
 static void on_hello(evutil_socket_t fd, short what, void *context) {
     struct hello *hello = context;
     if ((what & EV_TIMEOUT) != 0) {
         hello->front->counters.timed_out++;
-        turn_away(hello, "no whole TLS hello in time");
+        reject_hello(hello, "no whole TLS hello in time");
         return;
     }
     ssize_t len = recv(fd, hello->data + hello->len, sizeof hello->data - hello->len, 0);
     bool nothing = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
     if (len <= 0 && !nothing) {
         hello->front->counters.refused++;
-        turn_away(hello, "peer gone in the midst of a TLS hello");
+        reject_hello(hello, "peer gone in the midst of a TLS hello");
         return;
     }
     hello->len += nothing ? 0 : (size_t)len;
     if (hello->len >= hello->wanted)
         judge_again(hello);
     else if (!loop_set_timer(&hello->event, hello->until_ms - clock_monotonic_ms()))
-        turn_away(hello, "out of memory");
+        reject_hello(hello, "out of memory");
 }
 
 /* Whoever has waited longest gives way: a hello of goodwill comes whole, or in a moment. */
 static void make_room(struct front *front) {
     front->counters.refused++;
-    turn_away(TAILQ_FIRST(&front->hellos), "too many unfinished TLS hellos");
+    reject_hello(TAILQ_FIRST(&front->hellos), "too many unfinished TLS hellos");
 }
 
 static const char *await_hello(struct front *front, int fd, const struct address *peer,
@@ -222,15 +222,15 @@ static const char *await_hello(struct front *front, int fd, const struct address
     memcpy(hello->data, received.data, received.len);
     TAILQ_INSERT_TAIL(&front->hellos, hello, link);
     front->hello_count++;
-    event_assign(&hello->event, front->house.base, fd, EV_READ, on_hello, hello);
+    event_assign(&hello->event, front->deps.base, fd, EV_READ, on_hello, hello);
     if (wait_for_more(hello))
         return NULL;
     free_hello(hello);
     return "out of memory";
 }
 
-const char *front_take(struct front *front, const struct first_caller *caller, int fd,
-                       const struct address *peer, struct bytes received) {
+const char *front_accept(struct front *front, const struct first_caller *caller, int fd,
+                         const struct address *peer, struct bytes received) {
     switch (caller->who) {
     case FIRST_BYTES_LINK:
         return front->hooks.link(front->hooks.context, fd, peer, received)
@@ -251,11 +251,11 @@ const char *front_take(struct front *front, const struct first_caller *caller, i
 /* --- the nodes --- */
 
 void front_registered(struct front *front, struct registration *registration) {
-    front_routes_add(front->routes, registration);
+    front_assignment_add(front->assignment, registration);
 }
 
 void front_unregistered(struct front *front, struct registration *registration) {
-    front_routes_remove(front->routes, registration);
+    front_assignment_remove(front->assignment, registration);
     proxy_node_left(front->proxy, registration);
 }
 
@@ -263,24 +263,24 @@ void front_configure(struct front *front, const struct front_options *options) {
     proxy_configure(front->proxy, &options->streams);
     front->options.proxy = options->proxy;
     front->options.allow = options->allow;
-    front_routes_configure(front->routes, options);
+    front_assignment_configure(front->assignment, options);
 }
 
 /* --- beginning and end --- */
 
-struct front *front_new(const struct front_house *house, const struct front_options *options,
+struct front *front_new(const struct front_deps *deps, const struct front_options *options,
                         const struct front_hooks *hooks) {
     struct front *front = calloc(1, sizeof *front);
     if (front == NULL)
         return NULL;
-    front->house = *house;
+    front->deps = *deps;
     front->options = *options;
     front->hooks = *hooks;
     TAILQ_INIT(&front->hellos);
-    front->routes = front_routes_new(house, options, hooks);
-    front->proxy = proxy_new(house->base, &options->streams);
+    front->assignment = front_assignment_new(deps, options, hooks);
+    front->proxy = proxy_new(deps->base, &options->streams);
     front->peers = peer_limit_new(FRONT_HELLOS_OF_ONE_HOST);
-    if (front->routes != NULL && front->proxy != NULL && front->peers != NULL)
+    if (front->assignment != NULL && front->proxy != NULL && front->peers != NULL)
         return front;
     front_free(front);
     return NULL;
@@ -292,13 +292,13 @@ void front_free(struct front *front) {
     while (!TAILQ_EMPTY(&front->hellos))
         close_hello(TAILQ_FIRST(&front->hellos));
     proxy_free(front->proxy);
-    front_routes_free(front->routes);
+    front_assignment_free(front->assignment);
     peer_limit_free(front->peers);
     free(front);
 }
 
 struct front_ports *front_ports_of(struct front *front) {
-    return front_routes_ports(front->routes);
+    return front_assignment_ports(front->assignment);
 }
 
 struct proxy *front_proxy(const struct front *front) {

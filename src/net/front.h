@@ -9,7 +9,7 @@
  *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them, of
  *                           which the oldest gives way, FRONT_HELLOS_OF_ONE_HOST of an address
  *
- * Which of these ports are open, and which nodes are behind them, is net/front_routes' business.
+ * Which of these ports are open, and which nodes are behind them: net/front_assignment.
  */
 #ifndef PORTOLAN_NET_FRONT_H
 #define PORTOLAN_NET_FRONT_H
@@ -37,7 +37,7 @@ struct front_options {
 };
 
 /* Why a node has no front port yet; it is tried again. */
-struct front_shortage {
+struct front_port_error {
     const struct registration *registration;
     uint16_t port;
     const char *reason;
@@ -57,13 +57,13 @@ struct front_hooks {
     /* This node is behind a port of which another one is the first. */
     void (*shared)(void *context, uint16_t port, const struct registration *registration);
 
-    void (*short_of)(void *context, const struct front_shortage *shortage);
+    void (*port_failed)(void *context, const struct front_port_error *error);
 
-    /* A node that had been told short has its front port now; `moved` follows. */
+    /* A node that had been reported without one has its front port now; `route_changed` follows. */
     void (*recovered)(void *context, const struct registration *registration);
 
     /* The front port of a registered node has changed: it was tried again, or front_configure. */
-    void (*moved)(void *context, const struct registration *registration);
+    void (*route_changed)(void *context, const struct registration *registration);
 
     /* Whether a member of the cluster is at this address; NULL: there is no cluster. */
     bool (*is_member)(void *context, const struct address *peer);
@@ -81,7 +81,7 @@ struct front_counters {
 };
 
 /* What the front works with. All borrowed; `pool` may be NULL. */
-struct front_house {
+struct front_deps {
     struct event_base *base;
     struct epmd_server *server; /* which listens on front ports too */
     struct registry *registry;
@@ -89,7 +89,7 @@ struct front_house {
 };
 
 /* NULL when out of memory. */
-struct front *front_new(const struct front_house *house, const struct front_options *options,
+struct front *front_new(const struct front_deps *deps, const struct front_options *options,
                         const struct front_hooks *hooks);
 
 /* Closes all streams. To be called before the server is freed. NULL is fine. */
@@ -106,8 +106,8 @@ void front_configure(struct front *front, const struct front_options *options);
 const char *front_admits(struct front *front, int fd, const struct address *peer);
 
 /* See epmd_server_hooks. */
-const char *front_take(struct front *front, const struct first_caller *caller, int fd,
-                       const struct address *peer, struct bytes received);
+const char *front_accept(struct front *front, const struct first_caller *caller, int fd,
+                         const struct address *peer, struct bytes received);
 
 /* A node has registered; its registration is about to end. */
 void front_registered(struct front *front, struct registration *registration);

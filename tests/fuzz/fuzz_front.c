@@ -38,7 +38,7 @@
 #define SAID_MAX 65536
 #define MEMORY_MAX (2 * SAID_MAX + 65536) /* what a caller may cost, each way of its stream */
 
-struct house {
+struct deps {
     struct event_base *base;
     struct epmd_service service;
     struct epmd_server *server;
@@ -60,7 +60,7 @@ struct run {
     uint8_t said[SAID_MAX];
 };
 
-static struct house house;
+static struct deps deps;
 static struct run *now;
 
 static size_t port_of_node(size_t node) {
@@ -71,7 +71,7 @@ static uint8_t node_byte(size_t at) {
     return (uint8_t)(at % 251);
 }
 
-/* --- the house --- */
+/* --- the deps --- */
 
 /* Whether some beginning of what was said is of this kind: pieces may have come as they like. */
 static bool has_said(const struct run *run, enum first_bytes who) {
@@ -107,9 +107,9 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
     (void)registration;
 }
 
-static void on_short_of(void *context, const struct front_shortage *shortage) {
+static void on_short_of(void *context, const struct front_port_error *error) {
     (void)context;
-    (void)shortage;
+    (void)error;
 }
 
 static void on_refused(void *context, const char *reason, const struct address *peer) {
@@ -144,10 +144,10 @@ static void on_killed(void *context) {
     fuzz_failed("names are registered", __FILE__, __LINE__);
 }
 
-static const char *on_taken(void *context, const struct first_caller *caller, int fd,
-                            const struct address *peer, struct bytes received) {
+static const char *on_other_protocol(void *context, const struct first_caller *caller, int fd,
+                                     const struct address *peer, struct bytes received) {
     (void)context;
-    return front_take(house.front, caller, fd, peer, received);
+    return front_accept(deps.front, caller, fd, peer, received);
 }
 
 static int listen_somewhere(uint16_t *port) {
@@ -167,30 +167,30 @@ static void make_server(void) {
                                             .refused = on_server_refused,
                                             .limit_hit = on_limit,
                                             .killed = on_killed,
-                                            .taken = on_taken};
+                                            .other_protocol = on_other_protocol};
     struct listeners listeners = {.count = 0};
     for (size_t i = 0; i < PORTS; i++) {
-        int fd = listen_somewhere(&house.ports[i]);
+        int fd = listen_somewhere(&deps.ports[i]);
         must(listeners_adopt(&listeners, LISTENER_FRONT, fd));
     }
-    house.server = epmd_server_new(house.base, &house.service, &options, &hooks, &listeners);
-    must(house.server != NULL);
+    deps.server = epmd_server_new(deps.base, &deps.service, &options, &hooks, &listeners);
+    must(deps.server != NULL);
 }
 
 static void make_front(void) {
-    const struct front_house lent = {
-        .base = house.base, .server = house.server, .registry = house.service.registry};
+    const struct front_deps lent = {
+        .base = deps.base, .server = deps.server, .registry = deps.service.registry};
     const struct front_options options = {.proxy = true, .streams = {.streams_max = 100}};
     const struct front_hooks hooks = {
-        .link = on_link, .shared = on_shared, .short_of = on_short_of, .refused = on_refused};
-    house.front = front_new(&lent, &options, &hooks);
-    must(house.front != NULL);
-    house.service.fronts = front_ports_of(house.front);
+        .link = on_link, .shared = on_shared, .port_failed = on_short_of, .refused = on_refused};
+    deps.front = front_new(&lent, &options, &hooks);
+    must(deps.front != NULL);
+    deps.service.fronts = front_ports_of(deps.front);
 }
 
 static void put_behind(size_t node) {
-    house.nodes[node]->front_port = house.ports[port_of_node(node)];
-    must(front_ports_add(house.service.fronts, house.nodes[node]));
+    deps.nodes[node]->front_port = deps.ports[port_of_node(node)];
+    must(front_ports_add(deps.service.fronts, deps.nodes[node]));
 }
 
 /* Built once for all runs: a run ends with everything as it was. */
@@ -198,15 +198,15 @@ static void build(void) {
     static const char *const names[NODES] = {"zero0", "one1", "two1"};
     signal(SIGPIPE, SIG_IGN);
     must(log_open("fuzz", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT, LOG_TO_CONSOLE, NULL) == 0);
-    house.base = event_base_new();
-    house.service.registry = registry_new(creations_new(1));
-    must(house.base != NULL && house.service.registry != NULL);
+    deps.base = event_base_new();
+    deps.service.registry = registry_new(creations_new(1));
+    must(deps.base != NULL && deps.service.registry != NULL);
     make_server();
     make_front();
     for (size_t i = 0; i < NODES; i++) {
         struct epmd_node node = {.type = EPMD_NODE_NORMAL, .name = bytes_of_text(names[i])};
-        house.listening[i] = listen_somewhere(&node.port);
-        must(registry_register(house.service.registry, &node, NULL, 0, &house.nodes[i]) ==
+        deps.listening[i] = listen_somewhere(&node.port);
+        must(registry_register(deps.service.registry, &node, NULL, 0, &deps.nodes[i]) ==
              REGISTRY_OK);
         put_behind(i);
     }
@@ -216,7 +216,7 @@ static void build(void) {
 
 static void meet(struct run *run) {
     for (size_t i = 0; i < NODES; i++) {
-        int fd = accept4(house.listening[i], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(deps.listening[i], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             continue;
         must(port_of_node(i) == run->port);
@@ -250,7 +250,7 @@ static void caller_hears(struct run *run) {
 
 static void settle(struct run *run) {
     for (int i = 0; i < TURNS; i++) {
-        event_base_loop(house.base, EVLOOP_NONBLOCK);
+        event_base_loop(deps.base, EVLOOP_NONBLOCK);
         meet(run);
         node_hears(run);
         caller_hears(run);
@@ -277,9 +277,9 @@ static void node_says(struct run *run, size_t len) {
 
 static void nodes_leave(struct run *run) {
     for (size_t i = 0; i < NODES && !run->away; i++) {
-        front_ports_remove(house.service.fronts, house.nodes[i], clock_monotonic_ms());
-        house.nodes[i]->front_port = 0;
-        front_unregistered(house.front, house.nodes[i]);
+        front_ports_remove(deps.service.fronts, deps.nodes[i], clock_monotonic_ms());
+        deps.nodes[i]->front_port = 0;
+        front_unregistered(deps.front, deps.nodes[i]);
     }
     run->away = true;
 }
@@ -313,14 +313,14 @@ static void step(struct run *run, struct reader *input) {
         break;
     default:
         if (!run->away)
-            front_ports_looked_up(house.service.fronts, house.nodes[run->port == 0 ? 0 : 2],
+            front_ports_looked_up(deps.service.fronts, deps.nodes[run->port == 0 ? 0 : 2],
                                   bytes_of("\x7f\0\0\1", 4), 0);
     }
     settle(run);
 }
 
 static void begin(struct run *run) {
-    const struct address address = address_loopback_v4(house.ports[run->port]);
+    const struct address address = address_loopback_v4(deps.ports[run->port]);
     run->caller = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     must(run->caller >= 0);
     must(connect(run->caller, &address.any, address_len(&address)) == 0);
@@ -328,8 +328,8 @@ static void begin(struct run *run) {
 }
 
 static bool is_left(void) {
-    struct epmd_server_status status = epmd_server_status(house.server);
-    return proxy_count(front_proxy(house.front)) > 0 || status.waiting > 0 || status.registered > 0;
+    struct epmd_server_status status = epmd_server_status(deps.server);
+    return proxy_count(front_proxy(deps.front)) > 0 || status.waiting > 0 || status.registered > 0;
 }
 
 static void end(struct run *run) {
@@ -347,7 +347,7 @@ static void end(struct run *run) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct run run;
     struct reader input = reader_of(bytes_of(data, size));
-    if (house.base == NULL)
+    if (deps.base == NULL)
         build();
     run.port = read_u8(&input) & 1;
     run.caller = run.node = -1;

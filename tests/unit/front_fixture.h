@@ -38,7 +38,7 @@ static int linked_fd;
 static uint8_t linked_first[SOME_HELLO_MAX];
 static size_t linked_len;
 static bool takes_links;
-static unsigned shared, short_of, recovered, moved, refused, server_refused;
+static unsigned shared, port_failed, recovered, route_changes, refused, server_refused;
 static uint16_t opened_port, closed_port; /* the last one */
 static bool in_use;
 static char holder[64];
@@ -63,10 +63,10 @@ static inline void on_shared(void *context, uint16_t port,
     shared++;
 }
 
-static inline void on_moved(void *context, const struct registration *registration) {
+static inline void on_route_changed(void *context, const struct registration *registration) {
     (void)context;
     ck_assert_int_eq(registration->front_port != 0, options.proxy);
-    moved++;
+    route_changes++;
 }
 
 static inline void on_opened(void *context, uint16_t port,
@@ -94,14 +94,13 @@ static inline void keep_reason(const char *text) {
     snprintf(reason, sizeof reason, "%s", text);
 }
 
-static inline void on_short_of(void *context, const struct front_shortage *shortage) {
+static inline void on_port_failed(void *context, const struct front_port_error *error) {
     (void)context;
-    ck_assert_uint_eq(shortage->registration->front_port, 0);
-    keep_reason(shortage->reason);
-    in_use = shortage->in_use;
-    snprintf(holder, sizeof holder, "%.*s", (int)shortage->name.len,
-             (const char *)shortage->name.data);
-    short_of++;
+    ck_assert_uint_eq(error->registration->front_port, 0);
+    keep_reason(error->reason);
+    in_use = error->in_use;
+    snprintf(holder, sizeof holder, "%.*s", (int)error->name.len, (const char *)error->name.data);
+    port_failed++;
 }
 
 static inline void on_refused(void *context, const char *why, const struct address *peer) {
@@ -138,10 +137,11 @@ static inline void ignore_killed(void *context) {
     (void)context;
 }
 
-static inline const char *on_taken(void *context, const struct first_caller *caller, int fd,
-                                   const struct address *peer, struct bytes received) {
+static inline const char *on_other_protocol(void *context, const struct first_caller *caller,
+                                            int fd, const struct address *peer,
+                                            struct bytes received) {
     (void)context;
-    return front_take(front, caller, fd, peer, received);
+    return front_accept(front, caller, fd, peer, received);
 }
 
 #define PORTS 5
@@ -165,17 +165,17 @@ static inline uint16_t find_ports(void) {
 }
 
 static inline void make_front(void) {
-    const struct front_house house = {.base = base, .server = server, .registry = some.registry};
+    const struct front_deps deps = {.base = base, .server = server, .registry = some.registry};
     const struct front_hooks hooks = {.link = on_link,
                                       .opened = on_opened,
                                       .closed = on_closed,
                                       .recovered = on_recovered,
                                       .shared = on_shared,
-                                      .short_of = on_short_of,
-                                      .moved = on_moved,
+                                      .port_failed = on_port_failed,
+                                      .route_changed = on_route_changed,
                                       .refused = on_refused,
                                       .context = &front};
-    front = front_new(&house, &options, &hooks);
+    front = front_new(&deps, &options, &hooks);
     ck_assert_ptr_nonnull(front);
     service.fronts = front_ports_of(front);
 }
@@ -187,7 +187,7 @@ static inline void begin(void) {
                                             .refused = on_server_refused,
                                             .limit_hit = on_limit,
                                             .killed = ignore_killed,
-                                            .taken = on_taken};
+                                            .other_protocol = on_other_protocol};
     struct listeners listeners = {.count = 0};
     struct listen_failure failure;
     signal(SIGPIPE, SIG_IGN);
@@ -211,7 +211,7 @@ static inline void begin(void) {
     server = epmd_server_new(base, &service, &server_options, &hooks, &listeners);
     ck_assert_ptr_nonnull(server);
     make_front();
-    shared = short_of = recovered = moved = refused = server_refused = 0;
+    shared = port_failed = recovered = route_changes = refused = server_refused = 0;
     opened_port = closed_port = 0;
     linked_fd = -1;
     takes_links = true;

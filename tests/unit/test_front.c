@@ -164,7 +164,7 @@ static const struct first_caller waits = {.who = FIRST_BYTES_MORE};
 static const char *begin_hello(const struct address *peer, int *far) {
     int ends[2];
     sockets_tcp_pair(ends);
-    const char *why = front_take(front, &waits, ends[0], peer, LITERAL("\x16\x03\x01"));
+    const char *why = front_accept(front, &waits, ends[0], peer, LITERAL("\x16\x03\x01"));
     *far = ends[1];
     if (why != NULL)
         close(ends[0]);
@@ -214,7 +214,7 @@ START_TEST(a_hello_without_memory_is_refused_and_not_counted) {
     for (int round = 0; round < 2 * FRONT_HELLOS_OF_ONE_HOST; round++) {
         sockets_tcp_pair(ends);
         fail_nth_allocation((unsigned)round % 2 + 1);
-        const char *why = front_take(front, &waits, ends[0], &peer, LITERAL("\x16\x03"));
+        const char *why = front_accept(front, &waits, ends[0], &peer, LITERAL("\x16\x03"));
         ck_assert(allocation_failed());
         ck_assert_ptr_nonnull(why);
         close(ends[0]);

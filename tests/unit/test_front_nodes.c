@@ -1,6 +1,6 @@
 #include "front_fixture.h"
 
-#include "net/front_routes.h"
+#include "net/front_assignment.h"
 #include "suites.h"
 
 /* --- ports --- */
@@ -45,7 +45,7 @@ START_TEST(a_node_that_needs_no_front_port_has_none) {
     ck_assert_uint_eq(shell->front_port, 0);
     ck_assert_uint_eq(there->front_port, 0);
     ck_assert(!listens((uint16_t)(own_port + 1)));
-    ck_assert_uint_eq(short_of, 0);
+    ck_assert_uint_eq(port_failed, 0);
     unregister(shell);
     unregister(there);
 }
@@ -67,9 +67,9 @@ END_TEST
 
 static void assert_short_of(const char *name, uint16_t own, const char *why) {
     struct registration *node = some_registration(some.registry, name, own);
-    unsigned before = short_of;
+    unsigned before = port_failed;
     front_registered(front, node);
-    ck_assert_uint_eq(short_of, before + 1);
+    ck_assert_uint_eq(port_failed, before + 1);
     ck_assert_str_eq(reason, why);
     ck_assert_uint_eq(node->front_port, 0);
     unregister(node);
@@ -122,11 +122,11 @@ START_TEST(without_memory_a_node_has_no_front_port_and_nothing_is_left_open) {
         if (!allocation_failed())
             break;
         ck_assert_uint_eq(node->front_port, 0);
-        ck_assert_uint_eq(short_of, n);
+        ck_assert_uint_eq(port_failed, n);
         ck_assert(!listens((uint16_t)(own_port + 1)));
         ck_assert_int_eq(sockets_count_descriptors(), before);
     }
-    ck_assert_uint_gt(short_of, 2);
+    ck_assert_uint_gt(port_failed, 2);
     ck_assert_uint_eq(node->front_port, own_port + 1);
     unregister(node);
 }
@@ -138,17 +138,17 @@ START_TEST(a_port_that_was_taken_is_opened_when_it_is_free) {
     uint16_t port = (uint16_t)(own_port + 1);
     int fd = sockets_listen("127.0.0.1", &port);
     const struct some_listening_node one = make_node("rabbit1"), other = make_node("hare1");
-    ck_assert_uint_eq(short_of, 2);
+    ck_assert_uint_eq(port_failed, 2);
     ck_assert(in_use);
     close(fd);
     turn_until(base, recovered == 2);
-    ck_assert_uint_eq(moved, 2);
+    ck_assert_uint_eq(route_changes, 2);
     ck_assert_uint_eq(opened_port, port);
     ck_assert_uint_eq(one.registration->front_port, port);
     ck_assert_uint_eq(other.registration->front_port, port);
     ck_assert(one.registration->loopback_only);
     ck_assert_uint_eq(shared, 1);
-    ck_assert_uint_eq(short_of, 2); /* told once, however often it was tried */
+    ck_assert_uint_eq(port_failed, 2); /* told once, however often it was tried */
     end_node(&one);
     end_node(&other);
     ck_assert_uint_eq(closed_port, port);
@@ -160,7 +160,7 @@ START_TEST(for_want_of_descriptors_or_memory_it_is_tried_again_too) {
     options.ports_max = 1;
     make_front();
     const struct some_listening_node one = make_node("rabbit1"), two = make_node("rabbit2");
-    ck_assert_uint_eq(short_of, 1);
+    ck_assert_uint_eq(port_failed, 1);
     ck_assert(!in_use);
     end_node(&one);
     turn_until(base, recovered == 1);
@@ -183,7 +183,7 @@ START_TEST(a_node_that_led_to_this_daemon_is_tried_again_when_it_does_no_longer)
     struct registration *other =
         some_registration(some.registry, "rabbit2", (uint16_t)(own_port + 1));
     front_registered(front, other);
-    ck_assert_uint_eq(short_of, 1);
+    ck_assert_uint_eq(port_failed, 1);
     end_node(&one);
     turn_until(base, recovered == 1);
     ck_assert_uint_eq(other->front_port, own_port + 2);
@@ -214,7 +214,7 @@ START_TEST(many_names_are_tried_in_steps) {
         nodes[i] = some_registration(some.registry, name, 1234);
         front_registered(front, nodes[i]);
     }
-    ck_assert_uint_eq(short_of, count);
+    ck_assert_uint_eq(port_failed, count);
     close(fd);
     turn_until(base, recovered == count);
     for (size_t i = 0; i < count; i++)
@@ -231,12 +231,12 @@ START_TEST(nodes_move_when_the_largest_offset_changes) {
     front_configure(front, &options);
     ck_assert_uint_eq(one.registration->front_port, own_port + 1);
     ck_assert_uint_eq(two.registration->front_port, own_port);
-    ck_assert_uint_eq(moved, 1);
+    ck_assert_uint_eq(route_changes, 1);
     ck_assert(!listens((uint16_t)(own_port + 2)));
     options.rule.offset_max = 2;
     front_configure(front, &options);
     ck_assert_uint_eq(two.registration->front_port, own_port + 2);
-    ck_assert_uint_eq(moved, 2);
+    ck_assert_uint_eq(route_changes, 2);
     end_node(&one);
     end_node(&two);
 }
@@ -270,7 +270,7 @@ START_TEST(the_first_registered_stays_the_owner_when_the_proxy_comes_back) {
     ck_assert_ptr_eq(front_ports_at(ports, (uint16_t)(own_port + 1), 0), first.registration);
     ck_assert_ptr_eq(front_ports_at(ports, (uint16_t)(own_port + 1), 1), second.registration);
     ck_assert_uint_eq(shared, 2);
-    ck_assert_uint_eq(moved, 4);
+    ck_assert_uint_eq(route_changes, 4);
     end_node(&first);
     end_node(&second);
 }

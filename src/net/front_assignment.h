@@ -6,15 +6,15 @@
  * the last node behind it has left; unless the node listens there itself.
  *
  * A node that could not be given its port, for whatever reason, is tried again: after
- * FRONT_RETRY_FIRST_MS, then after twice the time, up to FRONT_RETRY_MAX_MS. A new shortage, or a
+ * FRONT_RETRY_FIRST_MS, then after twice the time, up to FRONT_RETRY_MAX_MS. A new error, or a
  * node that leaves, makes the time short again. Nothing is kept for it but one timer: a try is a
  * walk over the registered names in steps of FRONT_RETRY_STEP, each a turn of the loop, and a port
  * that cannot be opened is tried once in each walk. So it works without memory too.
  *
  * This module sets a registration's front_port and loopback_only. Internal to net/front.
  */
-#ifndef PORTOLAN_NET_FRONT_ROUTES_H
-#define PORTOLAN_NET_FRONT_ROUTES_H
+#ifndef PORTOLAN_NET_FRONT_ASSIGNMENT_H
+#define PORTOLAN_NET_FRONT_ASSIGNMENT_H
 
 #include "net/front.h"
 
@@ -23,23 +23,25 @@
 #define FRONT_RETRY_STEP 128 /* names looked at in a turn of the loop */
 #define FRONT_RETRY_OPENS 8  /* and ports that are tried to be opened */
 
-struct front_routes;
+struct front_assignment;
 
-/* NULL when out of memory. What the house and the hooks point to is borrowed. */
-struct front_routes *front_routes_new(const struct front_house *house,
-                                      const struct front_options *options,
-                                      const struct front_hooks *hooks);
+/* NULL when out of memory. What the deps and the hooks point to is borrowed. */
+struct front_assignment *front_assignment_new(const struct front_deps *deps,
+                                              const struct front_options *options,
+                                              const struct front_hooks *hooks);
 
 /* Leaves the listeners to the server. NULL is fine. */
-void front_routes_free(struct front_routes *routes);
+void front_assignment_free(struct front_assignment *assignment);
 
 /* See front_configure. */
-void front_routes_configure(struct front_routes *routes, const struct front_options *options);
+void front_assignment_configure(struct front_assignment *assignment,
+                                const struct front_options *options);
 
 /* A node has registered; its registration is about to end. */
-void front_routes_add(struct front_routes *routes, struct registration *registration);
-void front_routes_remove(struct front_routes *routes, struct registration *registration);
+void front_assignment_add(struct front_assignment *assignment, struct registration *registration);
+void front_assignment_remove(struct front_assignment *assignment,
+                             struct registration *registration);
 
-struct front_ports *front_routes_ports(struct front_routes *routes);
+struct front_ports *front_assignment_ports(struct front_assignment *assignment);
 
 #endif
