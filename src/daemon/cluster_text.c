@@ -167,7 +167,7 @@ static void add_way(const struct peer_asked *asked, char *out) {
         return;
     if (told == 0)
         snprintf(out + len, size, " (its epmd, TCP %u, %s; so port %u is that of the rule)", epmd,
-                 epmd_word_text(asked->word), known);
+                 epmd_query_result_text(asked->word), known);
     else if (told == known)
         snprintf(out + len, size, " (its epmd, TCP %u, tells port %u, and so does the rule)", epmd,
                  told);

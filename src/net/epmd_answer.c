@@ -26,20 +26,22 @@ static ssize_t send_some(const struct epmd_conn *conn, const uint8_t *data, size
 }
 
 enum epmd_drained epmd_conn_drain(struct epmd_conn *conn) {
-    struct outbox *outbox = conn->outbox;
+    struct reply_buffer *reply_buffer = conn->reply_buffer;
     for (;;) {
-        if (outbox->sent == outbox->len) {
-            outbox->sent = 0;
-            outbox->len = listing_read(&outbox->listing, outbox->data, outbox->size);
-            if (outbox->len == 0)
+        if (reply_buffer->sent == reply_buffer->len) {
+            reply_buffer->sent = 0;
+            reply_buffer->len =
+                listing_read(&reply_buffer->listing, reply_buffer->data, reply_buffer->size);
+            if (reply_buffer->len == 0)
                 return EPMD_DRAINED;
         }
-        ssize_t sent = send_some(conn, outbox->data + outbox->sent, outbox->len - outbox->sent, 0);
+        ssize_t sent = send_some(conn, reply_buffer->data + reply_buffer->sent,
+                                 reply_buffer->len - reply_buffer->sent, 0);
         if (sent < 0)
             return EPMD_BROKEN;
-        outbox->sent += (size_t)sent;
-        outbox->taken += (size_t)sent;
-        if (outbox->sent < outbox->len)
+        reply_buffer->sent += (size_t)sent;
+        reply_buffer->sent_in_all += (size_t)sent;
+        if (reply_buffer->sent < reply_buffer->len)
             return EPMD_BLOCKED;
     }
 }
@@ -53,21 +55,21 @@ static uint16_t called_port(const struct epmd_conn *conn) {
 
 static void send_listing(struct epmd_conn *conn, const struct epmd_answer *answer) {
     const struct epmd_service *service = conn->server->service;
-    struct outbox *outbox = malloc(sizeof *outbox + LISTING_PIECE);
-    if (outbox == NULL) {
+    struct reply_buffer *reply_buffer = malloc(sizeof *reply_buffer + LISTING_PIECE);
+    if (reply_buffer == NULL) {
         epmd_conn_refuse(conn, "listing", "out of memory");
         return;
     }
-    *outbox = (struct outbox){.size = LISTING_PIECE};
-    listing_begin(&outbox->listing, answer->listing, service->registry, called_port(conn),
+    *reply_buffer = (struct reply_buffer){.size = LISTING_PIECE};
+    listing_begin(&reply_buffer->listing, answer->listing, service->registry, called_port(conn),
                   answer->view);
-    conn->outbox = outbox;
+    conn->reply_buffer = reply_buffer;
     enum epmd_drained drained = epmd_conn_drain(conn);
     if (drained != EPMD_BLOCKED) {
         epmd_conn_close(conn, drained == EPMD_DRAINED ? "answered" : "peer gone");
         return;
     }
-    conn = epmd_conn_keep(conn, NULL);
+    conn = epmd_conn_promote(conn, NULL);
     if (conn == NULL)
         return;
     conn->state = EPMD_CONN_WRITING;
@@ -97,8 +99,8 @@ static void become_registered(struct epmd_conn *conn, struct registration *regis
     struct epmd_server *server = conn->server;
     conn->registration = registration;
     epmd_server_list_registered(server, conn);
-    free(conn->inbox);
-    conn->inbox = NULL;
+    free(conn->request_buffer);
+    conn->request_buffer = NULL;
 }
 
 /* Keeps the reply to a registration until what it says is safe. False: it is already. */
@@ -161,22 +163,22 @@ static void end_gone_holders(const struct epmd_server *server, const struct epmd
     struct registration *obstacle;
     do
         obstacle = epmd_service_obstacle(server->service, request);
-    while (obstacle != NULL && epmd_conn_end_if_over(obstacle->holder));
+    while (obstacle != NULL && epmd_conn_close_if_ended(obstacle->holder));
 }
 
 /* Lets a look-up wait for its turn. False: it cannot, and is to be answered now. */
 static bool hold(struct epmd_conn *conn, const struct epmd_request *request,
                  struct registration *wanted, struct epmd_caller *caller) {
     struct epmd_server *server = conn->server;
-    struct inbox *name =
-        epmd_conn_could_stay(conn) ? malloc(sizeof *name + request->name.len) : NULL;
+    struct request_buffer *name =
+        epmd_conn_may_promote(conn) ? malloc(sizeof *name + request->name.len) : NULL;
     if (name == NULL)
         return false;
     name->len = request->name.len;
     memcpy(name->data, request->name.data, name->len);
-    free(conn->inbox); /* the request was in it */
-    conn->inbox = name;
-    conn = epmd_conn_keep(conn, NULL);
+    free(conn->request_buffer); /* the request was in it */
+    conn->request_buffer = name;
+    conn = epmd_conn_promote(conn, NULL);
     if (conn == NULL)
         return true; /* it is closed */
     conn->state = EPMD_CONN_HELD;
@@ -194,7 +196,8 @@ void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request
         log_request(conn, request);
         server->counters.requests++;
     }
-    if (request->operation == EPMD_ALIVE2 && (conn = epmd_conn_keep(conn, &request->node)) == NULL)
+    if (request->operation == EPMD_ALIVE2 &&
+        (conn = epmd_conn_promote(conn, &request->node)) == NULL)
         return;
     struct epmd_caller caller = {
         .local = address_peer_is_local(conn->fd, &conn->peer),
@@ -220,9 +223,9 @@ void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request
     if (answer.action == EPMD_ACTION_HOLD)
         become_registered(conn, answer.registration);
     if (answer.action == EPMD_ACTION_LIST && answer.reason != NULL)
-        epmd_conn_tell_refused(conn, "listing", NULL, answer.reason);
+        epmd_conn_report_refused(conn, "listing", NULL, answer.reason);
     if (answer.action == EPMD_ACTION_REFUSE)
-        epmd_conn_tell_refused(conn, "registration", &request->node, answer.reason);
+        epmd_conn_report_refused(conn, "registration", &request->node, answer.reason);
     if (server->options.delay_write_s > 0)
         sleep(server->options.delay_write_s);
     /* a short reply fits the send buffer of a new connection: less than all means that it broke */
@@ -239,7 +242,7 @@ void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request
 void epmd_conn_resume(struct epmd_conn *conn) {
     const struct epmd_request request = {
         .operation = EPMD_PORT_PLEASE2,
-        .name = bytes_of(conn->inbox->data, conn->inbox->len),
+        .name = bytes_of(conn->request_buffer->data, conn->request_buffer->len),
     };
     epmd_conn_answer(conn, &request);
 }

@@ -13,17 +13,17 @@
 #define ENDS_A_TURN 128
 
 /* A request may trickle in, and a reply out, for this many packet timeouts in all. */
-#define PATIENCE 10
+#define TIMEOUTS_IN_ALL 10
 
 static void on_ready(evutil_socket_t fd, short what, void *context);
 
 /* --- the life of a connection --- */
 
 static void release(struct epmd_conn *conn) {
-    if (conn->outbox != NULL)
-        listing_end(&conn->outbox->listing);
-    free(conn->outbox);
-    free(conn->inbox);
+    if (conn->reply_buffer != NULL)
+        listing_end(&conn->reply_buffer->listing);
+    free(conn->reply_buffer);
+    free(conn->request_buffer);
     close(conn->fd);
 }
 
@@ -35,23 +35,23 @@ static const char *say_too_many(uint32_t user, char text[REASON_SIZE]) {
     return text;
 }
 
-/* Counts a connection that is to be kept. NULL, or why it cannot be. */
+/* Counts a connection that is to be on_heap. NULL, or why it cannot be. */
 static const char *count(struct epmd_conn *conn, char text[REASON_SIZE]) {
     struct epmd_server *server = conn->server;
     conn->user = USER_NOBODY;
     if (address_peer_is_local(conn->fd, &conn->peer)) {
         conn->user = local_users_caller(&server->users, conn->fd, &conn->peer);
-        conn->shares = user_share_take(server->users.descriptors, conn->user, 1);
-        return conn->shares ? NULL : say_too_many(conn->user, text);
+        conn->user_counted = user_share_take(server->users.descriptors, conn->user, 1);
+        return conn->user_counted ? NULL : say_too_many(conn->user, text);
     }
-    conn->limited = peer_limit_enter(server->peer_limit, &conn->peer);
-    return conn->limited ? NULL : "too many waiting connections from this address";
+    conn->host_counted = peer_limit_enter(server->peer_limit, &conn->peer);
+    return conn->host_counted ? NULL : "too many waiting connections from this address";
 }
 
 static void uncount(struct epmd_conn *conn) {
-    if (conn->limited)
+    if (conn->host_counted)
         peer_limit_leave(conn->server->peer_limit, &conn->peer);
-    if (conn->shares)
+    if (conn->user_counted)
         user_share_give_back(conn->server->users.descriptors, conn->user, 1);
 }
 
@@ -60,7 +60,7 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
     char peer[ADDRESS_TEXT_SIZE];
     log_event(LOG_LEVEL_DEBUG, "closed", log_text("peer", address_format(&conn->peer, peer)),
               log_text("reason", reason));
-    if (!conn->kept) {
+    if (!conn->on_heap) {
         release(conn);
         return;
     }
@@ -78,8 +78,8 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
     free(conn);
 }
 
-void epmd_conn_tell_refused(const struct epmd_conn *conn, const char *what,
-                            const struct epmd_node *node, const char *reason) {
+void epmd_conn_report_refused(const struct epmd_conn *conn, const char *what,
+                              const struct epmd_node *node, const char *reason) {
     struct epmd_server *server = conn->server;
     const struct epmd_refusal refusal = {
         .what = what, .node = node, .reason = reason, .peer = &conn->peer};
@@ -89,36 +89,36 @@ void epmd_conn_tell_refused(const struct epmd_conn *conn, const char *what,
 
 /* Closes a connection that asked for what it must not or cannot have. */
 void epmd_conn_refuse(struct epmd_conn *conn, const char *what, const char *reason) {
-    epmd_conn_tell_refused(conn, what, NULL, reason);
+    epmd_conn_report_refused(conn, what, NULL, reason);
     epmd_conn_close(conn, reason);
 }
 
-static struct epmd_conn *keep_not(struct epmd_conn *fresh, const struct epmd_node *node,
-                                  const char *reason) {
-    epmd_conn_tell_refused(fresh, node == NULL ? "connection" : "registration", node, reason);
+static struct epmd_conn *refuse_promotion(struct epmd_conn *fresh, const struct epmd_node *node,
+                                          const char *reason) {
+    epmd_conn_report_refused(fresh, node == NULL ? "connection" : "registration", node, reason);
     epmd_conn_close(fresh, reason);
     return NULL;
 }
 
-struct epmd_conn *epmd_conn_keep(struct epmd_conn *fresh, const struct epmd_node *node) {
+struct epmd_conn *epmd_conn_promote(struct epmd_conn *fresh, const struct epmd_node *node) {
     struct epmd_server *server = fresh->server;
-    if (fresh->kept)
+    if (fresh->on_heap)
         return fresh;
-    if (server->none_may_stay)
-        return keep_not(fresh, node, "no descriptor left");
+    if (server->on_reserve)
+        return refuse_promotion(fresh, node, "no descriptor left");
     char text[REASON_SIZE];
     const char *reason = count(fresh, text);
     if (reason != NULL) {
         server->counters.limited++;
-        return keep_not(fresh, node, reason);
+        return refuse_promotion(fresh, node, reason);
     }
     struct epmd_conn *conn = malloc(sizeof *conn);
     if (conn == NULL) {
         uncount(fresh);
-        return keep_not(fresh, node, "out of memory");
+        return refuse_promotion(fresh, node, "out of memory");
     }
     *conn = *fresh;
-    conn->kept = true;
+    conn->on_heap = true;
     conn->opened_ms = clock_monotonic_ms();
     epmd_server_list_waiting(server, conn);
     event_assign(&conn->event, server->base, conn->fd, EV_READ | EV_PERSIST, on_ready, conn);
@@ -139,19 +139,19 @@ bool epmd_conn_wait_for(struct epmd_conn *conn, short what) {
     return false;
 }
 
-static bool is_out_of_patience(const struct epmd_conn *conn) {
+static bool has_taken_too_long(const struct epmd_conn *conn) {
     int64_t open_ms = clock_monotonic_ms() - conn->opened_ms;
-    return open_ms > PATIENCE * conn->server->idle_limit_ms;
+    return open_ms > TIMEOUTS_IN_ALL * conn->server->idle_limit_ms;
 }
 
-bool epmd_conn_could_stay(struct epmd_conn *conn) {
+bool epmd_conn_may_promote(struct epmd_conn *conn) {
     char text[REASON_SIZE];
-    if (conn->kept)
+    if (conn->on_heap)
         return true;
-    if (conn->server->none_may_stay || count(conn, text) != NULL)
+    if (conn->server->on_reserve || count(conn, text) != NULL)
         return false;
     uncount(conn);
-    conn->limited = conn->shares = false;
+    conn->host_counted = conn->user_counted = false;
     return true;
 }
 
@@ -166,7 +166,7 @@ static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
 }
 
 /* What has come is not read into server->received: a request may be there. */
-bool epmd_conn_end_if_over(struct epmd_conn *conn) {
+bool epmd_conn_close_if_ended(struct epmd_conn *conn) {
     uint8_t scrap[EPMD_FRAME_MAX];
     bool waiting;
     ssize_t len = receive(conn->fd, scrap, sizeof scrap, &waiting);
@@ -193,28 +193,28 @@ static void on_held(struct epmd_conn *conn) {
     epmd_conn_resume(conn);
 }
 
-static void await_more(struct epmd_conn *conn, struct bytes received) {
-    conn = epmd_conn_keep(conn, NULL);
+static void wait_for_more(struct epmd_conn *conn, struct bytes received) {
+    conn = epmd_conn_promote(conn, NULL);
     if (conn == NULL || received.len == 0)
         return;
-    if (conn->inbox == NULL)
-        conn->inbox = malloc(sizeof *conn->inbox + EPMD_FRAME_MAX);
-    if (conn->inbox == NULL) {
+    if (conn->request_buffer == NULL)
+        conn->request_buffer = malloc(sizeof *conn->request_buffer + EPMD_FRAME_MAX);
+    if (conn->request_buffer == NULL) {
         epmd_conn_refuse(conn, "request", "out of memory");
         return;
     }
-    conn->inbox->len = received.len;
-    memmove(conn->inbox->data, received.data, received.len);
+    conn->request_buffer->len = received.len;
+    memmove(conn->request_buffer->data, received.data, received.len);
 }
 
 /* Takes a connection out of everything that knows it, and leaves its descriptor open. */
-static void let_go(struct epmd_conn *conn) {
+static void conn_detach(struct epmd_conn *conn) {
     struct epmd_server *server = conn->server;
-    if (!conn->kept)
+    if (!conn->on_heap)
         return;
     uncount(conn);
     epmd_server_unlist(server, conn);
-    free(conn->inbox);
+    free(conn->request_buffer);
     free(conn);
 }
 
@@ -223,13 +223,13 @@ static void hand_over(struct epmd_conn *conn, const struct first_caller *caller,
                       struct bytes received) {
     struct epmd_server *server = conn->server;
     const char *reason = "no descriptor left";
-    if (conn->kept)
+    if (conn->on_heap)
         event_del(&conn->event); /* before the descriptor is another's */
-    if (!server->none_may_stay)
+    if (!server->on_reserve)
         reason = server->hooks.other_protocol(server->hooks.context, caller, conn->fd, &conn->peer,
                                               received);
     if (reason == NULL)
-        let_go(conn);
+        conn_detach(conn);
     else
         epmd_conn_refuse(conn, "connection", reason);
 }
@@ -246,7 +246,7 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
     }
     switch (epmd_frame_parse(received, &payload)) {
     case EPMD_FRAME_INCOMPLETE:
-        await_more(conn, received);
+        wait_for_more(conn, received);
         return;
     case EPMD_FRAME_BAD_LENGTH:
         epmd_conn_refuse(conn, "request", "no request has this length");
@@ -288,8 +288,8 @@ void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *
 static void on_request(struct epmd_conn *conn) {
     struct epmd_server *server = conn->server;
     struct writer request = writer_of(server->received, sizeof server->received);
-    if (conn->inbox != NULL)
-        write_bytes(&request, bytes_of(conn->inbox->data, conn->inbox->len));
+    if (conn->request_buffer != NULL)
+        write_bytes(&request, bytes_of(conn->request_buffer->data, conn->request_buffer->len));
     bool waiting;
     ssize_t len =
         receive(conn->fd, request.start + request.len, request.capacity - request.len, &waiting);
@@ -300,7 +300,7 @@ static void on_request(struct epmd_conn *conn) {
                         request.len > 0 ? "peer gone in the midst of a request" : "peer gone");
         return;
     }
-    if (is_out_of_patience(conn)) {
+    if (has_taken_too_long(conn)) {
         epmd_conn_refuse(conn, "request", "took too long to come");
         return;
     }
@@ -309,13 +309,13 @@ static void on_request(struct epmd_conn *conn) {
 }
 
 static void on_writable(struct epmd_conn *conn) {
-    uint64_t taken_before = conn->outbox->taken;
+    uint64_t sent_before = conn->reply_buffer->sent_in_all;
     enum epmd_drained drained = epmd_conn_drain(conn);
     if (drained != EPMD_BLOCKED)
         epmd_conn_close(conn, drained == EPMD_DRAINED ? "answered" : "peer gone");
-    else if (is_out_of_patience(conn))
+    else if (has_taken_too_long(conn))
         epmd_conn_refuse(conn, "listing", "took too long to read");
-    else if (conn->outbox->taken != taken_before)
+    else if (conn->reply_buffer->sent_in_all != sent_before)
         epmd_server_touch(conn->server, conn);
 }
 
@@ -355,7 +355,7 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
     case EPMD_CONN_REFUSED:
     case EPMD_CONN_REGISTERED:
         if (may_end_now(conn->server))
-            epmd_conn_end_if_over(conn);
+            epmd_conn_close_if_ended(conn);
         break;
     }
 }

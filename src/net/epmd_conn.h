@@ -35,15 +35,15 @@ enum epmd_conn_state {
 };
 
 /* Bytes of a request that is not whole yet, EPMD_FRAME_MAX at most; or the name of a look-up. */
-struct inbox {
+struct request_buffer {
     size_t len;
     uint8_t data[];
 };
 
 /* A listing that is on its way out. */
-struct outbox {
+struct reply_buffer {
     struct listing listing; /* fills the buffer again when it has been sent */
-    uint64_t taken;         /* bytes of the whole reply that went out */
+    uint64_t sent_in_all;   /* bytes of the whole reply that went out */
     size_t sent;            /* of the buffer */
     size_t len;
     size_t size;
@@ -64,20 +64,20 @@ struct epmd_conn {
     struct epmd_server *server; /* borrowed */
     int fd;
     enum epmd_conn_state state;
-    bool kept;     /* on the heap, in a list, with an event */
-    bool limited;  /* counted in the server's peer_limit */
-    bool shares;   /* of this host: counted among the descriptors of its user */
-    uint32_t user; /* whose it is, once it is kept */
-    bool at_front; /* it called a front port: it may be other than an epmd client */
+    bool on_heap;      /* in a list, with an event */
+    bool host_counted; /* counted in the server's peer_limit */
+    bool user_counted; /* of this host: counted among the descriptors of its user */
+    uint32_t user;     /* whose it is, once it is on the heap */
+    bool at_front;     /* it called a front port: it may be other than an epmd client */
     struct address peer;
     int64_t opened_ms;
     int64_t active_ms;
-    struct inbox *inbox;               /* what has come of a request that is not whole yet; of a
+    struct request_buffer *request_buffer; /* what has come of a request that is not whole yet; of a
                                           look-up that is held, the name */
-    struct lookup_waiter waiter;       /* the same */
-    struct outbox *outbox;             /* what the peer has not taken of its reply yet */
-    struct registration *registration; /* borrowed from the registry */
-    uint64_t awaited;                  /* 0, or what its reply waits for */
+    struct lookup_waiter waiter;           /* the same */
+    struct reply_buffer *reply_buffer;     /* what the peer has not taken of its reply yet */
+    struct registration *registration;     /* borrowed from the registry */
+    uint64_t awaited;                      /* 0, or what its reply waits for */
     size_t reply_len;
     uint8_t reply[EPMD_ALIVE2_REPLY_MAX]; /* that waits */
     struct event event;
@@ -101,7 +101,7 @@ struct epmd_server {
     struct epmd_conns waiting; /* the longest-idle first */
     struct epmd_conns registered;
     struct epmd_conns unsettled; /* of those, whose reply waits; the first first */
-    bool none_may_stay;          /* the descriptor in use is the reserve */
+    bool on_reserve;             /* the descriptor in use is the reserve */
     int reserve_fd;
     int64_t accepted_us;      /* when callers were accepted last */
     struct timeval ends_turn; /* the turn of the loop that `ends_left` is for */
@@ -120,14 +120,14 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason);
 
 /* Moves a connection to the heap, of a node that registers or, with NULL, of any other client; one
  * that is there already is returned as it is. NULL: it could not stay, and is closed. */
-struct epmd_conn *epmd_conn_keep(struct epmd_conn *fresh, const struct epmd_node *node);
+struct epmd_conn *epmd_conn_promote(struct epmd_conn *fresh, const struct epmd_node *node);
 
 /* Whether it could be kept: a look-up is rather answered at once than closed. */
-bool epmd_conn_could_stay(struct epmd_conn *conn);
+bool epmd_conn_may_promote(struct epmd_conn *conn);
 
 /* Tells the owner and the log of a request that is refused, or of `node`; and closes besides. */
-void epmd_conn_tell_refused(const struct epmd_conn *conn, const char *what,
-                            const struct epmd_node *node, const char *reason);
+void epmd_conn_report_refused(const struct epmd_conn *conn, const char *what,
+                              const struct epmd_node *node, const char *reason);
 void epmd_conn_refuse(struct epmd_conn *conn, const char *what, const char *reason);
 
 /* Waits for the other direction (EV_READ, EV_WRITE) from now on. False: it could not, and is
@@ -138,14 +138,14 @@ bool epmd_conn_wait_for(struct epmd_conn *conn, short what);
  * Ends a connection that waits for its end, if that has come: a close or a byte. What was sent is
  * read whole, so that the close is a FIN and no reset.
  */
-bool epmd_conn_end_if_over(struct epmd_conn *conn);
+bool epmd_conn_close_if_ended(struct epmd_conn *conn);
 
 /* --- net/epmd_answer.c --- */
 
 /* Answers a whole request. The connection may be closed, or moved to the heap, by it. */
 void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request);
 
-/* Sends what the outbox holds and will hold, as far as the peer takes it. */
+/* Sends what the reply buffer holds and will hold, as far as the peer takes it. */
 enum epmd_drained { EPMD_DRAINED, EPMD_BLOCKED, EPMD_BROKEN };
 enum epmd_drained epmd_conn_drain(struct epmd_conn *conn);
 
@@ -163,7 +163,7 @@ bool epmd_lookup_may_connect(const void *holder);
 int64_t epmd_lookup_round_trip_ms(const void *holder);
 void epmd_lookup_on_time(evutil_socket_t fd, short what, void *context);
 
-/* In net/epmd_server.c: the lists that kept connections are in, each in one. */
+/* In net/epmd_server.c: the lists that connections on the heap are in, each in one. */
 void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn);
 void epmd_server_list_registered(struct epmd_server *server, struct epmd_conn *conn);
 void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn);

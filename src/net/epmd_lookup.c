@@ -7,8 +7,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
-#define BEHIND_PAUSE_MS 1
-#define BEHIND_MAX_MS 250 /* should callers be accepted for ever */
+#define BACKLOG_PAUSE_MS 1
+#define BACKLOG_MAX_MS 250 /* should callers be accepted for ever */
 
 /* Whoever has closed its side already wants to know a port, and no more. */
 bool epmd_lookup_may_connect(const void *holder) {
@@ -57,7 +57,7 @@ void epmd_server_answer_soon(struct epmd_server *server) {
 }
 
 /* Whether somebody has called a front port and was not accepted yet. */
-static bool is_behind(const struct epmd_server *server) {
+static bool has_backlog(const struct epmd_server *server) {
     const struct epmd_door *door;
     TAILQ_FOREACH(door, &server->doors, link) {
         struct pollfd listener = {.fd = door->listener.fd, .events = POLLIN};
@@ -76,9 +76,9 @@ void epmd_lookup_on_time(evutil_socket_t fd, short what, void *context) {
     if (queue == NULL)
         return;
     int64_t now_ms = clock_monotonic_ms(), due_ms = lookup_queue_deadline(queue);
-    bool patient = due_ms <= now_ms && now_ms - due_ms < BEHIND_MAX_MS && is_behind(server);
+    bool patient = due_ms <= now_ms && now_ms - due_ms < BACKLOG_MAX_MS && has_backlog(server);
     answer_all(queue);
-    if (patient && loop_set_timer(server->lookup_event, BEHIND_PAUSE_MS))
+    if (patient && loop_set_timer(server->lookup_event, BACKLOG_PAUSE_MS))
         return;
     lookup_queue_tick(queue, now_ms);
     epmd_server_answer_ready(server);

@@ -107,7 +107,7 @@ static int accept_one(int listener, struct address *peer) {
     return accept4(listener, &peer->any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-static void tell_limit(const struct epmd_server *server, const char *limit, const char *outcome) {
+static void report_limit(const struct epmd_server *server, const char *limit, const char *outcome) {
     server->hooks.limit_hit(server->hooks.context, limit, outcome);
 }
 
@@ -115,23 +115,23 @@ static void tell_limit(const struct epmd_server *server, const char *limit, cons
 static int accept_when_full(struct epmd_server *server, int listener, struct address *peer) {
     struct epmd_conn *longest_idle = TAILQ_FIRST(&server->waiting);
     if (longest_idle != NULL) {
-        tell_limit(server, "descriptors", "shed the longest-idle connection");
+        report_limit(server, "descriptors", "shed the longest-idle connection");
         server->counters.shed++;
         epmd_conn_close(longest_idle, "shed: descriptors are short");
         return accept_one(listener, peer);
     }
     if (server->reserve_fd < 0)
         return -1;
-    tell_limit(server, "descriptors", "answering look-ups from the reserve");
+    report_limit(server, "descriptors", "answering look-ups from the reserve");
     close(server->reserve_fd);
     server->reserve_fd = -1;
-    server->none_may_stay = true;
+    server->on_reserve = true;
     return accept_one(listener, peer);
 }
 
 /* Takes back the reserve after a connection that used it. */
 static void refill_reserve(struct epmd_server *server) {
-    server->none_may_stay = false;
+    server->on_reserve = false;
     if (server->reserve_fd < 0)
         server->reserve_fd = loop_open_reserve();
 }
@@ -151,7 +151,7 @@ static bool accept_next(const struct epmd_door *door, int listener) {
     refill_reserve(server);
     /* other errors are those of a connection that is gone already (accept(2)) */
     if (fd < 0 && (loop_is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
-        tell_limit(server, "memory or descriptors of the system", "accepting rests");
+        report_limit(server, "memory or descriptors of the system", "accepting rests");
         pause_accepting(server);
     }
     return fd >= 0;
@@ -264,7 +264,7 @@ static int64_t idle_limit_of(int64_t packet_timeout_ms) {
     return packet_timeout_ms % 1000 == 0 ? packet_timeout_ms + 1000 : packet_timeout_ms;
 }
 
-static void take_options(struct epmd_server *server, const struct epmd_server_options *options) {
+static void set_options(struct epmd_server *server, const struct epmd_server_options *options) {
     server->options = *options;
     server->idle_limit_ms = idle_limit_of(options->packet_timeout_ms);
 }
@@ -278,7 +278,7 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
         return NULL;
     server->base = base;
     server->service = service;
-    take_options(server, options);
+    set_options(server, options);
     server->hooks = *hooks;
     server->reserve_fd = loop_open_reserve();
     server->peer_limit = peer_limit_new(options->peer_connections);
@@ -327,7 +327,7 @@ void epmd_server_know_users(struct epmd_server *server, const struct local_users
 }
 
 void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options) {
-    take_options(server, options);
+    set_options(server, options);
     peer_limit_configure(server->peer_limit, options->peer_connections);
 }
 

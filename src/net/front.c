@@ -21,7 +21,7 @@ struct hello {
     struct front *front; /* borrowed */
     int fd;              /* owned */
     struct address peer;
-    bool limited; /* counted in the front's peer_limit */
+    bool host_counted; /* counted in the front's peer_limit */
     int64_t until_ms;
     struct event event;
     TAILQ_ENTRY(hello) link;
@@ -121,7 +121,7 @@ static const char *connect_node(struct front *front, const struct first_caller *
 static void free_hello(struct hello *hello) {
     struct front *front = hello->front;
     event_del(&hello->event);
-    if (hello->limited)
+    if (hello->host_counted)
         peer_limit_leave(front->peers, &hello->peer);
     TAILQ_REMOVE(&front->hellos, hello, link);
     front->hello_count--;
@@ -200,23 +200,23 @@ static void make_room(struct front *front) {
 
 static const char *await_hello(struct front *front, int fd, const struct address *peer,
                                struct bytes received) {
-    bool limited = !address_peer_is_local(fd, peer);
+    bool host_counted = !address_peer_is_local(fd, peer);
     if (front->options.hellos_max == 0)
         return "no descriptor is left to wait for a TLS hello with";
-    if (limited && !peer_limit_enter(front->peers, peer))
+    if (host_counted && !peer_limit_enter(front->peers, peer))
         return "too many unfinished TLS hellos of this address";
     if (front->hello_count >= front->options.hellos_max)
         make_room(front);
     struct hello *hello = malloc(sizeof *hello);
     if (hello == NULL) {
-        if (limited)
+        if (host_counted)
             peer_limit_leave(front->peers, peer);
         return "out of memory";
     }
     hello->front = front;
     hello->fd = fd;
     hello->peer = *peer;
-    hello->limited = limited;
+    hello->host_counted = host_counted;
     hello->until_ms = clock_monotonic_ms() + FRONT_HELLO_MS;
     hello->len = received.len;
     memcpy(hello->data, received.data, received.len);

@@ -17,10 +17,10 @@ struct peer_dial {
     struct peer_links *links; /* borrowed */
     struct host_lookup *lookup;
     struct host_addresses addresses;
-    size_t tried;                   /* of the addresses */
-    struct epmd_question *question; /* to the address that is being tried; NULL: none is open */
-    struct peer_asked asked;        /* the same, with its answer; `known` holds for all of them */
-    uint16_t ports[PORTS_MAX];      /* of that address */
+    size_t tried;                /* of the addresses */
+    struct epmd_query *question; /* to the address that is being tried; NULL: none is open */
+    struct peer_asked asked;     /* the same, with its answer; `known` holds for all of them */
+    uint16_t ports[PORTS_MAX];   /* of that address */
     size_t port_count, ports_tried;
     int fd; /* of the port that is being tried; -1: none, or its link has it */
     struct peer_link *link;
@@ -54,7 +54,7 @@ static void stop_trying(struct peer_dial *dial) {
 
 void peer_dial_free(struct peer_dial *dial) {
     stop_trying(dial);
-    epmd_question_free(dial->question);
+    epmd_query_free(dial->question);
     host_lookup_release(dial->lookup);
     TAILQ_REMOVE(&dial->links->dials, dial, entry);
     free(dial);
@@ -238,19 +238,19 @@ static void choose_ports(struct peer_dial *dial, bool told_first) {
     dial->port_count = told == 0 || told == known ? 1 : 2;
 }
 
-static void on_answered(void *context, enum epmd_word word, const struct epmd_node *node) {
+static void on_answered(void *context, enum epmd_query_result word, const struct epmd_node *node) {
     struct peer_dial *dial = context;
     struct address epmd = address_at(dial, dial->epmd_port);
     char text[ADDRESS_TEXT_SIZE];
     dial->asked.word = word;
-    dial->asked.told = word == EPMD_WORD_PORT ? node->port : 0;
-    choose_ports(dial, word == EPMD_WORD_PORT && node->type == EPMD_NODE_HIDDEN);
-    epmd_question_free(dial->question);
+    dial->asked.told = word == EPMD_QUERY_PORT ? node->port : 0;
+    choose_ports(dial, word == EPMD_QUERY_PORT && node->type == EPMD_NODE_HIDDEN);
+    epmd_query_free(dial->question);
     dial->question = NULL;
     log_event(LOG_LEVEL_DEBUG, "epmd_asked", log_text("member", dial->name),
               log_text("epmd", address_format(&epmd, text)),
-              log_text("outcome", epmd_word_text(word)), log_number("told", dial->asked.told),
-              log_number("first", dial->ports[0]));
+              log_text("outcome", epmd_query_result_text(word)),
+              log_number("told", dial->asked.told), log_number("first", dial->ports[0]));
     try_next(dial);
 }
 
@@ -261,9 +261,9 @@ static bool ask_epmd(struct peer_dial *dial) {
     int64_t time_ms = (dial->address_deadline_ms - clock_monotonic_ms()) * 2 / 5;
     if (dial->epmd_port == 0)
         return false;
-    dial->question = epmd_question_ask(dial->links->base, &epmd, name,
-                                       time_ms < PEER_DIAL_ASK_MS ? time_ms : PEER_DIAL_ASK_MS,
-                                       on_answered, dial);
+    dial->question = epmd_query_start(dial->links->base, &epmd, name,
+                                      time_ms < PEER_DIAL_ASK_MS ? time_ms : PEER_DIAL_ASK_MS,
+                                      on_answered, dial);
     dial->asked.epmd_port = dial->question == NULL ? 0 : dial->epmd_port;
     return dial->question != NULL;
 }

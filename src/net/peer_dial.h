@@ -6,7 +6,7 @@
  * TLS handshake succeeds becomes the link of the hook `up`. Else the hook `failed` tells what came
  * nearest to success.
  *
- * Where there is an epmd to ask, each address is asked for Name's port (net/epmd_question) just
+ * Where there is an epmd to ask, each address is asked for Name's port (net/epmd_query) just
  * before it is called, for PEER_DIAL_ASK_MS or two fifths of the address's time, whichever is
  * less. What it says is a hint, from anybody: so both ports are tried where they differ.
  *

@@ -20,7 +20,7 @@
 #define PORTOLAN_NET_PEER_LINK_H
 
 #include "net/address.h"
-#include "net/epmd_question.h"
+#include "net/epmd_query.h"
 #include "net/tls.h"
 
 #define PEER_LINGER_MS 2000
@@ -32,7 +32,7 @@ struct peer_links;
 /* What the epmd of an address was asked before it was called. */
 struct peer_asked {
     uint16_t epmd_port; /* 0: it was not asked */
-    enum epmd_word word;
+    enum epmd_query_result word;
     uint16_t told;  /* the port that it told; 0: none */
     uint16_t known; /* the port that was there without asking, such as the rule's */
 };

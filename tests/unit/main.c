@@ -86,7 +86,7 @@ static Suite *(*const suites[])(void) = {
     term_text_suite,
     tls_suite,
     proxy_vigil_suite,
-    epmd_question_suite,
+    epmd_query_suite,
     control_suite,
     control_places_suite,
     control_server_suite,

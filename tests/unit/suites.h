@@ -21,7 +21,7 @@ Suite *peer_limit_suite(void);
 Suite *sock_diag_suite(void);
 Suite *local_users_suite(void);
 Suite *subordinate_users_suite(void);
-Suite *epmd_question_suite(void);
+Suite *epmd_query_suite(void);
 Suite *listener_suite(void);
 Suite *config_suite(void);
 Suite *control_suite(void);
