@@ -53,7 +53,7 @@ PARTS      := $(BUILD)/parts.a
 LIB_VERSION := $(shell sed -n 's/^.define PORTOLAN_VERSION "\(.*\)"/\1/p' include/portolan.h)
 LIB         := $(BUILD)/lib/libportolan
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
-                 $(addprefix src/,base/bytes.c base/clock.c base/control_path.c base/text.c \
+                 $(addprefix src/,base/assert.c base/bytes.c base/clock.c base/control_path.c base/text.c \
                                   base/thread.c erlang/ekka_port.c erlang/epmd_reply.c erlang/epmd_wire.c \
                                   erlang/node_name.c net/address.c net/host_lookup.c net/own_host.c))
 LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \

@@ -1,6 +1,8 @@
 /* portoland, and under its other name epmd: one program, two sets of defaults. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/hash_table.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/standard_streams.h"
 #include "cli/epmd_command.h"
@@ -20,6 +22,10 @@ static void choose_hash_key(void) {
     hash_set_key(key[0], key[1]);
 }
 
+static void log_assertion(const char *text) {
+    log_event(LOG_LEVEL_ERROR, "assertion_failed", log_text("what", text));
+}
+
 int main(int argc, char **argv) {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "portoland";
@@ -29,5 +35,6 @@ int main(int argc, char **argv) {
         return EXIT_FAILED;
     secrets_hide(argc, argv);
     choose_hash_key();
+    assert_report_to(log_assertion);
     return epmd_command_main(personality, argc, argv);
 }

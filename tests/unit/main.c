@@ -23,6 +23,7 @@ const char *__lsan_default_suppressions(void) {
 }
 
 static Suite *(*const suites[])(void) = {
+    assert_suite,
     bytes_suite,
     text_suite,
     log_suite,

@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+Suite *assert_suite(void);
 Suite *bytes_suite(void);
 Suite *text_suite(void);
 Suite *log_suite(void);
