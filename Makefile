@@ -44,7 +44,7 @@ CORE    := $(call floors,base erlang names cluster)
 # src/cli holds the command lines of both programs: epmd's belongs to the daemon.
 EPMD_CLI   := $(call objects,src/cli/epmd_*.c)
 PORTOLAND  := $(call floors,base erlang names cluster host discovery net daemon) $(EPMD_CLI)
-PORTOLAN   := $(call floors,base erlang client) $(call objects,$(addprefix src/net/,host_lookup.c own_host.c address.c)) \
+PORTOLAN   := $(call floors,base erlang client) $(call objects,$(addprefix src/net/,host_lookup.c local_host.c address.c)) \
               $(filter-out $(EPMD_CLI),$(call floors,cli))
 MAINS      := %/daemon/main.o %/cli/portolan.o
 PARTS      := $(BUILD)/parts.a
@@ -55,7 +55,7 @@ LIB         := $(BUILD)/lib/libportolan
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
                  $(addprefix src/,base/assert.c base/bytes.c base/clock.c base/control_path.c base/text.c \
                                   base/thread.c erlang/ekka_port.c erlang/epmd_reply.c erlang/epmd_wire.c \
-                                  erlang/node_name.c net/address.c net/host_lookup.c net/own_host.c))
+                                  erlang/node_name.c net/address.c net/host_lookup.c net/local_host.c))
 LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \
                -Wl,-z,defs,-z,relro,-z,now,-z,nodelete $(LDFLAGS)
 # with a sanitizer in it, it could be linked by nobody

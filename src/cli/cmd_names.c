@@ -4,7 +4,7 @@
 #include "cli/daemon_ports.h"
 #include "cli/output.h"
 #include "cli/race.h"
-#include "net/own_host.h"
+#include "net/local_host.h"
 #include "portolan.h"
 
 #include <inttypes.h>
@@ -384,7 +384,7 @@ static bool find_endpoint(const struct call *call, const char *node,
                           struct portolan_options options, struct portolan_endpoint *endpoint,
                           struct portolan_error *error) {
     const char *at = strchr(node, '@');
-    struct race race = {.is_elsewhere = at != NULL && !own_host_is(bytes_of_text(at + 1))};
+    struct race race = {.is_elsewhere = at != NULL && !local_host_is(bytes_of_text(at + 1))};
     struct portolan_options of_daemon = options;
     of_daemon.sources = PORTOLAN_SOURCE_REGISTERED;
     of_daemon.epmd_port = 0;

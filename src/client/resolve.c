@@ -1,7 +1,7 @@
 /* portolan_resolve and portolan_derive_port. */
 #include "client/operation_notes.h"
 #include "erlang/ekka_port.h"
-#include "net/own_host.h"
+#include "net/local_host.h"
 
 #include <string.h>
 
@@ -35,7 +35,7 @@ static void set_host(struct portolan_operation *operation) {
 static void judge_unknown(struct portolan_operation *operation) {
     const char *host = operation->node.host;
     if (operation->failure.code == PORTOLAN_ERROR_NOT_FOUND && operation->asks_epmd &&
-        host[0] != '\0' && !own_host_is(bytes_of_text(host)))
+        host[0] != '\0' && !local_host_is(bytes_of_text(host)))
         operation->failure.code = PORTOLAN_OK;
 }
 

@@ -154,7 +154,7 @@ void cluster_events_tell(struct cluster_events *events, const struct cluster_eve
     run_program(events, telling, event);
 }
 
-void cluster_events_turned_away(const struct peer_failure *failure) {
+void cluster_events_rejected(const struct peer_failure *failure) {
     char peer[ADDRESS_TEXT_SIZE];
     address_format(&failure->address, peer);
     log_event(LOG_LEVEL_WARN, "caller_refused", log_text("peer", peer),

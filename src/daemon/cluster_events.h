@@ -27,6 +27,6 @@ void cluster_events_tell(struct cluster_events *events, const struct cluster_eve
                          const char *text);
 
 /* A caller that was not let in. */
-void cluster_events_turned_away(const struct peer_failure *failure);
+void cluster_events_rejected(const struct peer_failure *failure);
 
 #endif

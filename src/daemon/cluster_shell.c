@@ -69,7 +69,7 @@ static void save(struct cluster_shell *shell) {
     if (number == 0 || !urgent)
         return;
     shell->awaited = number;
-    peer_links_hold(shell->links, true);
+    peer_links_pause_sending(shell->links, true);
 }
 
 static void on_saved(void *context, bool kept) {
@@ -96,7 +96,7 @@ static void on_settled(void *context, uint64_t number) {
     if (shell->awaited == 0 || number < shell->awaited)
         return;
     shell->awaited = 0;
-    peer_links_hold(shell->links, false);
+    peer_links_pause_sending(shell->links, false);
     pass_news_on(shell);
     shell->settled(shell->settled_context, number);
 }
@@ -219,10 +219,10 @@ static void io_notify(void *context, const struct cluster_event *event) {
         keep_news(shell, event, text);
 }
 
-static bool io_may_be_called(void *context, void *handle, const char *name) {
+static bool io_name_allowed(void *context, void *handle, const char *name) {
     (void)context;
     peer_link_set_name(handle, name);
-    return peer_link_may_be_called(handle, name);
+    return peer_link_name_allowed(handle, name);
 }
 
 /* --- what the links tell --- */
@@ -266,13 +266,13 @@ static void on_failed(void *context, const char *name, const struct peer_failure
     settle(shell);
 }
 
-static void on_turned_away(void *context, const struct peer_failure *failure, bool limited) {
+static void on_rejected(void *context, const struct peer_failure *failure, bool limited) {
     (void)context;
     (void)limited;
-    cluster_events_turned_away(failure);
+    cluster_events_rejected(failure);
 }
 
-static bool is_of_member(void *context, const struct address *peer) {
+static bool is_from_member(void *context, const struct address *peer) {
     struct cluster_shell *shell = context;
     return shell->hosts != NULL && member_hosts_has(shell->hosts, address_host(peer));
 }
@@ -400,7 +400,7 @@ static struct cluster_options options_of(struct cluster_shell *shell, uint16_t f
         .disconnect = io_disconnect,
         .persist = io_persist,
         .notify = io_notify,
-        .may_be_called = io_may_be_called,
+        .may_be_called = io_name_allowed,
     };
     options.io_context = shell;
     return options;
@@ -412,8 +412,8 @@ static bool build(struct cluster_shell *shell, const struct cluster_shell_option
         .received = on_received,
         .down = on_down,
         .failed = on_failed,
-        .turned_away = on_turned_away,
-        .is_of_member = is_of_member,
+        .rejected = on_rejected,
+        .is_from_member = is_from_member,
         .context = shell,
     };
     shell->links = peer_links_new(options->base, shell->tls, &hooks);

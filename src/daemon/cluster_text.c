@@ -24,7 +24,7 @@ static void format_place(const char *name, const struct peer_failure *failure, c
         snprintf(out, size, "%s:%u (%s)", host, failure->port, address);
 }
 
-/* Causes that are told of the place that was called. */
+/* Causes that are reported of the place that was called. */
 static void say_of_place(const char *place, enum cluster_cause cause,
                          const struct peer_failure *failure, char *out) {
     const char *why = failure->reason[0] != '\0' ? failure->reason : NULL;
@@ -160,21 +160,21 @@ static const struct talk {
 };
 
 /* Which way the port was found, where an epmd was asked for it. */
-static void add_way(const struct peer_asked *asked, char *out) {
+static void add_way(const struct peer_query *query, char *out) {
     size_t len = strlen(out), size = CLUSTER_TEXT_SIZE - len;
-    unsigned epmd = asked->epmd_port, told = asked->told, known = asked->known;
+    unsigned epmd = query->epmd_port, advertised = query->advertised, derived = query->derived;
     if (epmd == 0)
         return;
-    if (told == 0)
+    if (advertised == 0)
         snprintf(out + len, size, " (its epmd, TCP %u, %s; so port %u is that of the rule)", epmd,
-                 epmd_query_result_text(asked->word), known);
-    else if (told == known)
+                 epmd_query_result_text(query->result), derived);
+    else if (advertised == derived)
         snprintf(out + len, size, " (its epmd, TCP %u, tells port %u, and so does the rule)", epmd,
-                 told);
+                 advertised);
     else
         snprintf(out + len, size,
                  " (its epmd, TCP %u, tells port %u, the rule port %u; both were tried)", epmd,
-                 told, known);
+                 advertised, derived);
 }
 
 static void say_of_call(const struct cluster_event *event, const struct peer_failure *failure,
@@ -210,7 +210,7 @@ static void say_of_call(const struct cluster_event *event, const struct peer_fai
         return;
     }
     say_of_place(place, event->cause, failure, out);
-    add_way(&failure->asked, out);
+    add_way(&failure->query, out);
 }
 
 void cluster_text_of_event(const struct cluster_event *event, const char *self,

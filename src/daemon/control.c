@@ -8,7 +8,7 @@
 #include "daemon/control_names.h"
 #include "daemon/control_ports.h"
 #include "daemon/control_reply.h"
-#include "net/own_host.h"
+#include "net/local_host.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,7 +88,7 @@ static bool is_this_host(const struct control_host *host, struct bytes name) {
     const char *own = strchr(host->config->node_name, '@');
     if (name.len == 0 || (own != NULL && bytes_equal(name, bytes_of_text(own + 1))))
         return true;
-    return own_host_is(name);
+    return local_host_is(name);
 }
 
 /* A node that was found, and from where it is looked for. */

@@ -22,7 +22,7 @@ static void tell(const struct front_warning *warning, const struct front_port_wa
                                  holder.len > 0 ? events_json_text(holder) : json_null()));
 }
 
-static void on_found(void *context, const struct port_holder *found) {
+static void on_found(void *context, const struct port_owner *found) {
     struct front_warning *warning = context;
     char holder[HOLDER_SIZE] = "";
     if (found != NULL)

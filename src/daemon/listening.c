@@ -4,7 +4,7 @@
 #include "cli/epmd_client.h"
 #include "daemon/process.h"
 #include "erlang/ekka_port.h"
-#include "net/port_holder.h"
+#include "net/port_owner.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,8 +36,8 @@ static void print_taken_by_epmd(const struct daemon_options *options, const char
 }
 
 static void say_taken(const struct daemon_options *options, const char *address, uint16_t port) {
-    struct port_holder holder;
-    if (!port_holder_find(port, &holder))
+    struct port_owner holder;
+    if (!port_owner_find(port, &holder))
         fprintf(stderr,
                 "%s: cannot listen on %s: it is in use by a process that cannot be seen from "
                 "here; stop that, or choose another port\n",

@@ -5,7 +5,7 @@
 #include "daemon/cluster_store_file.h"
 #include "daemon/listening.h"
 #include "erlang/ekka_port.h"
-#include "net/port_holder.h"
+#include "net/port_owner.h"
 #include "net/port_probe.h"
 
 #include <errno.h>
@@ -55,11 +55,11 @@ static bool is_expected(const char *program) {
 }
 
 static void check_port(uint16_t port, const char *what, struct config_report *report) {
-    struct port_holder holder;
+    struct port_owner holder;
     bool starved = false;
     if (port_probe_is_free(&starved, port) || starved)
         return;
-    if (!port_holder_find(port, &holder))
+    if (!port_owner_find(port, &holder))
         config_report_add(report, CONFIG_WARNING,
                           "%s, %u, is in use by a process that cannot be seen from here; unless "
                           "that is portoland, the start will fail",

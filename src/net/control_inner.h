@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "net/control_access.h"
 #include "net/control_server.h"
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -94,7 +94,7 @@ struct control_server {
     struct control_peers ready[2]; /* who may not change things, who may */
     struct control_events events;
     size_t peer_count, waiting_count;
-    struct peer_limit *places, *queued; /* of these, what each user has who may change nothing */
+    struct host_limit *places, *queued; /* of these, what each user has who may change nothing */
     unsigned watchers, turn;
     bool has_news; /* events that were not passed on to watchers yet */
     uint64_t accepted, busy;

@@ -91,19 +91,19 @@ static size_t share_of(const struct control_server *server, size_t places) {
 }
 
 /* Whoever may change things is not counted. False: memory is out. */
-static bool count(struct peer_limit *counts, const struct control_caller *caller) {
-    return caller->may_change || peer_limit_take(counts, peer_key_of_user(caller->owner), 1);
+static bool count(struct host_limit *counts, const struct control_caller *caller) {
+    return caller->may_change || host_limit_take(counts, limit_key_of_user(caller->owner), 1);
 }
 
-static void uncount(struct peer_limit *counts, const struct control_caller *caller) {
+static void uncount(struct host_limit *counts, const struct control_caller *caller) {
     if (!caller->may_change)
-        peer_limit_give_back(counts, peer_key_of_user(caller->owner), 1);
+        host_limit_give_back(counts, limit_key_of_user(caller->owner), 1);
 }
 
-static bool has_share(const struct control_server *server, const struct peer_limit *counts,
+static bool has_share(const struct control_server *server, const struct host_limit *counts,
                       const struct control_caller *caller, size_t places) {
     return !caller->may_change &&
-           peer_limit_taken(counts, peer_key_of_user(caller->owner)) >= share_of(server, places);
+           host_limit_taken(counts, limit_key_of_user(caller->owner)) >= share_of(server, places);
 }
 
 static bool has_places(const struct control_server *server, const struct control_caller *caller) {
@@ -404,8 +404,8 @@ struct control_server *control_server_new(struct event_base *base, int listener,
         server->reserve[i] = loop_open_reserve();
     control_server_configure(server, options);
     server->path = strdup(path);
-    server->places = peer_limit_new(0);
-    server->queued = peer_limit_new(0);
+    server->places = host_limit_new(0);
+    server->queued = host_limit_new(0);
     if (server->path != NULL && server->places != NULL && server->queued != NULL &&
         start_events(server))
         return server;
@@ -442,7 +442,7 @@ void control_server_free(struct control_server *server) {
     else
         close(server->listener);
     free(server->path);
-    peer_limit_free(server->places);
-    peer_limit_free(server->queued);
+    host_limit_free(server->places);
+    host_limit_free(server->queued);
     free(server);
 }

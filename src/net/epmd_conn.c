@@ -44,13 +44,13 @@ static const char *count(struct epmd_conn *conn, char text[REASON_SIZE]) {
         conn->user_counted = user_share_take(server->users.descriptors, conn->user, 1);
         return conn->user_counted ? NULL : say_too_many(conn->user, text);
     }
-    conn->host_counted = peer_limit_enter(server->peer_limit, &conn->peer);
+    conn->host_counted = host_limit_enter(server->host_limit, &conn->peer);
     return conn->host_counted ? NULL : "too many waiting connections from this address";
 }
 
 static void uncount(struct epmd_conn *conn) {
     if (conn->host_counted)
-        peer_limit_leave(conn->server->peer_limit, &conn->peer);
+        host_limit_leave(conn->server->host_limit, &conn->peer);
     if (conn->user_counted)
         user_share_give_back(conn->server->users.descriptors, conn->user, 1);
 }

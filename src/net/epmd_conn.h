@@ -19,7 +19,7 @@
 #define PORTOLAN_NET_EPMD_CONN_H
 
 #include "net/epmd_server.h"
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 #include "net/tls.h"
 
 #include <event2/event.h>
@@ -65,7 +65,7 @@ struct epmd_conn {
     int fd;
     enum epmd_conn_state state;
     bool on_heap;      /* in a list, with an event */
-    bool host_counted; /* counted in the server's peer_limit */
+    bool host_counted; /* counted in the server's host_limit */
     bool user_counted; /* of this host: counted among the descriptors of its user */
     uint32_t user;     /* whose it is, once it is on the heap */
     bool at_front;     /* it called a front port: it may be other than an epmd client */
@@ -96,7 +96,7 @@ struct epmd_server {
     struct event *resume_event; /* ends a pause of accepting */
     struct event *expiry_event; /* the time of the longest-idle waiting connection */
     struct event *lookup_event; /* when a look-up that is held goes on */
-    struct peer_limit *peer_limit;
+    struct host_limit *host_limit;
     struct local_users users;  /* its parts are borrowed, and may be NULL */
     struct epmd_conns waiting; /* the longest-idle first */
     struct epmd_conns registered;

@@ -281,13 +281,13 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
     set_options(server, options);
     server->hooks = *hooks;
     server->reserve_fd = loop_open_reserve();
-    server->peer_limit = peer_limit_new(options->peer_connections);
+    server->host_limit = host_limit_new(options->peer_connections);
     TAILQ_INIT(&server->doors);
     TAILQ_INIT(&server->waiting);
     TAILQ_INIT(&server->registered);
     TAILQ_INIT(&server->unsettled);
     struct listeners mine = *listeners;
-    if (server->peer_limit != NULL && start_events(server) && open_doors(server, &mine, true))
+    if (server->host_limit != NULL && start_events(server) && open_doors(server, &mine, true))
         return server;
     listeners_close(&mine);
     epmd_server_free(server);
@@ -316,7 +316,7 @@ void epmd_server_free(struct epmd_server *server) {
     loop_free_event(server->expiry_event);
     loop_free_event(server->resume_event);
     loop_free_event(server->lookup_event);
-    peer_limit_free(server->peer_limit);
+    host_limit_free(server->host_limit);
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);
     free(server);
@@ -328,7 +328,7 @@ void epmd_server_know_users(struct epmd_server *server, const struct local_users
 
 void epmd_server_configure(struct epmd_server *server, const struct epmd_server_options *options) {
     set_options(server, options);
-    peer_limit_configure(server->peer_limit, options->peer_connections);
+    host_limit_configure(server->host_limit, options->peer_connections);
 }
 
 struct epmd_server_status epmd_server_status(const struct epmd_server *server) {

@@ -4,8 +4,8 @@
 #include "erlang/tls_hello.h"
 #include "net/front_assignment.h"
 #include "net/hop_mark.h"
+#include "net/host_limit.h"
 #include "net/loop.h"
-#include "net/peer_limit.h"
 #include "net/tls.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ struct hello {
     struct front *front; /* borrowed */
     int fd;              /* owned */
     struct address peer;
-    bool host_counted; /* counted in the front's peer_limit */
+    bool host_counted; /* counted in the front's host_limit */
     int64_t until_ms;
     struct event event;
     TAILQ_ENTRY(hello) link;
@@ -36,7 +36,7 @@ struct front {
     struct front_hooks hooks;
     struct front_assignment *assignment;
     struct proxy *proxy;
-    struct peer_limit *peers;
+    struct host_limit *peers;
     struct hellos hellos;
     size_t hello_count;
     struct front_counters counters;
@@ -122,7 +122,7 @@ static void free_hello(struct hello *hello) {
     struct front *front = hello->front;
     event_del(&hello->event);
     if (hello->host_counted)
-        peer_limit_leave(front->peers, &hello->peer);
+        host_limit_leave(front->peers, &hello->peer);
     TAILQ_REMOVE(&front->hellos, hello, link);
     front->hello_count--;
     free(hello);
@@ -203,14 +203,14 @@ static const char *await_hello(struct front *front, int fd, const struct address
     bool host_counted = !address_peer_is_local(fd, peer);
     if (front->options.hellos_max == 0)
         return "no descriptor is left to wait for a TLS hello with";
-    if (host_counted && !peer_limit_enter(front->peers, peer))
+    if (host_counted && !host_limit_enter(front->peers, peer))
         return "too many unfinished TLS hellos of this address";
     if (front->hello_count >= front->options.hellos_max)
         make_room(front);
     struct hello *hello = malloc(sizeof *hello);
     if (hello == NULL) {
         if (host_counted)
-            peer_limit_leave(front->peers, peer);
+            host_limit_leave(front->peers, peer);
         return "out of memory";
     }
     hello->front = front;
@@ -279,7 +279,7 @@ struct front *front_new(const struct front_deps *deps, const struct front_option
     TAILQ_INIT(&front->hellos);
     front->assignment = front_assignment_new(deps, options, hooks);
     front->proxy = proxy_new(deps->base, &options->streams);
-    front->peers = peer_limit_new(FRONT_HELLOS_OF_ONE_HOST);
+    front->peers = host_limit_new(FRONT_HELLOS_OF_ONE_HOST);
     if (front->assignment != NULL && front->proxy != NULL && front->peers != NULL)
         return front;
     front_free(front);
@@ -293,7 +293,7 @@ void front_free(struct front *front) {
         close_hello(TAILQ_FIRST(&front->hellos));
     proxy_free(front->proxy);
     front_assignment_free(front->assignment);
-    peer_limit_free(front->peers);
+    host_limit_free(front->peers);
     free(front);
 }
 

@@ -1,13 +1,13 @@
 #include "net/local_users.h"
 
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct user_share {
-    struct peer_limit *limit;
+    struct host_limit *limit;
     const struct subordinate_users *owners;
     uint32_t own_user;
     uint64_t refused;
@@ -23,7 +23,7 @@ struct user_share *user_share_new(size_t most, const struct subordinate_users *o
         return NULL;
     share->own_user = geteuid();
     share->owners = owners;
-    share->limit = peer_limit_new(clamp(most));
+    share->limit = host_limit_new(clamp(most));
     if (share->limit != NULL)
         return share;
     free(share);
@@ -33,12 +33,12 @@ struct user_share *user_share_new(size_t most, const struct subordinate_users *o
 void user_share_free(struct user_share *share) {
     if (share == NULL)
         return;
-    peer_limit_free(share->limit);
+    host_limit_free(share->limit);
     free(share);
 }
 
 void user_share_configure(struct user_share *share, size_t most) {
-    peer_limit_configure(share->limit, clamp(most));
+    host_limit_configure(share->limit, clamp(most));
 }
 
 /* Whoever may end the daemon anyway needs no limit. */
@@ -46,13 +46,13 @@ bool user_share_is_free(const struct user_share *share, uint32_t user) {
     return share == NULL || user == USER_ROOT || user_same(user, share->own_user);
 }
 
-static struct peer_key key_of(const struct user_share *share, uint32_t user) {
-    return peer_key_of_user(subordinate_users_owner(share->owners, user));
+static struct limit_key key_of(const struct user_share *share, uint32_t user) {
+    return limit_key_of_user(subordinate_users_owner(share->owners, user));
 }
 
 bool user_share_take(struct user_share *share, uint32_t user, unsigned count) {
     if (user_share_is_free(share, user) ||
-        peer_limit_take(share->limit, key_of(share, user), count))
+        host_limit_take(share->limit, key_of(share, user), count))
         return true;
     share->refused++;
     return false;
@@ -60,7 +60,7 @@ bool user_share_take(struct user_share *share, uint32_t user, unsigned count) {
 
 void user_share_give_back(struct user_share *share, uint32_t user, unsigned count) {
     if (!user_share_is_free(share, user))
-        peer_limit_give_back(share->limit, key_of(share, user), count);
+        host_limit_give_back(share->limit, key_of(share, user), count);
 }
 
 uint64_t user_share_refused(const struct user_share *share) {

@@ -17,16 +17,16 @@ struct peer_dial {
     struct peer_links *links; /* borrowed */
     struct host_lookup *lookup;
     struct host_addresses addresses;
-    size_t tried;                /* of the addresses */
-    struct epmd_query *question; /* to the address that is being tried; NULL: none is open */
-    struct peer_asked asked;     /* the same, with its answer; `known` holds for all of them */
-    uint16_t ports[PORTS_MAX];   /* of that address */
+    size_t tried;                       /* of the addresses */
+    struct epmd_query *query_in_flight; /* to the address that is being tried; NULL: none is open */
+    struct peer_query query;   /* the same, with its answer; `derived` holds for all of them */
+    uint16_t ports[PORTS_MAX]; /* of that address */
     size_t port_count, ports_tried;
     int fd; /* of the port that is being tried; -1: none, or its link has it */
     struct peer_link *link;
     struct event event; /* the look-up is done, the socket is connected, or the time is over */
     int64_t deadline_ms, address_deadline_ms, port_deadline_ms; /* each within the one before */
-    uint16_t epmd_port;                                         /* 0: nobody is asked */
+    uint16_t epmd_port;                                         /* 0: no epmd is asked */
     struct peer_failure failure;                                /* the most telling so far */
     char name[CLUSTER_NAME_MAX + 1];
     TAILQ_ENTRY(peer_dial) entry;
@@ -37,7 +37,7 @@ static const char *host_of(const struct peer_dial *dial) {
 }
 
 static uint16_t port_of(const struct peer_dial *dial) {
-    return dial->ports_tried > 0 ? dial->ports[dial->ports_tried - 1] : dial->asked.known;
+    return dial->ports_tried > 0 ? dial->ports[dial->ports_tried - 1] : dial->query.derived;
 }
 
 static void stop_trying(struct peer_dial *dial) {
@@ -54,7 +54,7 @@ static void stop_trying(struct peer_dial *dial) {
 
 void peer_dial_free(struct peer_dial *dial) {
     stop_trying(dial);
-    epmd_query_free(dial->question);
+    epmd_query_free(dial->query_in_flight);
     host_lookup_release(dial->lookup);
     TAILQ_REMOVE(&dial->links->dials, dial, entry);
     free(dial);
@@ -79,19 +79,19 @@ static int weight_of(enum cluster_cause cause) {
 }
 
 /* Whether a portoland answered, if not the right one. */
-static bool is_word_of_portoland(enum cluster_cause cause) {
+static bool is_from_portoland(enum cluster_cause cause) {
     return cause == CLUSTER_CAUSE_WRONG_COOKIE || cause == CLUSTER_CAUSE_WRONG_CLUSTER_NAME ||
            cause == CLUSTER_CAUSE_CERTIFICATE;
 }
 
 /* The second port of an address is a second guess: what is there may be anything. */
-static void note(struct peer_dial *dial, const struct peer_failure *failure) {
-    bool is_guess = dial->ports_tried > 1 && !is_word_of_portoland(failure->cause);
+static void record_failure(struct peer_dial *dial, const struct peer_failure *failure) {
+    bool is_guess = dial->ports_tried > 1 && !is_from_portoland(failure->cause);
     if (is_guess || weight_of(failure->cause) <= weight_of(dial->failure.cause))
         return;
     dial->failure = *failure;
     dial->failure.port = port_of(dial);
-    dial->failure.asked = dial->asked;
+    dial->failure.query = dial->query;
 }
 
 static void give_up(struct peer_dial *dial) {
@@ -100,7 +100,7 @@ static void give_up(struct peer_dial *dial) {
     char name[sizeof dial->name];
     memcpy(name, dial->name, sizeof name);
     if (failure.port == 0)
-        failure.port = dial->asked.known;
+        failure.port = dial->query.derived;
     peer_dial_free(dial);
     links->hooks.failed(links->hooks.context, name, &failure);
 }
@@ -150,14 +150,14 @@ static void try_next(struct peer_dial *dial);
 static void address_failed(struct peer_dial *dial, enum cluster_cause cause, int error) {
     struct peer_failure failure = {
         .cause = cause, .error = error, .address = address_at(dial, port_of(dial))};
-    note(dial, &failure);
+    record_failure(dial, &failure);
     stop_trying(dial);
     try_next(dial);
 }
 
 void peer_dial_lost(struct peer_dial *dial, const struct peer_failure *failure) {
     dial->link = NULL;
-    note(dial, failure);
+    record_failure(dial, failure);
     stop_trying(dial);
     try_next(dial);
 }
@@ -225,47 +225,48 @@ static bool try_port(struct peer_dial *dial) {
     }
     failure.error = errno;
     failure.cause = cause_of(failure.error);
-    note(dial, &failure);
+    record_failure(dial, &failure);
     stop_trying(dial);
     return false;
 }
 
 /* Which ports are worth a call: see peer_dial.h. */
-static void choose_ports(struct peer_dial *dial, bool told_first) {
-    uint16_t told = dial->asked.told, known = dial->asked.known;
-    dial->ports[0] = told_first ? told : known;
-    dial->ports[1] = told_first ? known : told;
-    dial->port_count = told == 0 || told == known ? 1 : 2;
+static void choose_ports(struct peer_dial *dial, bool advertised_first) {
+    uint16_t advertised = dial->query.advertised, derived = dial->query.derived;
+    dial->ports[0] = advertised_first ? advertised : derived;
+    dial->ports[1] = advertised_first ? derived : advertised;
+    dial->port_count = advertised == 0 || advertised == derived ? 1 : 2;
 }
 
-static void on_answered(void *context, enum epmd_query_result word, const struct epmd_node *node) {
+static void on_answered(void *context, enum epmd_query_result result,
+                        const struct epmd_node *node) {
     struct peer_dial *dial = context;
     struct address epmd = address_at(dial, dial->epmd_port);
     char text[ADDRESS_TEXT_SIZE];
-    dial->asked.word = word;
-    dial->asked.told = word == EPMD_QUERY_PORT ? node->port : 0;
-    choose_ports(dial, word == EPMD_QUERY_PORT && node->type == EPMD_NODE_HIDDEN);
-    epmd_query_free(dial->question);
-    dial->question = NULL;
+    dial->query.result = result;
+    dial->query.advertised = result == EPMD_QUERY_PORT ? node->port : 0;
+    choose_ports(dial, result == EPMD_QUERY_PORT && node->type == EPMD_NODE_HIDDEN);
+    epmd_query_free(dial->query_in_flight);
+    dial->query_in_flight = NULL;
     log_event(LOG_LEVEL_DEBUG, "epmd_asked", log_text("member", dial->name),
               log_text("epmd", address_format(&epmd, text)),
-              log_text("outcome", epmd_query_result_text(word)),
-              log_number("told", dial->asked.told), log_number("first", dial->ports[0]));
+              log_text("outcome", epmd_query_result_text(result)),
+              log_number("told", dial->query.advertised), log_number("first", dial->ports[0]));
     try_next(dial);
 }
 
 /* False: its epmd is not asked. */
-static bool ask_epmd(struct peer_dial *dial) {
+static bool query_epmd(struct peer_dial *dial) {
     struct bytes name = bytes_of(dial->name, (size_t)(host_of(dial) - dial->name - 1));
     struct address epmd = address_at(dial, dial->epmd_port);
     int64_t time_ms = (dial->address_deadline_ms - clock_monotonic_ms()) * 2 / 5;
     if (dial->epmd_port == 0)
         return false;
-    dial->question = epmd_query_start(dial->links->base, &epmd, name,
-                                      time_ms < PEER_DIAL_ASK_MS ? time_ms : PEER_DIAL_ASK_MS,
-                                      on_answered, dial);
-    dial->asked.epmd_port = dial->question == NULL ? 0 : dial->epmd_port;
-    return dial->question != NULL;
+    dial->query_in_flight = epmd_query_start(
+        dial->links->base, &epmd, name, time_ms < PEER_DIAL_QUERY_MS ? time_ms : PEER_DIAL_QUERY_MS,
+        on_answered, dial);
+    dial->query.epmd_port = dial->query_in_flight == NULL ? 0 : dial->epmd_port;
+    return dial->query_in_flight != NULL;
 }
 
 static void begin_address(struct peer_dial *dial) {
@@ -273,8 +274,8 @@ static void begin_address(struct peer_dial *dial) {
         share_of_time(dial->deadline_ms, dial->addresses.count - dial->tried);
     dial->tried++;
     dial->port_count = dial->ports_tried = 0;
-    dial->asked.told = 0;
-    if (!ask_epmd(dial))
+    dial->query.advertised = 0;
+    if (!query_epmd(dial))
         choose_ports(dial, false);
 }
 
@@ -285,7 +286,7 @@ static void try_next(struct peer_dial *dial) {
                 return;
         } else if (dial->tried < dial->addresses.count) {
             begin_address(dial);
-            if (dial->question != NULL)
+            if (dial->query_in_flight != NULL)
                 return;
         } else {
             break;
@@ -317,7 +318,7 @@ static void on_begin(evutil_socket_t fd, short what, void *context) {
     struct timeval time = loop_timeval(CLUSTER_CONNECT_MS);
     (void)fd;
     (void)what;
-    if (dial->asked.known == 0) {
+    if (dial->query.derived == 0) {
         dial->failure.cause = CLUSTER_CAUSE_NO_PORT;
         give_up(dial);
         return;
@@ -352,7 +353,7 @@ bool peer_dial_begin(struct peer_links *links, const char *name, uint16_t port,
     }
     dial->links = links;
     dial->fd = -1;
-    dial->asked.known = port;
+    dial->query.derived = port;
     dial->epmd_port = epmd_port;
     dial->deadline_ms = clock_monotonic_ms() + CLUSTER_CONNECT_MS;
     strcpy(dial->name, name);

@@ -7,7 +7,7 @@
  * nearest to success.
  *
  * Where there is an epmd to ask, each address is asked for Name's port (net/epmd_query) just
- * before it is called, for PEER_DIAL_ASK_MS or two fifths of the address's time, whichever is
+ * before it is called, for PEER_DIAL_QUERY_MS or two fifths of the address's time, whichever is
  * less. What it says is a hint, from anybody: so both ports are tried where they differ.
  *
  *   the epmd's word               ports, in this order
@@ -22,7 +22,7 @@
 
 struct peer_dial;
 
-#define PEER_DIAL_ASK_MS 2000
+#define PEER_DIAL_QUERY_MS 2000
 
 /*
  * Begins; one of the two hooks follows, from the event loop. `port` is the one that is known, or

@@ -2,14 +2,14 @@
 #ifndef PORTOLAN_NET_PEER_INNER_H
 #define PORTOLAN_NET_PEER_INNER_H
 
+#include "net/handshake_limit.h"
 #include "net/peer_dial.h"
-#include "net/peer_gate.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
-enum peer_link_state { PEER_LINK_GREETS, PEER_LINK_OPEN, PEER_LINK_ENDING };
+enum peer_link_state { PEER_LINK_HANDSHAKING, PEER_LINK_OPEN, PEER_LINK_CLOSING };
 
 struct bufferevent;
 struct evbuffer;
@@ -20,12 +20,12 @@ struct peer_link {
     struct bufferevent *wire;
     struct evbuffer *plain; /* what came and is not used up yet: less than a frame */
     struct event timer;     /* of the handshake we were called for, and of the end */
-    struct peer_dial *dial; /* while it greets and we called; borrowed */
+    struct peer_dial *dial; /* of a handshake that we began; borrowed */
     struct address address;
     enum peer_link_state state;
-    bool heard;     /* anything at all */
-    bool entered;   /* the gate counts it; the peer called */
-    bool of_member; /* as one of a member's host */
+    bool received_any;      /* anything at all */
+    bool handshake_counted; /* counted in links->handshakes; the peer called */
+    bool from_member;       /* as one of a member's host */
     void *owner;
     char name[CLUSTER_NAME_MAX + 1]; /* "": not known yet */
     TAILQ_ENTRY(peer_link) entry;
@@ -39,14 +39,14 @@ struct peer_links {
     struct peer_hooks hooks;
     struct peer_link_list all;
     struct peer_dial_list dials;
-    struct peer_gate *gate; /* of handshakes under way for which we were called */
-    bool held;              /* nothing is sent */
+    struct handshake_limit *handshakes; /* under way, for which we were called */
+    bool sending_paused;                /* nothing is sent */
     struct peer_counters counters;
     uint8_t scratch[16384]; /* what one TLS record holds */
 };
 
-/* A link on a connected socket, which it owns from here on, greeting. NULL: no memory; the socket
- * is closed. `dial`: whoever called, with the host that the peer's certificate must name. */
+/* A link on a connected socket, which it owns from here on, in its handshake. NULL: no memory; the
+ * socket is closed. `dial`: whoever called, with the host that the peer's certificate must name. */
 struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct address *address,
                                 struct peer_dial *dial, const char *host);
 

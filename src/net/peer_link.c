@@ -16,14 +16,14 @@
 
 /* --- ends --- */
 
-static void leave_gate(struct peer_link *link) {
-    if (link->entered)
-        peer_gate_leave(link->links->gate, &link->address, link->of_member);
-    link->entered = false;
+static void release_handshake(struct peer_link *link) {
+    if (link->handshake_counted)
+        handshake_limit_leave(link->links->handshakes, &link->address, link->from_member);
+    link->handshake_counted = false;
 }
 
 void peer_link_destroy(struct peer_link *link) {
-    leave_gate(link);
+    release_handshake(link);
     TAILQ_REMOVE(&link->links->all, link, entry);
     event_del(&link->timer);
     tls_stream_free(link->stream);
@@ -50,14 +50,14 @@ static void lose(struct peer_link *link, enum cluster_cause cause, int error) {
     if (state == PEER_LINK_OPEN)
         links->hooks.down(links->hooks.context, link, &failure);
     peer_link_destroy(link);
-    if (state != PEER_LINK_GREETS)
+    if (state != PEER_LINK_HANDSHAKING)
         return;
     if (dial != NULL) {
         peer_dial_lost(dial, &failure);
         return;
     }
     links->counters.refused++;
-    links->hooks.turned_away(links->hooks.context, &failure, false);
+    links->hooks.rejected(links->hooks.context, &failure, false);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *context) {
@@ -86,11 +86,11 @@ bool peer_link_send(struct peer_link *link, struct bytes bytes) {
 }
 
 void peer_link_end(struct peer_link *link) {
-    if (link->state == PEER_LINK_ENDING)
+    if (link->state == PEER_LINK_CLOSING)
         return;
     tls_stream_close(link->stream);
     flush(link);
-    link->state = PEER_LINK_ENDING;
+    link->state = PEER_LINK_CLOSING;
     if (!loop_set_timer(&link->timer, PEER_LINGER_MS)) /* it ends at once, from the loop */
         shutdown(bufferevent_getfd(link->wire), SHUT_RDWR);
 }
@@ -133,7 +133,7 @@ static void read_all(struct peer_link *link) {
     const uint8_t *data = state == TLS_CLOSED ? evbuffer_pullup(link->plain, -1) : NULL;
     if (rest > 0 && data != NULL) {
         links->hooks.received(links->hooks.context, link, bytes_of(data, rest));
-        if (link->state == PEER_LINK_ENDING)
+        if (link->state == PEER_LINK_CLOSING)
             return;
     }
     lose(link, state == TLS_CLOSED ? CLUSTER_CAUSE_CLOSED : tls_stream_failure(link->stream)->cause,
@@ -143,7 +143,7 @@ static void read_all(struct peer_link *link) {
 static void become_open(struct peer_link *link) {
     struct peer_links *links = link->links;
     struct peer_dial *dial = link->dial;
-    leave_gate(link);
+    release_handshake(link);
     event_del(&link->timer);
     link->state = PEER_LINK_OPEN;
     link->dial = NULL;
@@ -154,7 +154,7 @@ static void become_open(struct peer_link *link) {
 }
 
 /* An alert must reach the peer, so that it can say why: the rest of the end is the kernel's. */
-static void fail_greeting(struct peer_link *link) {
+static void fail_handshake(struct peer_link *link) {
     struct evbuffer *output = bufferevent_get_output(link->wire);
     evbuffer_unfreeze(output, 1);
     evbuffer_write(output, bufferevent_getfd(link->wire));
@@ -163,10 +163,10 @@ static void fail_greeting(struct peer_link *link) {
 }
 
 static void advance(struct peer_link *link) {
-    if (link->state == PEER_LINK_GREETS) {
+    if (link->state == PEER_LINK_HANDSHAKING) {
         enum tls_state state = tls_stream_handshake(link->stream);
         if (!flush(link) || state == TLS_FAILED || state == TLS_CLOSED) {
-            fail_greeting(link);
+            fail_handshake(link);
             return;
         }
         if (state == TLS_WAITS)
@@ -180,11 +180,11 @@ static void advance(struct peer_link *link) {
 static void on_readable(struct bufferevent *wire, void *context) {
     struct peer_link *link = context;
     struct evbuffer *input = bufferevent_get_input(wire);
-    if (link->state == PEER_LINK_ENDING) {
+    if (link->state == PEER_LINK_CLOSING) {
         evbuffer_drain(input, evbuffer_get_length(input));
         return;
     }
-    link->heard = true;
+    link->received_any = true;
     while (evbuffer_get_length(input) > 0) {
         size_t len = evbuffer_get_contiguous_space(input);
         if (!tls_stream_feed(link->stream, bytes_of(evbuffer_pullup(input, (ssize_t)len), len))) {
@@ -199,14 +199,14 @@ static void on_readable(struct bufferevent *wire, void *context) {
 /* Its last bytes are taken: only the peer's own end is waited for. */
 static void on_drained(struct bufferevent *wire, void *context) {
     const struct peer_link *link = context;
-    if (link->state == PEER_LINK_ENDING)
+    if (link->state == PEER_LINK_CLOSING)
         shutdown(bufferevent_getfd(wire), SHUT_WR);
 }
 
 /* A peer that closes before saying anything does not know the protocol, or will not talk to us. */
 static enum cluster_cause cause_of_end(const struct peer_link *link, short what) {
     bool in_order = (what & BEV_EVENT_EOF) != 0;
-    bool silent = link->state == PEER_LINK_GREETS && !link->heard;
+    bool silent = link->state == PEER_LINK_HANDSHAKING && !link->received_any;
     return in_order && silent ? CLUSTER_CAUSE_NOT_PORTOLAN : CLUSTER_CAUSE_LOST;
 }
 
@@ -225,8 +225,8 @@ static void prepare_socket(int fd) {
 }
 
 /* Reads, and writes unless nothing is to be sent. False: no memory. */
-static bool let_move(struct peer_link *link) {
-    if (link->links->held)
+static bool enable_io(struct peer_link *link) {
+    if (link->links->sending_paused)
         return bufferevent_disable(link->wire, EV_WRITE) == 0 &&
                bufferevent_enable(link->wire, EV_READ) == 0;
     return bufferevent_enable(link->wire, EV_READ | EV_WRITE) == 0;
@@ -260,7 +260,7 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
     prepare_socket(fd);
     bufferevent_setcb(wire, on_readable, on_drained, on_event, link);
     bufferevent_setwatermark(wire, EV_READ, 0, WIRE_READ_MAX);
-    if (!let_move(link)) {
+    if (!enable_io(link)) {
         peer_link_destroy(link);
         return NULL;
     }
@@ -272,7 +272,7 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
 }
 
 /* Else it would take us for another program. */
-static void say_busy(int fd) {
+static void send_busy_alert(int fd) {
     struct bytes alert = tls_busy_alert();
     (void)!send(fd, alert.data, alert.len, MSG_NOSIGNAL | MSG_DONTWAIT); /* or it is not told */
 }
@@ -281,41 +281,41 @@ static void say_busy(int fd) {
 static void end_longest_handshake(struct peer_links *links) {
     struct peer_link *link;
     TAILQ_FOREACH(link, &links->all, entry) {
-        if (!link->entered || link->of_member)
+        if (!link->handshake_counted || link->from_member)
             continue;
-        say_busy(bufferevent_getfd(link->wire));
+        send_busy_alert(bufferevent_getfd(link->wire));
         lose(link, CLUSTER_CAUSE_BUSY, 0);
         return;
     }
 }
 
-static bool turn_away(struct peer_links *links, int fd, const struct address *peer) {
+static bool reject(struct peer_links *links, int fd, const struct address *peer) {
     struct peer_failure failure = {.cause = CLUSTER_CAUSE_BUSY, .address = *peer};
-    say_busy(fd);
+    send_busy_alert(fd);
     links->counters.limited++;
-    links->hooks.turned_away(links->hooks.context, &failure, true);
+    links->hooks.rejected(links->hooks.context, &failure, true);
     return false;
 }
 
 bool peer_links_accept(struct peer_links *links, int fd, const struct address *peer,
                        struct bytes first) {
-    bool of_member =
-        links->hooks.is_of_member != NULL && links->hooks.is_of_member(links->hooks.context, peer);
-    if (peer_gate_is_crowded(links->gate, of_member))
+    bool from_member = links->hooks.is_from_member != NULL &&
+                       links->hooks.is_from_member(links->hooks.context, peer);
+    if (handshake_limit_needs_victim(links->handshakes, from_member))
         end_longest_handshake(links);
-    if (!peer_gate_enter(links->gate, peer, of_member, clock_monotonic_ms()))
-        return turn_away(links, fd, peer);
+    if (!handshake_limit_enter(links->handshakes, peer, from_member, clock_monotonic_ms()))
+        return reject(links, fd, peer);
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* so that a failure leaves the caller's alone */
     struct peer_link *link = own < 0 ? NULL : peer_link_new(links, own, peer, NULL, NULL);
     if (link == NULL) {
-        peer_gate_leave(links->gate, peer, of_member);
-        return turn_away(links, fd, peer);
+        handshake_limit_leave(links->handshakes, peer, from_member);
+        return reject(links, fd, peer);
     }
     close(fd);
-    link->entered = true;
-    link->of_member = of_member;
+    link->handshake_counted = true;
+    link->from_member = from_member;
     links->counters.accepted++;
-    link->heard = true;
+    link->received_any = true;
     if (!loop_set_timer(&link->timer, CLUSTER_CONNECT_MS) || !tls_stream_feed(link->stream, first))
         lose(link, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
     else
@@ -333,8 +333,8 @@ struct peer_links *peer_links_new(struct event_base *base, struct tls *tls,
     links->hooks = *hooks;
     TAILQ_INIT(&links->all);
     TAILQ_INIT(&links->dials);
-    links->gate = peer_gate_new();
-    if (links->gate != NULL)
+    links->handshakes = handshake_limit_new();
+    if (links->handshakes != NULL)
         return links;
     free(links);
     return NULL;
@@ -354,16 +354,16 @@ void peer_links_free(struct peer_links *links) {
         evbuffer_write(output, bufferevent_getfd(link->wire));
         peer_link_destroy(link);
     }
-    peer_gate_free(links->gate);
+    handshake_limit_free(links->handshakes);
     free(links);
 }
 
-void peer_links_hold(struct peer_links *links, bool hold) {
+void peer_links_pause_sending(struct peer_links *links, bool pause) {
     struct peer_link *link;
-    links->held = hold;
+    links->sending_paused = pause;
     TAILQ_FOREACH(link, &links->all, entry) {
-        int error = hold ? bufferevent_disable(link->wire, EV_WRITE)
-                         : bufferevent_enable(link->wire, EV_WRITE);
+        int error = pause ? bufferevent_disable(link->wire, EV_WRITE)
+                          : bufferevent_enable(link->wire, EV_WRITE);
         if (error < 0) /* lost, but not here: it may be what is under way */
             event_active(&link->timer, EV_TIMEOUT, 0);
     }
@@ -405,7 +405,7 @@ bool peer_links_has_host(const struct peer_links *links, struct bytes host) {
     return false;
 }
 
-bool peer_link_may_be_called(const struct peer_link *link, const char *name) {
+bool peer_link_name_allowed(const struct peer_link *link, const char *name) {
     const char *at = strchr(name, '@');
     return tls_stream_peer_is(link->stream, at == NULL ? "" : at + 1);
 }

@@ -2,17 +2,17 @@
  * Links to other daemons: sockets with TLS on them (net/tls), begun by us (net/peer_dial) or taken
  * over from the front port.
  *
- *   state     waits for                        ends with
- *   GREETS    the TLS handshake                the hook `up`, its failure, its time
- *   OPEN      bytes                            peer_link_end; the hook `down`
- *   ENDING    its last bytes to be taken       the peer's close, LINGER_MS
+ *   state        waits for                     ends with
+ *   HANDSHAKING  the TLS handshake             the hook `up`, its failure, its time
+ *   OPEN         bytes                         peer_link_end; the hook `down`
+ *   CLOSING      its last bytes to be taken    the peer's close, LINGER_MS
  *
  * The set owns its links. A link is handed out with the hook `up` and is good until peer_link_end
  * is called for it, or until the hook `down` has returned. Hooks are called from the event loop,
- * and from peer_links_accept, where `turned_away`, `up`, `received` and `down` may come before it
+ * and from peer_links_accept, where `rejected`, `up`, `received` and `down` may come before it
  * returns; from no other function of this module.
  *
- * What a stranger costs: as many handshakes as net/peer_gate lets in, each CLUSTER_CONNECT_MS long
+ * What a stranger costs: as many handshakes as net/handshake_limit lets in, each CLUSTER_CONNECT_MS
  * at most, of a few records and a few KiB (net/tls). He learns nothing but that TLS is spoken here;
  * with certificates, also what ours says, which TLS shows before his is seen.
  */
@@ -30,11 +30,11 @@ struct peer_link;
 struct peer_links;
 
 /* What the epmd of an address was asked before it was called. */
-struct peer_asked {
+struct peer_query {
     uint16_t epmd_port; /* 0: it was not asked */
-    enum epmd_query_result word;
-    uint16_t told;  /* the port that it told; 0: none */
-    uint16_t known; /* the port that was there without asking, such as the rule's */
+    enum epmd_query_result result;
+    uint16_t advertised; /* the port that it replied; 0: none */
+    uint16_t derived;    /* the port that was there without asking, such as the rule's */
 };
 
 /* How an attempt to connect, or a handshake, came to nothing. */
@@ -42,7 +42,7 @@ struct peer_failure {
     enum cluster_cause cause;
     struct address address; /* the last that was tried; family 0: none was */
     uint16_t port;
-    struct peer_asked asked;      /* of that address */
+    struct peer_query query;      /* of that address */
     int error;                    /* an errno, or 0 */
     char reason[TLS_REASON_SIZE]; /* in OpenSSL's or the resolver's words, or "" */
 };
@@ -60,11 +60,11 @@ struct peer_hooks {
     void (*failed)(void *context, const char *name, const struct peer_failure *failure);
 
     /* A caller was not let in: `failure` holds who and why; `limited`: for there were too many. */
-    void (*turned_away)(void *context, const struct peer_failure *failure, bool limited);
+    void (*rejected)(void *context, const struct peer_failure *failure, bool limited);
 
     /* Whether a member's host has the address: such callers have places of their own. May be NULL:
      * nobody is known. */
-    bool (*is_of_member)(void *context, const struct address *peer);
+    bool (*is_from_member)(void *context, const struct address *peer);
     void *context;
 };
 
@@ -82,8 +82,8 @@ struct peer_links *peer_links_new(struct event_base *base, struct tls *tls,
 /* Sends what can be sent at once, and closes all; no hook is called. */
 void peer_links_free(struct peer_links *links);
 
-/* While they are held, what is sent waits; what comes is read. */
-void peer_links_hold(struct peer_links *links, bool hold);
+/* While sending is paused, what is sent waits; what comes is read. */
+void peer_links_pause_sending(struct peer_links *links, bool pause);
 
 struct peer_counters peer_links_counters(const struct peer_links *links);
 
@@ -113,7 +113,7 @@ const struct peer_link *peer_links_find(const struct peer_links *links, const ch
 bool peer_links_has_host(const struct peer_links *links, struct bytes host);
 
 /* Whether its certificate names the host of this node name. Without certificates: yes. */
-bool peer_link_may_be_called(const struct peer_link *link, const char *name);
+bool peer_link_name_allowed(const struct peer_link *link, const char *name);
 
 /* The owner's pointer: what the link is to it. NULL at first. */
 void peer_link_set_owner(struct peer_link *link, void *owner);

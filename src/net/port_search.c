@@ -25,13 +25,13 @@ struct errand {
 
 struct result {
     bool found;
-    struct port_holder holder;
+    struct port_owner owner;
 };
 
 static void *run(void *context) {
     struct errand *errand = context;
     struct result result = {.found = false};
-    result.found = port_holder_find(errand->port, &result.holder);
+    result.found = port_owner_find(errand->port, &result.owner);
     /* one piece, as it is less than PIPE_BUF; where nobody reads any more, nobody misses it, and
      * SIGPIPE is blocked in this thread */
     ssize_t written = write(errand->fd, &result, sizeof result);
@@ -57,7 +57,7 @@ static void on_result(evutil_socket_t fd, short what, void *context) {
     struct result result = {.found = false};
     (void)what;
     bool whole = read((int)fd, &result, sizeof result) == (ssize_t)sizeof result;
-    search->done(search->context, whole && result.found ? &result.holder : NULL);
+    search->done(search->context, whole && result.found ? &result.owner : NULL);
 }
 
 struct port_search *port_search_start(struct event_base *base, uint16_t port,

@@ -1,18 +1,18 @@
 /*
- * The holder of a port (net/port_holder), found out beside the event loop: the search walks the
+ * The owner of a port (net/port_owner), found out beside the event loop: the search walks the
  * descriptors of all processes, which takes milliseconds and more on a large host.
  */
 #ifndef PORTOLAN_NET_PORT_SEARCH_H
 #define PORTOLAN_NET_PORT_SEARCH_H
 
-#include "net/port_holder.h"
+#include "net/port_owner.h"
 
 struct event_base;
 struct port_search;
 
-/* Called once, from the event loop; `holder` is borrowed, NULL: nobody was found. It may free the
+/* Called once, from the event loop; `owner` is borrowed, NULL: nobody was found. It may free the
  * search. */
-typedef void port_search_done(void *context, const struct port_holder *holder);
+typedef void port_search_done(void *context, const struct port_owner *owner);
 
 /* A thread of its own does it, and ends by itself. NULL: no memory, descriptor or thread for it. */
 struct port_search *port_search_start(struct event_base *base, uint16_t port,

@@ -41,7 +41,7 @@ static struct caller_key caller_key(struct bytes caller, const struct address *p
     memset(&key, 0, sizeof key); /* with what is between the members */
     key.registration = registration;
     key.name = hash_of_64(caller.data, caller.len);
-    key.host = peer_key_of_host(peer);
+    key.host = limit_key_of_host(peer);
     return key;
 }
 
@@ -368,7 +368,7 @@ struct proxy *proxy_new(struct event_base *base, const struct proxy_options *opt
         return NULL;
     TAILQ_INIT(&proxy->streams);
     proxy_store_init(&proxy->store, base);
-    proxy->peers = peer_limit_new(options->peer_streams);
+    proxy->peers = host_limit_new(options->peer_streams);
     proxy->user_streams = user_share_new(options->user_streams,
                                          options->users == NULL ? NULL : options->users->owners);
     if (proxy->peers != NULL && proxy->user_streams != NULL) {
@@ -386,7 +386,7 @@ void proxy_configure(struct proxy *proxy, const struct proxy_options *options) {
     if (options->half_open_ms == 0)
         proxy->options.half_open_ms = PROXY_HALF_OPEN_MS;
     proxy->store.copies = options->copies;
-    peer_limit_configure(proxy->peers, options->peer_streams);
+    host_limit_configure(proxy->peers, options->peer_streams);
     user_share_configure(proxy->user_streams, options->user_streams);
 }
 
@@ -396,7 +396,7 @@ void proxy_free(struct proxy *proxy) {
     while (!TAILQ_EMPTY(&proxy->streams))
         proxy_stream_close(TAILQ_FIRST(&proxy->streams), "the daemon ends");
     proxy_store_clear(&proxy->store);
-    peer_limit_free(proxy->peers);
+    host_limit_free(proxy->peers);
     user_share_free(proxy->user_streams);
     free(proxy);
 }

@@ -6,7 +6,7 @@
 #define PORTOLAN_NET_PROXY_INNER_H
 
 #include "base/hash_table.h"
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 #include "net/proxy.h"
 #include "net/proxy_way.h"
 
@@ -28,7 +28,7 @@ struct stream {
     enum attempt attempt;
     bool open, tls, guessed;
     bool of_caller, of_user, of_descriptors; /* where it is counted */
-    struct peer_key caller_key;
+    struct limit_key caller_key;
     uint32_t user;  /* of the node */
     bool not_owned; /* an address took the connection that is not the node's */
     char *refusal;  /* why; owned, NULL without memory */
@@ -55,7 +55,7 @@ struct node_streams {
 struct caller_key {
     const struct registration *registration; /* borrowed */
     uint64_t name;
-    struct peer_key host;
+    struct limit_key host;
 };
 
 /* The streams of one caller to one registration; there is one at least. */
@@ -67,7 +67,7 @@ struct caller_streams {
 
 struct proxy {
     struct proxy_options options;
-    struct peer_limit *peers;
+    struct host_limit *peers;
     struct user_share *user_streams;
     struct streams streams;
     struct node_streams *nodes;

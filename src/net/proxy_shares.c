@@ -9,7 +9,7 @@ static struct user_share *descriptors_of(const struct proxy *proxy) {
 void proxy_shares_uncount(struct stream *stream) {
     struct proxy *proxy = stream->proxy;
     if (stream->of_caller)
-        peer_limit_give_back(proxy->peers, stream->caller_key, 1);
+        host_limit_give_back(proxy->peers, stream->caller_key, 1);
     if (stream->of_user)
         user_share_give_back(proxy->user_streams, stream->user, 1);
     if (stream->of_descriptors)
@@ -20,15 +20,15 @@ void proxy_shares_uncount(struct stream *stream) {
 static bool count_caller(struct stream *stream) {
     const struct proxy *proxy = stream->proxy;
     if (!address_peer_is_local(stream->caller_fd, &stream->peer)) {
-        stream->caller_key = peer_key_of_host(&stream->peer);
+        stream->caller_key = limit_key_of_host(&stream->peer);
     } else {
         uint32_t user = local_users_caller(proxy->options.users, stream->caller_fd, &stream->peer);
         if (proxy->options.users == NULL || user_share_is_free(proxy->user_streams, user))
             return true;
         stream->caller_key =
-            peer_key_of_user(subordinate_users_owner(proxy->options.users->owners, user));
+            limit_key_of_user(subordinate_users_owner(proxy->options.users->owners, user));
     }
-    stream->of_caller = peer_limit_take(proxy->peers, stream->caller_key, 1);
+    stream->of_caller = host_limit_take(proxy->peers, stream->caller_key, 1);
     return stream->of_caller;
 }
 

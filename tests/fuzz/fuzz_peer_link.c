@@ -38,7 +38,7 @@ struct run {
     struct peer_link *link; /* NULL: not up, or over */
     struct tls_stream *partner;
     int far; /* -1: gone */
-    unsigned ups, turned_away;
+    unsigned ups, rejected;
     size_t wrote, read; /* plain bytes, by the partner and by the owner */
     size_t owner_wrote, partner_read;
 };
@@ -73,7 +73,7 @@ static void owner_sends(struct run *run, size_t len) {
 static bool on_up(void *context, struct peer_link *link, const char *name) {
     struct run *run = context;
     must(run->kind == PARTNER_SAME_KEY && name == NULL && ++run->ups == 1);
-    must(peer_link_owner(link) == NULL && peer_link_may_be_called(link, "a@127.0.0.1"));
+    must(peer_link_owner(link) == NULL && peer_link_name_allowed(link, "a@127.0.0.1"));
     peer_link_set_owner(link, run);
     run->link = run->says_no ? NULL : link;
     return !run->says_no;
@@ -108,9 +108,9 @@ static void on_failed(void *context, const char *name, const struct peer_failure
     fuzz_failed("nobody was called", __FILE__, __LINE__);
 }
 
-static void on_turned_away(void *context, const struct peer_failure *failure, bool limited) {
+static void on_rejected(void *context, const struct peer_failure *failure, bool limited) {
     struct run *run = context;
-    must(!limited && run->ups == 0 && ++run->turned_away == 1);
+    must(!limited && run->ups == 0 && ++run->rejected == 1);
     must(failure->cause != CLUSTER_CAUSE_NONE && cluster_cause_name(failure->cause) != NULL);
 }
 
@@ -213,7 +213,7 @@ static void begin(struct run *run, struct reader *input) {
                                      .received = on_received,
                                      .down = on_down,
                                      .failed = on_failed,
-                                     .turned_away = on_turned_away,
+                                     .rejected = on_rejected,
                                      .context = run};
     const struct address stranger = address_any_v6(4370);
     int ends[2];
@@ -228,7 +228,7 @@ static void begin(struct run *run, struct reader *input) {
 
 static void end(struct run *run) {
     const struct peer_counters counters = peer_links_counters(run->links);
-    must(counters.accepted == 1 && counters.refused == run->turned_away && counters.limited == 0);
+    must(counters.accepted == 1 && counters.refused == run->rejected && counters.limited == 0);
     peer_links_free(run->links);
     event_base_loop(base(), EVLOOP_NONBLOCK); /* libevent closes sockets in its next turn */
     must(run->far < 0 || !far_hears(run));

@@ -1,7 +1,7 @@
 #include "net/local_users.h"
 
 #include "failing_allocation.h"
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 #include "sockets_fixture.h"
 #include "suites.h"
 
@@ -81,15 +81,15 @@ START_TEST(a_share_is_a_part_of_the_whole) {
 END_TEST
 
 START_TEST(a_user_is_no_host) {
-    struct peer_limit *limit = peer_limit_new(1);
+    struct host_limit *limit = host_limit_new(1);
     struct address host;
     ck_assert(address_parse("10.0.0.0", 1, &host));
-    ck_assert(peer_limit_enter(limit, &host));
+    ck_assert(host_limit_enter(limit, &host));
 
-    ck_assert(peer_limit_take(limit, peer_key_of_user(10), 1));
-    ck_assert_uint_eq(peer_limit_taken(limit, peer_key_of_user(10)), 1);
-    ck_assert_uint_eq(peer_limit_taken(limit, peer_key_of_user(11)), 0);
-    peer_limit_free(limit);
+    ck_assert(host_limit_take(limit, limit_key_of_user(10), 1));
+    ck_assert_uint_eq(host_limit_taken(limit, limit_key_of_user(10)), 1);
+    ck_assert_uint_eq(host_limit_taken(limit, limit_key_of_user(11)), 0);
+    host_limit_free(limit);
 }
 END_TEST
 

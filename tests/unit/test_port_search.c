@@ -27,9 +27,9 @@ static void end(void) {
     ck_assert_int_eq(sockets_count_descriptors(), before);
 }
 
-static void on_done(void *context, const struct port_holder *holder) {
+static void on_done(void *context, const struct port_owner *owner) {
     ck_assert_ptr_eq(context, &told);
-    pid = holder == NULL ? 0 : holder->pid;
+    pid = owner == NULL ? 0 : owner->pid;
     told++;
 }
 

@@ -1,6 +1,6 @@
 /* Whether a host named somewhere is the one this program runs on. */
-#ifndef PORTOLAN_NET_OWN_HOST_H
-#define PORTOLAN_NET_OWN_HOST_H
+#ifndef PORTOLAN_NET_LOCAL_HOST_H
+#define PORTOLAN_NET_LOCAL_HOST_H
 
 #include "base/bytes.h"
 
@@ -8,6 +8,6 @@
  * True for the host's name as the kernel has it, "localhost", and the address of any of its
  * interfaces. Asks no name server: a name that would need one is not recognised.
  */
-bool own_host_is(struct bytes host);
+bool local_host_is(struct bytes host);
 
 #endif

@@ -1,4 +1,4 @@
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 
 #include "failing_allocation.h"
 #include "seeded.h"
@@ -8,15 +8,15 @@
 
 #define MOST 3
 
-static struct peer_limit *limit;
+static struct host_limit *limit;
 
 static void begin(void) {
-    limit = peer_limit_new(MOST);
+    limit = host_limit_new(MOST);
     ck_assert_ptr_nonnull(limit);
 }
 
 static void end(void) {
-    peer_limit_free(limit);
+    host_limit_free(limit);
 }
 
 static struct address peer(const char *text) {
@@ -27,12 +27,12 @@ static struct address peer(const char *text) {
 
 static bool enter(const char *text) {
     const struct address address = peer(text);
-    return peer_limit_enter(limit, &address);
+    return host_limit_enter(limit, &address);
 }
 
 static void leave(const char *text) {
     const struct address address = peer(text);
-    peer_limit_leave(limit, &address);
+    host_limit_leave(limit, &address);
 }
 
 static void fill(const char *text) {
@@ -63,7 +63,7 @@ START_TEST(the_port_does_not_make_another_host) {
     struct address address = peer("192.0.2.1");
     for (uint16_t port = 1; port <= MOST; port++) {
         address.v4.sin_port = port;
-        ck_assert(peer_limit_enter(limit, &address));
+        ck_assert(host_limit_enter(limit, &address));
     }
     ck_assert(!enter("192.0.2.1"));
 }
@@ -96,8 +96,8 @@ START_TEST(families_do_not_mix) {
 END_TEST
 
 START_TEST(a_limit_of_none_lets_all_in) {
-    peer_limit_free(limit);
-    limit = peer_limit_new(0);
+    host_limit_free(limit);
+    limit = host_limit_new(0);
 
     for (int i = 0; i < 1000; i++)
         ck_assert(enter("192.0.2.1"));
@@ -132,7 +132,7 @@ START_TEST(without_memory_nobody_new_is_counted) {
         const struct address address = peer(text);
         for (unsigned n = 1;; n++) {
             fail_nth_allocation(n);
-            bool entered = peer_limit_enter(limit, &address);
+            bool entered = host_limit_enter(limit, &address);
             if (!allocation_failed()) {
                 ck_assert(entered);
                 break;
@@ -141,18 +141,18 @@ START_TEST(without_memory_nobody_new_is_counted) {
         }
         /* counted once, so there is room for all but one more */
         for (int more = 1; more < MOST; more++)
-            ck_assert(peer_limit_enter(limit, &address));
-        ck_assert(!peer_limit_enter(limit, &address));
+            ck_assert(host_limit_enter(limit, &address));
+        ck_assert(!host_limit_enter(limit, &address));
     }
 }
 END_TEST
 
 START_TEST(a_known_host_is_counted_without_memory) {
     const struct address address = peer("192.0.2.1");
-    ck_assert(peer_limit_enter(limit, &address));
+    ck_assert(host_limit_enter(limit, &address));
 
     fail_nth_allocation(1);
-    bool entered = peer_limit_enter(limit, &address);
+    bool entered = host_limit_enter(limit, &address);
 
     ck_assert(!allocation_failed());
     ck_assert(entered);
@@ -161,17 +161,17 @@ END_TEST
 
 START_TEST(without_memory_there_is_no_limit) {
     fail_nth_allocation(1);
-    struct peer_limit *none = peer_limit_new(MOST);
+    struct host_limit *none = host_limit_new(MOST);
 
     ck_assert(allocation_failed());
     ck_assert_ptr_null(none);
-    peer_limit_free(NULL);
+    host_limit_free(NULL);
 }
 END_TEST
 
-Suite *peer_limit_suite(void) {
+Suite *host_limit_suite(void) {
     TCase *tests;
-    Suite *suite = suite_begin("peer_limit", &tests);
+    Suite *suite = suite_begin("host_limit", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, a_host_may_have_so_many_and_no_more);
     tcase_add_test(tests, a_greedy_host_takes_nothing_from_others);

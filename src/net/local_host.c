@@ -1,4 +1,4 @@
-#include "net/own_host.h"
+#include "net/local_host.h"
 
 #include "net/address.h"
 
@@ -32,7 +32,7 @@ static bool is_own_address(const struct address *address) {
     return found;
 }
 
-bool own_host_is(struct bytes host) {
+bool local_host_is(struct bytes host) {
     char text[256];
     struct address address;
     if (host.len == 0 || host.len >= sizeof text)

@@ -1,4 +1,4 @@
-#include "net/port_holder.h"
+#include "net/port_owner.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -46,19 +46,19 @@ static bool holds_socket(const char *pid, const char *wanted) {
     return found;
 }
 
-static void read_program(struct port_holder *holder) {
+static void read_program(struct port_owner *owner) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)holder->pid);
-    snprintf(holder->program, sizeof holder->program, "?");
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)owner->pid);
+    snprintf(owner->program, sizeof owner->program, "?");
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return;
-    if (fgets(holder->program, sizeof holder->program, file) != NULL)
-        holder->program[strcspn(holder->program, "\n")] = '\0';
+    if (fgets(owner->program, sizeof owner->program, file) != NULL)
+        owner->program[strcspn(owner->program, "\n")] = '\0';
     fclose(file);
 }
 
-bool port_holder_find(uint16_t port, struct port_holder *holder) {
+bool port_owner_find(uint16_t port, struct port_owner *owner) {
     unsigned long inode;
     if (!find_inode("/proc/net/tcp", port, &inode) && !find_inode("/proc/net/tcp6", port, &inode))
         return false;
@@ -71,8 +71,8 @@ bool port_holder_find(uint16_t port, struct port_holder *holder) {
     for (const struct dirent *process; !found && (process = readdir(processes)) != NULL;) {
         if (!isdigit((unsigned char)process->d_name[0]) || !holds_socket(process->d_name, wanted))
             continue;
-        holder->pid = (pid_t)strtol(process->d_name, NULL, 10);
-        read_program(holder);
+        owner->pid = (pid_t)strtol(process->d_name, NULL, 10);
+        read_program(owner);
         found = true;
     }
     closedir(processes);

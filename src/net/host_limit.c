@@ -1,4 +1,4 @@
-#include "net/peer_limit.h"
+#include "net/host_limit.h"
 
 #include "base/hash_table.h"
 
@@ -8,33 +8,33 @@
 #define KIND_USER 1
 
 struct peer {
-    struct peer_key key;
+    struct limit_key key;
     unsigned count;
     UT_hash_handle hh;
 };
 
-struct peer_limit {
+struct host_limit {
     unsigned most;
     struct peer *peers;
 };
 
-struct peer_limit *peer_limit_new(unsigned most) {
-    struct peer_limit *limit = calloc(1, sizeof *limit);
+struct host_limit *host_limit_new(unsigned most) {
+    struct host_limit *limit = calloc(1, sizeof *limit);
     if (limit != NULL)
         limit->most = most;
     return limit;
 }
 
-void peer_limit_configure(struct peer_limit *limit, unsigned most) {
+void host_limit_configure(struct host_limit *limit, unsigned most) {
     limit->most = most;
 }
 
-static void forget(struct peer_limit *limit, struct peer *peer) {
+static void forget(struct host_limit *limit, struct peer *peer) {
     HASH_DELETE(hh, limit->peers, peer);
     free(peer);
 }
 
-void peer_limit_free(struct peer_limit *limit) {
+void host_limit_free(struct host_limit *limit) {
     if (limit == NULL)
         return;
     while (limit->peers != NULL)
@@ -42,8 +42,8 @@ void peer_limit_free(struct peer_limit *limit) {
     free(limit);
 }
 
-struct peer_key peer_key_of_host(const struct address *peer) {
-    struct peer_key key;
+struct limit_key limit_key_of_host(const struct address *peer) {
+    struct limit_key key;
     memset(&key, 0, sizeof key);
     if (peer->any.sa_family == AF_INET) {
         key.kind = 4;
@@ -58,19 +58,19 @@ struct peer_key peer_key_of_host(const struct address *peer) {
     return key;
 }
 
-struct peer_key peer_key_of_user(uint32_t user) {
-    struct peer_key key = {.kind = KIND_USER};
+struct limit_key limit_key_of_user(uint32_t user) {
+    struct limit_key key = {.kind = KIND_USER};
     memcpy(key.bytes, &user, sizeof user);
     return key;
 }
 
-static struct peer *find(const struct peer_limit *limit, struct peer_key key) {
+static struct peer *find(const struct host_limit *limit, struct limit_key key) {
     struct peer *found;
     HASH_FIND(hh, limit->peers, &key, sizeof key, found);
     return found;
 }
 
-static struct peer *add(struct peer_limit *limit, struct peer_key key) {
+static struct peer *add(struct host_limit *limit, struct limit_key key) {
     struct peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL)
         return NULL;
@@ -83,7 +83,7 @@ static struct peer *add(struct peer_limit *limit, struct peer_key key) {
     return peer;
 }
 
-bool peer_limit_take(struct peer_limit *limit, struct peer_key key, unsigned count) {
+bool host_limit_take(struct host_limit *limit, struct limit_key key, unsigned count) {
     struct peer *peer = find(limit, key);
     unsigned taken = peer == NULL ? 0 : peer->count;
     if (limit->most > 0 && (taken >= limit->most || count > limit->most - taken))
@@ -96,7 +96,7 @@ bool peer_limit_take(struct peer_limit *limit, struct peer_key key, unsigned cou
     return true;
 }
 
-void peer_limit_give_back(struct peer_limit *limit, struct peer_key key, unsigned count) {
+void host_limit_give_back(struct host_limit *limit, struct limit_key key, unsigned count) {
     struct peer *peer = find(limit, key);
     if (peer == NULL)
         return;
@@ -105,15 +105,15 @@ void peer_limit_give_back(struct peer_limit *limit, struct peer_key key, unsigne
         forget(limit, peer);
 }
 
-unsigned peer_limit_taken(const struct peer_limit *limit, struct peer_key key) {
+unsigned host_limit_taken(const struct host_limit *limit, struct limit_key key) {
     const struct peer *peer = find(limit, key);
     return peer == NULL ? 0 : peer->count;
 }
 
-bool peer_limit_enter(struct peer_limit *limit, const struct address *peer) {
-    return peer_limit_take(limit, peer_key_of_host(peer), 1);
+bool host_limit_enter(struct host_limit *limit, const struct address *peer) {
+    return host_limit_take(limit, limit_key_of_host(peer), 1);
 }
 
-void peer_limit_leave(struct peer_limit *limit, const struct address *peer) {
-    peer_limit_give_back(limit, peer_key_of_host(peer), 1);
+void host_limit_leave(struct host_limit *limit, const struct address *peer) {
+    host_limit_give_back(limit, limit_key_of_host(peer), 1);
 }
