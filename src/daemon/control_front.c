@@ -63,14 +63,14 @@ struct control_stream *control_streams(struct control_host *host, struct control
 
 struct front_list {
     struct control_list list;
-    struct front_ports *ports;
-    struct front_ports_cursor nodes;
+    struct routes *ports;
+    struct routes_cursor nodes;
     uint16_t port; /* whose nodes are being listed; before the first and behind the last 0 */
     bool has_names;
 };
 
 static enum control_step open_port(struct front_list *list, struct writer *out) {
-    uint16_t port = front_ports_next(list->ports, list->port);
+    uint16_t port = routes_next_port(list->ports, list->port);
     char text[64];
     if (port == 0)
         return CONTROL_STEP_END;
@@ -82,16 +82,16 @@ static enum control_step open_port(struct front_list *list, struct writer *out) 
     list->port = port;
     list->list.has_items = true;
     list->has_names = false;
-    front_ports_cursor_begin(&list->nodes, list->ports, port);
+    routes_cursor_begin(&list->nodes, list->ports, port);
     return CONTROL_STEP_MORE;
 }
 
 static enum control_step write_node(struct front_list *list, struct writer *out) {
-    const struct registration *node = front_ports_cursor_peek(&list->nodes);
+    const struct registration *node = routes_cursor_peek(&list->nodes);
     if (node == NULL) {
         write_text(out, "]}");
         if (!out->failed)
-            front_ports_cursor_end(&list->nodes);
+            routes_cursor_end(&list->nodes);
         return CONTROL_STEP_MORE;
     }
     if (list->has_names)
@@ -101,18 +101,18 @@ static enum control_step write_node(struct front_list *list, struct writer *out)
     if (out->failed)
         return CONTROL_STEP_MORE;
     list->has_names = true;
-    front_ports_cursor_advance(&list->nodes);
+    routes_cursor_advance(&list->nodes);
     return CONTROL_STEP_MORE;
 }
 
 static enum control_step write_front(struct control_list *base, struct writer *out) {
     struct front_list *list = (struct front_list *)base;
-    return list->nodes.ports == NULL ? open_port(list, out) : write_node(list, out);
+    return list->nodes.routes == NULL ? open_port(list, out) : write_node(list, out);
 }
 
 static void free_front(struct control_list *base) {
     struct front_list *list = (struct front_list *)base;
-    front_ports_cursor_end(&list->nodes);
+    routes_cursor_end(&list->nodes);
     free(list);
 }
 
@@ -130,8 +130,8 @@ static json_t *describe_counters(const struct front *front) {
                      (json_int_t)streams.bytes_in, "bytes_out", (json_int_t)streams.bytes_out);
 }
 
-static json_t *describe_lookups(const struct front_ports *ports) {
-    const struct lookup_counters lookups = lookup_queue_counters(front_ports_queue(ports));
+static json_t *describe_lookups(const struct routes *ports) {
+    const struct lookup_counters lookups = lookup_queue_counters(routes_queue(ports));
     return json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)lookups.waiting, "held",
                      (json_int_t)lookups.held, "expired", (json_int_t)lookups.expired, "unheld",
                      (json_int_t)lookups.unheld);

@@ -104,7 +104,7 @@ struct lease_list {
     struct control_list list;
     const struct control_host *host;
     struct port_pool_cursor cursor;
-    struct front_ports_cursor nodes; /* behind the front port that the cursor is at */
+    struct routes_cursor nodes; /* behind the front port that the cursor is at */
     bool is_at_front;
     int64_t now_ms;
 };
@@ -114,11 +114,11 @@ static json_t *describe_conflict(const struct lease_list *list, const struct por
     const struct registration *node = NULL;
     if (lease->front)
         return json_null();
-    if (lease->behind_front)
-        node = front_ports_at(front_ports_of(list->host->front->front), lease->port, 0);
+    if (lease->conflict_is_front)
+        node = routes_at(front_ports_of(list->host->front->front), lease->port, 0);
     if (node != NULL)
         return events_json_text(node->node.name);
-    return lease->behind.len > 0 ? events_json_text(lease->behind) : json_null();
+    return lease->conflict.len > 0 ? events_json_text(lease->conflict) : json_null();
 }
 
 static json_t *describe(const struct lease_list *list, struct bytes name,
@@ -135,12 +135,11 @@ static json_t *describe(const struct lease_list *list, struct bytes name,
 static enum control_step write_front(struct lease_list *list, const struct port_lease *lease,
                                      struct writer *out) {
     if (!list->is_at_front)
-        front_ports_cursor_begin(&list->nodes, front_ports_of(list->host->front->front),
-                                 lease->port);
+        routes_cursor_begin(&list->nodes, front_ports_of(list->host->front->front), lease->port);
     list->is_at_front = true;
-    const struct registration *node = front_ports_cursor_peek(&list->nodes);
+    const struct registration *node = routes_cursor_peek(&list->nodes);
     if (node == NULL) {
-        front_ports_cursor_end(&list->nodes);
+        routes_cursor_end(&list->nodes);
         list->is_at_front = false;
         port_pool_cursor_advance(&list->cursor);
         return CONTROL_STEP_MORE;
@@ -148,7 +147,7 @@ static enum control_step write_front(struct lease_list *list, const struct port_
     enum control_step step =
         control_list_write(&list->list, out, describe(list, node->node.name, lease));
     if (!out->failed)
-        front_ports_cursor_advance(&list->nodes);
+        routes_cursor_advance(&list->nodes);
     return step;
 }
 
@@ -158,7 +157,7 @@ static enum control_step write_lease(struct control_list *base, struct writer *o
     bool any = list->cursor.pool != NULL && port_pool_cursor_peek(&list->cursor, &lease);
     if (any && lease.front)
         return write_front(list, &lease, out);
-    front_ports_cursor_end(&list->nodes); /* of a front port that was closed meanwhile */
+    routes_cursor_end(&list->nodes); /* of a front port that was closed meanwhile */
     list->is_at_front = false;
     if (!any)
         return CONTROL_STEP_END;
@@ -170,7 +169,7 @@ static enum control_step write_lease(struct control_list *base, struct writer *o
 
 static void free_leases(struct control_list *base) {
     struct lease_list *list = (struct lease_list *)base;
-    front_ports_cursor_end(&list->nodes);
+    routes_cursor_end(&list->nodes);
     port_pool_cursor_end(&list->cursor);
     free(list);
 }

@@ -336,7 +336,7 @@ static bool build_front(struct daemon *daemon) {
                                              .context = daemon};
     if (!front_host_build(&daemon->front_host, &deps))
         return false;
-    daemon->service.fronts = front_ports_of(daemon->front_host.front);
+    daemon->service.routes = front_ports_of(daemon->front_host.front);
     return true;
 }
 
@@ -437,7 +437,7 @@ static void destroy(struct daemon *daemon) {
     orphans_free(daemon->orphans);
     event_program_free(daemon->program);
     front_host_end(&daemon->front_host);
-    daemon->service.fronts = NULL;
+    daemon->service.routes = NULL;
     epmd_server_free(daemon->server);
     daemon->server = NULL;
     user_share_free(daemon->users.descriptors);

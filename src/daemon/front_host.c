@@ -22,14 +22,13 @@ static bool on_link(void *context, int fd, const struct address *peer, struct by
 static json_t *first_names(const struct front_host *host, uint16_t port) {
     json_t *names = json_array();
     const struct registration *node;
-    struct front_ports_cursor cursor;
-    front_ports_cursor_begin(&cursor, front_ports_of(host->front), port);
-    while ((node = front_ports_cursor_peek(&cursor)) != NULL &&
-           json_array_size(names) < NAMES_TOLD) {
+    struct routes_cursor cursor;
+    routes_cursor_begin(&cursor, front_ports_of(host->front), port);
+    while ((node = routes_cursor_peek(&cursor)) != NULL && json_array_size(names) < NAMES_TOLD) {
         json_array_append_new(names, events_json_text(node->node.name));
-        front_ports_cursor_advance(&cursor);
+        routes_cursor_advance(&cursor);
     }
-    front_ports_cursor_end(&cursor);
+    routes_cursor_end(&cursor);
     return names;
 }
 
@@ -38,7 +37,7 @@ static json_t *first_names(const struct front_host *host, uint16_t port) {
 static void on_shared(void *context, uint16_t port, const struct registration *registration) {
     const struct front_host *host = context;
     const struct bytes name = registration->node.name;
-    const struct registration *first = front_ports_at(front_ports_of(host->front), port, 0);
+    const struct registration *first = routes_at(front_ports_of(host->front), port, 0);
     log_event(LOG_LEVEL_INFO, "port_shared", log_bytes("name", name),
               log_number("front_port", port), log_bytes("first", first->node.name),
               log_text("cure", SHARED_CURE));
@@ -46,7 +45,7 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
         events_publish(host->events, "port_shared",
                        json_pack("{s:o, s:i, s:o, s:I, s:s}", "name", events_json_text(name),
                                  "port", port, "names", first_names(host, port), "count",
-                                 (json_int_t)front_ports_count(front_ports_of(host->front), port),
+                                 (json_int_t)routes_count(front_ports_of(host->front), port),
                                  "reason",
                                  "other nodes are behind this front port too; " SHARED_CURE));
 }

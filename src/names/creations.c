@@ -17,7 +17,7 @@
 /* What the last life of an older node's name had. */
 struct old_name {
     UT_hash_handle hh;
-    TAILQ_ENTRY(old_name) link;
+    TAILQ_ENTRY(old_name) entry;
     uint8_t creation;
     size_t len;
     uint8_t name[];
@@ -52,7 +52,7 @@ struct creations *creations_new(int64_t clock_us) {
 
 static void forget_old(struct creations *creations, struct old_name *old) {
     HASH_DELETE(hh, creations->old_by_name, old);
-    TAILQ_REMOVE(&creations->old_by_age, old, link);
+    TAILQ_REMOVE(&creations->old_by_age, old, entry);
     creations->old_count--;
     free(old);
 }
@@ -84,7 +84,7 @@ static void remember_old(struct creations *creations, struct bytes name, uint8_t
         free(old);
         return;
     }
-    TAILQ_INSERT_TAIL(&creations->old_by_age, old, link);
+    TAILQ_INSERT_TAIL(&creations->old_by_age, old, entry);
     if (++creations->old_count > CREATIONS_OLD_NAMES)
         forget_old(creations, TAILQ_FIRST(&creations->old_by_age));
 }
@@ -103,8 +103,8 @@ static uint32_t next_old(struct creations *creations, struct bytes name) {
         remember_old(creations, name, creation);
     } else {
         creation = old->creation = (uint8_t)(old->creation % OLD_CREATIONS + 1);
-        TAILQ_REMOVE(&creations->old_by_age, old, link);
-        TAILQ_INSERT_TAIL(&creations->old_by_age, old, link);
+        TAILQ_REMOVE(&creations->old_by_age, old, entry);
+        TAILQ_INSERT_TAIL(&creations->old_by_age, old, entry);
     }
     creations->old_changes++;
     return creation;
@@ -134,7 +134,7 @@ bool creations_encode(struct creations *creations, struct writer *writer) {
     write_decimal(writer, creations->encoded_up_to);
     write_u8(writer, '\n');
     const struct old_name *old;
-    TAILQ_FOREACH(old, &creations->old_by_age, link) {
+    TAILQ_FOREACH(old, &creations->old_by_age, entry) {
         write_text(writer, "last ");
         write_decimal(writer, old->creation);
         write_u8(writer, ' ');

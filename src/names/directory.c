@@ -10,14 +10,14 @@
 struct slot {
     struct directory_entry entry; /* first: an entry is its slot */
     UT_hash_handle hh;
-    TAILQ_ENTRY(slot) link;
+    TAILQ_ENTRY(slot) by_sequence;
     size_t key_len;
     char key[];
 };
 TAILQ_HEAD(slots, slot);
 
 struct directory_owner {
-    TAILQ_ENTRY(directory_owner) link;
+    TAILQ_ENTRY(directory_owner) entry;
     struct directory *directory;
     void *context;
     struct directory_version version;
@@ -85,7 +85,7 @@ struct directory_owner *directory_owner_add(struct directory *directory, struct 
     if (name.len > 0)
         memcpy(owner->name, name.data, name.len);
     TAILQ_INIT(&owner->slots);
-    TAILQ_INSERT_TAIL(&directory->owners, owner, link);
+    TAILQ_INSERT_TAIL(&directory->owners, owner, entry);
     return owner;
 }
 
@@ -93,7 +93,7 @@ static struct slot *slot_of(const struct directory_entry *entry) {
     return (struct slot *)entry;
 }
 
-static void tell(struct directory *directory, const struct slot *slot, bool registered) {
+static void notify_watch(struct directory *directory, const struct slot *slot, bool registered) {
     if (directory->watch != NULL)
         directory->watch(directory->watch_context, &slot->entry, registered);
 }
@@ -101,7 +101,7 @@ static void tell(struct directory *directory, const struct slot *slot, bool regi
 /* The walks that were about to see the entry see the one behind it. */
 static void pass_cursors_by(struct slot *slot) {
     struct directory_cursor *cursor;
-    LIST_FOREACH(cursor, &slot->entry.owner->directory->cursors, link) {
+    LIST_FOREACH(cursor, &slot->entry.owner->directory->cursors, entry) {
         if (cursor->next == &slot->entry)
             directory_cursor_advance(cursor);
     }
@@ -112,16 +112,16 @@ static void slot_drop(struct slot *slot) {
     struct directory *directory = owner->directory;
     pass_cursors_by(slot);
     HASH_DELETE(hh, directory->by_name, slot);
-    TAILQ_REMOVE(&owner->slots, slot, link);
+    TAILQ_REMOVE(&owner->slots, slot, by_sequence);
     owner->count--;
     directory->count--;
     owner->bytes -= slot->entry.node.name.len;
     directory->bytes -= slot->entry.node.name.len;
-    tell(directory, slot, false);
+    notify_watch(directory, slot, false);
     free(slot);
 }
 
-static void go_to_owner(struct directory_cursor *cursor, const struct directory_owner *owner) {
+static void move_to_owner(struct directory_cursor *cursor, const struct directory_owner *owner) {
     cursor->owner = owner;
     cursor->next = owner == NULL ? NULL : directory_entry_first(owner);
 }
@@ -134,11 +134,11 @@ static void owner_clear(struct directory_owner *owner) {
 void directory_owner_remove(struct directory_owner *owner) {
     struct directory_cursor *cursor;
     owner_clear(owner);
-    LIST_FOREACH(cursor, &owner->directory->cursors, link) {
+    LIST_FOREACH(cursor, &owner->directory->cursors, entry) {
         if (cursor->owner == owner)
-            go_to_owner(cursor, TAILQ_NEXT(owner, link));
+            move_to_owner(cursor, TAILQ_NEXT(owner, entry));
     }
-    TAILQ_REMOVE(&owner->directory->owners, owner, link);
+    TAILQ_REMOVE(&owner->directory->owners, owner, entry);
     free(owner);
 }
 
@@ -215,14 +215,14 @@ static enum directory_verdict owner_insert(struct directory_owner *owner,
     }
     slot->entry.owner = owner;
     if (before == NULL)
-        TAILQ_INSERT_TAIL(&owner->slots, slot, link);
+        TAILQ_INSERT_TAIL(&owner->slots, slot, by_sequence);
     else
-        TAILQ_INSERT_BEFORE(before, slot, link);
+        TAILQ_INSERT_BEFORE(before, slot, by_sequence);
     owner->count++;
     directory->count++;
     owner->bytes += node->name.len;
     directory->bytes += node->name.len;
-    tell(directory, slot, true);
+    notify_watch(directory, slot, true);
     return DIRECTORY_APPLIED;
 }
 
@@ -230,14 +230,14 @@ static enum directory_verdict owner_insert(struct directory_owner *owner,
 static void slot_replace(struct slot *slot, const struct directory_name *node, uint64_t sequence) {
     struct directory_owner *owner = slot->entry.owner;
     struct bytes name = slot->entry.node.name;
-    tell(owner->directory, slot, false);
+    notify_watch(owner->directory, slot, false);
     pass_cursors_by(slot);
     slot->entry.node = *node;
     slot->entry.node.name = name;
     slot->entry.sequence = sequence;
-    TAILQ_REMOVE(&owner->slots, slot, link);
-    TAILQ_INSERT_TAIL(&owner->slots, slot, link);
-    tell(owner->directory, slot, true);
+    TAILQ_REMOVE(&owner->slots, slot, by_sequence);
+    TAILQ_INSERT_TAIL(&owner->slots, slot, by_sequence);
+    notify_watch(owner->directory, slot, true);
 }
 
 void directory_begin_life(struct directory_owner *owner, uint64_t life) {
@@ -295,7 +295,7 @@ void directory_renumber(struct directory_owner *owner, uint64_t life) {
         return;
     uint64_t sequence = 0;
     struct slot *slot;
-    TAILQ_FOREACH(slot, &owner->slots, link) {
+    TAILQ_FOREACH(slot, &owner->slots, by_sequence) {
         slot->entry.sequence = ++sequence;
     }
     owner->version = (struct directory_version){.life = life, .sequence = sequence};
@@ -327,7 +327,7 @@ enum directory_verdict directory_snapshot_add(struct directory_snapshot *snapsho
     struct slot *slot = slot_new(node, sequence, bytes_of(NULL, 0));
     if (slot == NULL)
         return DIRECTORY_NO_MEMORY;
-    TAILQ_INSERT_TAIL(&snapshot->slots, slot, link);
+    TAILQ_INSERT_TAIL(&snapshot->slots, slot, by_sequence);
     snapshot->count++;
     snapshot->bytes += node->name.len;
     return DIRECTORY_APPLIED;
@@ -340,33 +340,33 @@ static bool same_name(const struct directory_entry *a, const struct directory_en
 /* Drops what the snapshot has not, adds what it has new: both lists go by sequence. */
 static enum directory_verdict replace(struct directory_owner *owner,
                                       const struct directory_snapshot *snapshot) {
-    struct slot *held = TAILQ_FIRST(&owner->slots);
+    struct slot *current = TAILQ_FIRST(&owner->slots);
     const struct slot *wanted;
-    TAILQ_FOREACH(wanted, &snapshot->slots, link) {
-        while (held != NULL && held->entry.sequence <= wanted->entry.sequence &&
-               !same_name(&held->entry, &wanted->entry)) {
-            struct slot *gone = held;
-            held = TAILQ_NEXT(held, link);
+    TAILQ_FOREACH(wanted, &snapshot->slots, by_sequence) {
+        while (current != NULL && current->entry.sequence <= wanted->entry.sequence &&
+               !same_name(&current->entry, &wanted->entry)) {
+            struct slot *gone = current;
+            current = TAILQ_NEXT(current, by_sequence);
             slot_drop(gone);
         }
-        if (held != NULL && same_name(&held->entry, &wanted->entry)) {
-            held = TAILQ_NEXT(held, link);
+        if (current != NULL && same_name(&current->entry, &wanted->entry)) {
+            current = TAILQ_NEXT(current, by_sequence);
             continue;
         }
         const struct directory_entry *earlier = directory_find_own(owner, wanted->entry.node.name);
         if (earlier != NULL) {
-            if (held == slot_of(earlier))
-                held = TAILQ_NEXT(held, link);
+            if (current == slot_of(earlier))
+                current = TAILQ_NEXT(current, by_sequence);
             slot_drop(slot_of(earlier));
         }
         enum directory_verdict verdict =
-            owner_insert(owner, &wanted->entry.node, wanted->entry.sequence, held);
+            owner_insert(owner, &wanted->entry.node, wanted->entry.sequence, current);
         if (verdict != DIRECTORY_APPLIED)
             return verdict;
     }
-    while (held != NULL) {
-        struct slot *gone = held;
-        held = TAILQ_NEXT(held, link);
+    while (current != NULL) {
+        struct slot *gone = current;
+        current = TAILQ_NEXT(current, by_sequence);
         slot_drop(gone);
     }
     return DIRECTORY_APPLIED;
@@ -395,7 +395,7 @@ void directory_snapshot_abort(struct directory_snapshot *snapshot) {
         return;
     while (!TAILQ_EMPTY(&snapshot->slots)) {
         struct slot *slot = TAILQ_FIRST(&snapshot->slots);
-        TAILQ_REMOVE(&snapshot->slots, slot, link);
+        TAILQ_REMOVE(&snapshot->slots, slot, by_sequence);
         free(slot);
     }
     free(snapshot);
@@ -441,16 +441,16 @@ const struct directory_owner *directory_owner_first(const struct directory *dire
 }
 
 const struct directory_owner *directory_owner_next(const struct directory_owner *owner) {
-    return TAILQ_NEXT(owner, link);
+    return TAILQ_NEXT(owner, entry);
 }
 
 const struct directory_owner *directory_owner_of_host(const struct directory *directory,
                                                       struct bytes host,
                                                       const struct directory_owner *after) {
     const struct directory_owner *owner =
-        after == NULL ? TAILQ_FIRST(&directory->owners) : TAILQ_NEXT(after, link);
+        after == NULL ? TAILQ_FIRST(&directory->owners) : TAILQ_NEXT(after, entry);
     while (owner != NULL && !bytes_equal(directory_owner_host(owner), host))
-        owner = TAILQ_NEXT(owner, link);
+        owner = TAILQ_NEXT(owner, entry);
     return owner;
 }
 
@@ -460,20 +460,20 @@ const struct directory_entry *directory_entry_first(const struct directory_owner
 }
 
 const struct directory_entry *directory_entry_next(const struct directory_entry *entry) {
-    const struct slot *slot = TAILQ_NEXT(slot_of(entry), link);
+    const struct slot *slot = TAILQ_NEXT(slot_of(entry), by_sequence);
     return slot == NULL ? NULL : &slot->entry;
 }
 
 /* A cursor is noted at its directory, which does not change it. */
 void directory_cursor_begin(struct directory_cursor *cursor, const struct directory *directory) {
     cursor->directory = (struct directory *)(uintptr_t)directory;
-    LIST_INSERT_HEAD(&cursor->directory->cursors, cursor, link);
-    go_to_owner(cursor, directory_owner_first(directory));
+    LIST_INSERT_HEAD(&cursor->directory->cursors, cursor, entry);
+    move_to_owner(cursor, directory_owner_first(directory));
 }
 
 const struct directory_entry *directory_cursor_peek(struct directory_cursor *cursor) {
     while (cursor->next == NULL && cursor->owner != NULL)
-        go_to_owner(cursor, directory_owner_next(cursor->owner));
+        move_to_owner(cursor, directory_owner_next(cursor->owner));
     return cursor->next;
 }
 
@@ -484,7 +484,7 @@ void directory_cursor_advance(struct directory_cursor *cursor) {
 
 void directory_cursor_end(struct directory_cursor *cursor) {
     if (cursor->directory != NULL)
-        LIST_REMOVE(cursor, link);
+        LIST_REMOVE(cursor, entry);
     *cursor = (struct directory_cursor){.directory = NULL};
 }
 

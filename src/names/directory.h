@@ -132,7 +132,7 @@ struct directory_cursor {
     struct directory *directory; /* NULL once ended */
     const struct directory_owner *owner;
     const struct directory_entry *next;
-    LIST_ENTRY(directory_cursor) link;
+    LIST_ENTRY(directory_cursor) entry;
 };
 
 void directory_cursor_begin(struct directory_cursor *cursor, const struct directory *directory);

@@ -2,11 +2,11 @@
 
 const char *const remote_names_names[] = {"off", "on", "members", NULL};
 
-static struct epmd_answer close_because(const char *reason) {
+static struct epmd_answer close_with(const char *reason) {
     return (struct epmd_answer){.action = EPMD_ACTION_CLOSE, .reason = reason};
 }
 
-static struct epmd_answer just_reply(void) {
+static struct epmd_answer reply_and_close(void) {
     return (struct epmd_answer){.action = EPMD_ACTION_REPLY};
 }
 
@@ -36,7 +36,7 @@ static struct epmd_answer answer_alive2(const struct epmd_service *service,
     enum registry_verdict verdict =
         registry_register(service->registry, node, caller->holder, caller->holder_number, &made);
     if (verdict == REGISTRY_NO_MEMORY)
-        return close_because(registry_reason(verdict));
+        return close_with(registry_reason(verdict));
     if (verdict != REGISTRY_OK)
         return refuse_alive2(node, registry_reason(verdict), reply);
     made->since_ms = caller->now_ms;
@@ -47,7 +47,7 @@ static struct epmd_answer answer_alive2(const struct epmd_service *service,
     return (struct epmd_answer){.action = EPMD_ACTION_HOLD, .registration = made};
 }
 
-static struct registration *obstacle_to_node(const struct epmd_service *service,
+static struct registration *conflict_of_node(const struct epmd_service *service,
                                              const struct epmd_node *node) {
     const struct port_applicant applicant = {.name = node->name, .port = node->port};
     struct registration *namesake = registry_find(service->registry, node->name);
@@ -57,10 +57,10 @@ static struct registration *obstacle_to_node(const struct epmd_service *service,
     return registry_find(service->registry, port_pool_holder(service->pool, node->port));
 }
 
-struct registration *epmd_service_obstacle(const struct epmd_service *service,
+struct registration *epmd_service_conflict(const struct epmd_service *service,
                                            const struct epmd_request *request) {
     if (request->operation == EPMD_ALIVE2)
-        return obstacle_to_node(service, &request->node);
+        return conflict_of_node(service, &request->node);
     if (request->operation == EPMD_KILL && service->quits_when_idle && !service->relaxed_commands)
         return registry_newest(service->registry);
     return NULL;
@@ -77,15 +77,15 @@ static struct caller_view view_of(const struct epmd_caller *caller) {
 }
 
 /* Hidden, for no node is to take the daemon for one of its own kind. */
-static void reply_for_itself(const struct epmd_service *service, struct writer *reply) {
-    const struct epmd_node itself = {
+static void write_own_reply(const struct epmd_service *service, struct writer *reply) {
+    const struct epmd_node own_node = {
         .port = service->own_front_port,
         .type = EPMD_NODE_HIDDEN,
         .highest_version = 6,
         .lowest_version = 5,
         .name = service->own_name,
     };
-    epmd_write_port2_reply(reply, &itself);
+    epmd_write_port2_reply(reply, &own_node);
 }
 
 static struct lookup lookup_of(struct registration *found, const struct epmd_caller *caller) {
@@ -103,26 +103,26 @@ static bool may_connect(const struct epmd_caller *caller) {
 
 /* A look-up of a node by its front port. False: it is not its turn. Whoever only asks needs none,
  * and connects all the same with luck. */
-static bool take_turn(const struct epmd_service *service, struct registration *found,
-                      const struct epmd_caller *caller) {
-    if (front_ports_count(service->fronts, found->front_port) < 2)
+static bool admit_lookup(const struct epmd_service *service, struct registration *found,
+                         const struct epmd_caller *caller) {
+    if (routes_count(service->routes, found->front_port) < 2)
         return true;
-    struct lookup_queue *queue = front_ports_queue(service->fronts);
+    struct lookup_queue *queue = routes_queue(service->routes);
     if (caller->waited == LOOKUP_IDLE && may_connect(caller)) {
         const struct lookup lookup = lookup_of(found, caller);
         if (lookup_queue_ask(queue, &lookup) == LOOKUP_WAIT)
             return false;
     }
     if (caller->waited == LOOKUP_OVERDUE)
-        lookup_queue_note_unheld(queue);
-    front_ports_looked_up(service->fronts, found, caller->address, caller->now_ms);
+        lookup_queue_count_unheld(queue);
+    routes_looked_up(service->routes, found, caller->address, caller->now_ms);
     return true;
 }
 
 void epmd_service_wait(const struct epmd_service *service, struct registration *registration,
                        const struct epmd_caller *caller, struct lookup_waiter *waiter) {
     const struct lookup lookup = lookup_of(registration, caller);
-    lookup_queue_wait(front_ports_queue(service->fronts), &lookup, waiter);
+    lookup_queue_wait(routes_queue(service->routes), &lookup, waiter);
 }
 
 static struct epmd_answer answer_port_please2(const struct epmd_service *service, struct bytes name,
@@ -131,17 +131,17 @@ static struct epmd_answer answer_port_please2(const struct epmd_service *service
     struct registration *found = registry_find(service->registry, name);
     if (found == NULL) {
         if (service->own_front_port != 0 && bytes_equal(name, service->own_name))
-            reply_for_itself(service, reply);
+            write_own_reply(service, reply);
         else
             epmd_write_port2_reply(reply, NULL);
-        return just_reply();
+        return reply_and_close();
     }
-    struct epmd_node told = found->node;
-    told.port = caller_view_port(view_of(caller), found);
-    if (told.port != found->node.port && !take_turn(service, found, caller))
+    struct epmd_node advertised = found->node;
+    advertised.port = caller_view_port(view_of(caller), found);
+    if (advertised.port != found->node.port && !admit_lookup(service, found, caller))
         return (struct epmd_answer){.action = EPMD_ACTION_WAIT, .registration = found};
-    epmd_write_port2_reply(reply, &told);
-    return just_reply();
+    epmd_write_port2_reply(reply, &advertised);
+    return reply_and_close();
 }
 
 static bool may_list(const struct epmd_service *service, const struct epmd_caller *caller) {
@@ -169,7 +169,7 @@ static struct epmd_answer answer_kill(const struct epmd_service *service, struct
     bool idle = registry_count(service->registry) == 0;
     if (!service->relaxed_commands && !(service->quits_when_idle && idle)) {
         write_text(reply, "NO");
-        return just_reply();
+        return reply_and_close();
     }
     write_text(reply, "OK");
     return (struct epmd_answer){.action = EPMD_ACTION_QUIT};
@@ -178,11 +178,11 @@ static struct epmd_answer answer_kill(const struct epmd_service *service, struct
 static struct epmd_answer answer_stop(const struct epmd_service *service, struct bytes name,
                                       struct writer *reply) {
     if (!service->relaxed_commands)
-        return close_because("STOP needs relaxed_command_check");
+        return close_with("STOP needs relaxed_command_check");
     struct registration *found = registry_find(service->registry, name);
     if (found == NULL) {
         write_text(reply, "NOEXIST");
-        return just_reply();
+        return reply_and_close();
     }
     write_text(reply, "STOPPED");
     return (struct epmd_answer){.action = EPMD_ACTION_EVICT, .registration = found};
@@ -193,7 +193,7 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
                                        const struct epmd_caller *caller, struct writer *reply) {
     bool open_to_all = request->operation == EPMD_PORT_PLEASE2 || request->operation == EPMD_NAMES;
     if (!caller->local && !open_to_all)
-        return close_because("caller is not on this host");
+        return close_with("caller is not on this host");
     switch (request->operation) {
     case EPMD_ALIVE2:
         return answer_alive2(service, &request->node, caller, reply);
@@ -208,5 +208,5 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
     case EPMD_STOP:
         return answer_stop(service, request->name, reply);
     }
-    return close_because(epmd_decode_reason(EPMD_DECODE_UNKNOWN_OPERATION));
+    return close_with(epmd_decode_reason(EPMD_DECODE_UNKNOWN_OPERATION));
 }

@@ -28,9 +28,9 @@
 #ifndef PORTOLAN_NAMES_EPMD_SERVICE_H
 #define PORTOLAN_NAMES_EPMD_SERVICE_H
 
-#include "names/front_ports.h"
 #include "names/listing.h"
 #include "names/port_pool.h"
+#include "names/routes.h"
 
 /* Which other hosts may list names. */
 enum remote_names { REMOTE_NAMES_OFF, REMOTE_NAMES_ON, REMOTE_NAMES_MEMBERS };
@@ -44,11 +44,11 @@ struct member_hosts_query {
 };
 
 struct epmd_service {
-    struct registry *registry;  /* borrowed */
-    struct port_pool *pool;     /* borrowed; NULL: no port is promised or refused */
-    struct front_ports *fronts; /* borrowed; NULL: nodes are reached on their own ports only */
-    bool relaxed_commands;      /* whether KILL and STOP work, whatever is registered */
-    bool quits_when_idle;       /* KILL works also when nothing is registered, as in OTP's epmd */
+    struct registry *registry; /* borrowed */
+    struct port_pool *pool;    /* borrowed; NULL: no port is promised or refused */
+    struct routes *routes;     /* borrowed; NULL: nodes are reached on their own ports only */
+    bool relaxed_commands;     /* whether KILL and STOP work, whatever is registered */
+    bool quits_when_idle;      /* KILL works also when nothing is registered, as in OTP's epmd */
     enum remote_names remote_names;
     struct member_hosts_query member_hosts;
     struct bytes own_name;   /* the alive name of node.name; borrowed */
@@ -103,7 +103,7 @@ struct epmd_answer epmd_service_answer(const struct epmd_service *service,
  * looks whether the holder has ended: then it ends the registration, and asks again, for there may
  * be another one.
  */
-struct registration *epmd_service_obstacle(const struct epmd_service *service,
+struct registration *epmd_service_conflict(const struct epmd_service *service,
                                            const struct epmd_request *request);
 
 /*

@@ -22,7 +22,7 @@ struct lookup_pair {
     UT_hash_handle hh;
     struct pair_key key;
     struct registration *current; /* NULL: it has left */
-    size_t missing;               /* counted look-ups whose connections have not come */
+    size_t outstanding;           /* counted look-ups whose connections have not come */
     int64_t answered_ms;          /* the first of this turn */
     int64_t until_ms;             /* the end of their time */
     int64_t last_answered_ms;
@@ -38,8 +38,8 @@ TAILQ_HEAD(pairs, lookup_pair);
 
 struct lookup_queue {
     struct lookup_pair *by_key;
-    struct pairs idle;    /* pairs for which nobody waits, the oldest answer first */
-    struct pairs awaited; /* the others */
+    struct pairs idle;      /* pairs for which nobody waits, the oldest answer first */
+    struct pairs contended; /* the others */
     size_t pair_count;
     struct waiters by_age; /* all who wait, the longest waiting first */
     struct waiters ready;
@@ -51,7 +51,7 @@ struct lookup_queue *lookup_queue_new(void) {
     if (queue == NULL)
         return NULL;
     TAILQ_INIT(&queue->idle);
-    TAILQ_INIT(&queue->awaited);
+    TAILQ_INIT(&queue->contended);
     TAILQ_INIT(&queue->by_age);
     TAILQ_INIT(&queue->ready);
     return queue;
@@ -79,7 +79,7 @@ static void free_pair(struct lookup_queue *queue, struct lookup_pair *pair) {
     TAILQ_REMOVE(&queue->idle, pair, entry);
     HASH_DEL(queue->by_key, pair);
     queue->pair_count--;
-    queue->counters.expired += pair->missing;
+    queue->counters.expired += pair->outstanding;
     free(pair);
 }
 
@@ -139,40 +139,40 @@ static int64_t window_of(const struct lookup_pair *pair, int64_t round_trip_ms) 
 
 static void count(struct lookup_pair *pair, struct registration *registration,
                   int64_t round_trip_ms, int64_t now_ms) {
-    if (pair->missing == 0)
+    if (pair->outstanding == 0)
         pair->answered_ms = now_ms;
     pair->current = registration;
-    pair->missing++;
+    pair->outstanding++;
     pair->last_answered_ms = now_ms;
     pair->window_ms = longer(pair->window_ms, window_of(pair, round_trip_ms));
     pair->until_ms = longer(pair->until_ms, now_ms + pair->window_ms);
 }
 
 /* One of several has come: the others have as much time again. */
-static void prolong(struct lookup_pair *pair, int64_t now_ms) {
+static void extend_turn(struct lookup_pair *pair, int64_t now_ms) {
     int64_t end_ms = pair->last_answered_ms + LOOKUP_WINDOW_MAX_MS;
     int64_t until_ms = longer(pair->until_ms, now_ms + pair->window_ms);
     pair->until_ms = until_ms < end_ms ? until_ms : end_ms;
 }
 
-/* Whoever was current is no longer; connections that are missing will come too late. */
+/* Whoever was current is no longer; connections that are outstanding will come too late. */
 static void end_turn(struct lookup_queue *queue, struct lookup_pair *pair, int64_t now_ms) {
-    queue->counters.expired += pair->missing;
+    queue->counters.expired += pair->outstanding;
     pair->until_ms = INT64_MIN;
     pair->window_ms = 0;
     if (now_ms >= pair->late_until_ms)
         pair->late = 0;
-    if (pair->missing == 0)
+    if (pair->outstanding == 0)
         return;
-    pair->late += pair->missing;
+    pair->late += pair->outstanding;
     pair->late_until_ms = now_ms + LOOKUP_LATE_MS;
-    pair->missing = 0;
+    pair->outstanding = 0;
 }
 
 /* --- those who wait --- */
 
 /* Out of the lists of those who wait. The pair may go with its last one. */
-static void take_out(struct lookup_waiter *waiter) {
+static void remove_waiter(struct lookup_waiter *waiter) {
     struct lookup_queue *queue = waiter->queue;
     struct lookup_pair *pair = waiter->pair;
     TAILQ_REMOVE(&pair->waiters, waiter, entry);
@@ -181,12 +181,12 @@ static void take_out(struct lookup_waiter *waiter) {
     queue->counters.waiting--;
     if (--pair->waiting > 0)
         return;
-    TAILQ_REMOVE(&queue->awaited, pair, entry);
+    TAILQ_REMOVE(&queue->contended, pair, entry);
     TAILQ_INSERT_TAIL(&queue->idle, pair, entry);
 }
 
 static void make_ready(struct lookup_waiter *waiter, enum lookup_state state) {
-    take_out(waiter);
+    remove_waiter(waiter);
     waiter->state = state;
     TAILQ_INSERT_TAIL(&waiter->queue->ready, waiter, entry);
 }
@@ -210,7 +210,7 @@ static bool expects_late(const struct lookup_pair *pair, int64_t now_ms) {
 }
 
 static bool is_turn_over(const struct lookup_pair *pair, int64_t now_ms) {
-    return now_ms >= pair->until_ms || (pair->missing == 0 && !expects_late(pair, now_ms));
+    return now_ms >= pair->until_ms || (pair->outstanding == 0 && !expects_late(pair, now_ms));
 }
 
 void lookup_queue_leave(struct lookup_waiter *waiter) {
@@ -218,14 +218,14 @@ void lookup_queue_leave(struct lookup_waiter *waiter) {
     if (queue == NULL)
         return;
     if (waiter->state == LOOKUP_WAITING)
-        take_out(waiter);
+        remove_waiter(waiter);
     else
         TAILQ_REMOVE(&queue->ready, waiter, entry);
     waiter->queue = NULL;
     waiter->state = LOOKUP_IDLE;
 }
 
-static void abandon(struct waiters *waiters) {
+static void detach_all(struct waiters *waiters) {
     struct lookup_waiter *waiter;
     TAILQ_FOREACH(waiter, waiters, entry) {
         waiter->queue = NULL;
@@ -237,9 +237,9 @@ void lookup_queue_free(struct lookup_queue *queue) {
     struct lookup_pair *pair, *following;
     if (queue == NULL)
         return;
-    abandon(&queue->ready);
+    detach_all(&queue->ready);
     HASH_ITER(hh, queue->by_key, pair, following) {
-        abandon(&pair->waiters);
+        detach_all(&pair->waiters);
         HASH_DEL(queue->by_key, pair);
         free(pair);
     }
@@ -251,19 +251,19 @@ void lookup_queue_free(struct lookup_queue *queue) {
 static bool is_full(const struct lookup_queue *queue, struct bytes address) {
     const struct lookup_pair *pair;
     size_t waiting = 0;
-    TAILQ_FOREACH(pair, &queue->awaited, entry) {
+    TAILQ_FOREACH(pair, &queue->contended, entry) {
         if (bytes_equal(bytes_of(pair->key.address, pair->key.address_len), address))
             waiting += pair->waiting;
     }
     return waiting >= LOOKUP_WAITERS_OF_ADDRESS || queue->counters.waiting >= LOOKUP_WAITERS_MAX;
 }
 
-void lookup_queue_note_unheld(struct lookup_queue *queue) {
+void lookup_queue_count_unheld(struct lookup_queue *queue) {
     queue->counters.unheld++;
 }
 
-static enum lookup_verdict unheld(struct lookup_queue *queue) {
-    lookup_queue_note_unheld(queue);
+static enum lookup_verdict answer_without_turn(struct lookup_queue *queue) {
+    lookup_queue_count_unheld(queue);
     return LOOKUP_UNCOUNTED;
 }
 
@@ -274,10 +274,10 @@ enum lookup_verdict lookup_queue_ask(struct lookup_queue *queue, const struct lo
     if (pair == NULL)
         pair = new_pair(queue, lookup->address, port);
     if (pair == NULL)
-        return unheld(queue);
+        return answer_without_turn(queue);
     bool over = is_turn_over(pair, lookup->now_ms);
     if (pair->waiting > 0 || (pair->current != lookup->registration && !over))
-        return is_full(queue, lookup->address) ? unheld(queue) : LOOKUP_WAIT;
+        return is_full(queue, lookup->address) ? answer_without_turn(queue) : LOOKUP_WAIT;
     if (over)
         end_turn(queue, pair, lookup->now_ms);
     count(pair, lookup->registration, lookup->round_trip_ms, lookup->now_ms);
@@ -302,7 +302,7 @@ void lookup_queue_wait(struct lookup_queue *queue, const struct lookup *lookup,
     if (pair->waiting++ > 0)
         return;
     TAILQ_REMOVE(&queue->idle, pair, entry);
-    TAILQ_INSERT_TAIL(&queue->awaited, pair, entry);
+    TAILQ_INSERT_TAIL(&queue->contended, pair, entry);
 }
 
 struct registration *lookup_queue_connected(struct lookup_queue *queue, uint16_t port,
@@ -311,9 +311,9 @@ struct registration *lookup_queue_connected(struct lookup_queue *queue, uint16_t
     if (pair == NULL || pair->current == NULL || is_stale(pair, now_ms))
         return NULL;
     struct registration *wanted = pair->current;
-    if (pair->missing > 0) {
-        if (--pair->missing > 0)
-            prolong(pair, now_ms);
+    if (pair->outstanding > 0) {
+        if (--pair->outstanding > 0)
+            extend_turn(pair, now_ms);
         pair->delay_ms = longer(pair->delay_ms * 7 / 8, now_ms - pair->answered_ms);
     } else if (expects_late(pair, now_ms)) {
         pair->late--;
@@ -331,12 +331,12 @@ static void forget_in(struct lookup_pair *pair, const struct registration *regis
     for (waiter = TAILQ_FIRST(&pair->waiters); waiter != NULL; waiter = following) {
         following = TAILQ_NEXT(waiter, entry);
         if (waiter->registration == registration)
-            make_ready(waiter, LOOKUP_MOOT);
+            make_ready(waiter, LOOKUP_CANCELLED);
     }
     if (pair->current != registration)
         return;
     pair->current = NULL;
-    pair->missing = 0; /* it cannot be connected to */
+    pair->outstanding = 0; /* it cannot be connected to */
     if (pair->waiting > 0)
         pass_turn(pair, now_ms);
 }
@@ -353,7 +353,7 @@ void lookup_queue_forget(struct lookup_queue *queue, const struct registration *
 void lookup_queue_tick(struct lookup_queue *queue, int64_t now_ms) {
     struct lookup_pair *pair, *following;
     struct lookup_waiter *oldest;
-    for (pair = TAILQ_FIRST(&queue->awaited); pair != NULL; pair = following) {
+    for (pair = TAILQ_FIRST(&queue->contended); pair != NULL; pair = following) {
         following = TAILQ_NEXT(pair, entry);
         if (is_turn_over(pair, now_ms))
             pass_turn(pair, now_ms);
@@ -365,7 +365,7 @@ void lookup_queue_tick(struct lookup_queue *queue, int64_t now_ms) {
 
 /* When the turn is over if nothing comes. */
 static int64_t end_of_turn(const struct lookup_pair *pair) {
-    bool all_there = pair->missing == 0 && pair->late_until_ms < pair->until_ms;
+    bool all_there = pair->outstanding == 0 && pair->late_until_ms < pair->until_ms;
     return all_there ? pair->late_until_ms : pair->until_ms;
 }
 
@@ -373,7 +373,7 @@ int64_t lookup_queue_deadline(const struct lookup_queue *queue) {
     const struct lookup_waiter *oldest = TAILQ_FIRST(&queue->by_age);
     const struct lookup_pair *pair;
     int64_t first_ms = oldest == NULL ? INT64_MAX : oldest->since_ms + LOOKUP_WAIT_MAX_MS;
-    TAILQ_FOREACH(pair, &queue->awaited, entry) {
+    TAILQ_FOREACH(pair, &queue->contended, entry) {
         if (end_of_turn(pair) < first_ms)
             first_ms = end_of_turn(pair);
     }

@@ -68,9 +68,9 @@ void lookup_queue_free(struct lookup_queue *queue);
 enum lookup_state {
     LOOKUP_IDLE,
     LOOKUP_WAITING,
-    LOOKUP_GRANTED, /* its name is current and it is counted: to be answered now */
-    LOOKUP_OVERDUE, /* to be answered now, uncounted: it has waited for too long */
-    LOOKUP_MOOT,    /* its name has left the port: to be asked anew */
+    LOOKUP_GRANTED,   /* its name is current and it is counted: to be answered now */
+    LOOKUP_OVERDUE,   /* to be answered now, uncounted: it has waited for too long */
+    LOOKUP_CANCELLED, /* its name has left the port: to be asked anew */
 };
 
 struct lookup_waiter {
@@ -100,7 +100,7 @@ void lookup_queue_wait(struct lookup_queue *queue, const struct lookup *lookup,
                        struct lookup_waiter *waiter);
 
 /* It is answered without its turn: it was overdue, or could not wait. */
-void lookup_queue_note_unheld(struct lookup_queue *queue);
+void lookup_queue_count_unheld(struct lookup_queue *queue);
 
 /* It is gone, or is being answered. Harmless in any state. */
 void lookup_queue_leave(struct lookup_waiter *waiter);

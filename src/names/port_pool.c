@@ -12,7 +12,7 @@ struct port_pool *port_pool_new(const struct port_pool_options *options) {
     if (pool == NULL)
         return NULL;
     pool->options = *options;
-    TAILQ_INIT(&pool->memories_by_age);
+    TAILQ_INIT(&pool->sticky_by_age);
     TAILQ_INIT(&pool->waiting);
     return pool;
 }
@@ -55,213 +55,214 @@ const char *port_verdict_reason(enum port_verdict verdict) {
     return "unknown reason";
 }
 
-/* --- claims --- */
+/* --- allocations --- */
 
-struct claim *pool_claim_of_name(const struct port_pool *pool, struct bytes name) {
-    struct claim *found;
-    HASH_FIND(by_name, pool->claims_by_name, name.data, name.len, found);
+struct allocation *pool_allocation_of_name(const struct port_pool *pool, struct bytes name) {
+    struct allocation *found;
+    HASH_FIND(by_name, pool->allocations_by_name, name.data, name.len, found);
     return found;
 }
 
-struct place *pool_place_of(const struct port_pool *pool, uint16_t port) {
-    struct place *found;
-    HASH_FIND(hh, pool->places, &port, sizeof port, found);
+struct port_entry *pool_port_entry(const struct port_pool *pool, uint16_t port) {
+    struct port_entry *found;
+    HASH_FIND(hh, pool->port_entries, &port, sizeof port, found);
     return found;
 }
 
 /* The first that came. */
-struct claim *pool_claim_on_port(const struct port_pool *pool, uint16_t port) {
-    const struct place *place = pool_place_of(pool, port);
-    return place == NULL ? NULL : TAILQ_FIRST(&place->claims);
+struct allocation *pool_allocation_on_port(const struct port_pool *pool, uint16_t port) {
+    const struct port_entry *port_entry = pool_port_entry(pool, port);
+    return port_entry == NULL ? NULL : TAILQ_FIRST(&port_entry->allocations);
 }
 
-bool pool_is_saved(const struct claim *claim) {
-    return claim->leased && claim == TAILQ_FIRST(&claim->place->claims);
+bool pool_is_saved(const struct allocation *allocation) {
+    return allocation->leased && allocation == TAILQ_FIRST(&allocation->port_entry->allocations);
 }
 
-static struct place *add_place(struct port_pool *pool, uint16_t port) {
-    struct place *place = calloc(1, sizeof *place);
-    if (place == NULL)
+static struct port_entry *add_port_entry(struct port_pool *pool, uint16_t port) {
+    struct port_entry *port_entry = calloc(1, sizeof *port_entry);
+    if (port_entry == NULL)
         return NULL;
-    place->port = port;
-    TAILQ_INIT(&place->claims);
-    HASH_ADD(hh, pool->places, port, sizeof place->port, place);
-    if (place->hh.tbl == NULL) {
-        free(place);
+    port_entry->port = port;
+    TAILQ_INIT(&port_entry->allocations);
+    HASH_ADD(hh, pool->port_entries, port, sizeof port_entry->port, port_entry);
+    if (port_entry->hh.tbl == NULL) {
+        free(port_entry);
         return NULL;
     }
     port_set_add(&pool->taken, port);
-    return place;
+    return port_entry;
 }
 
-static void drop_place_if_free(struct port_pool *pool, struct place *place) {
-    if (place->front || !TAILQ_EMPTY(&place->claims))
+static void drop_port_entry_if_free(struct port_pool *pool, struct port_entry *port_entry) {
+    if (port_entry->front || !TAILQ_EMPTY(&port_entry->allocations))
         return;
-    HASH_DELETE(hh, pool->places, place);
-    port_set_remove(&pool->taken, place->port);
-    free(place);
+    HASH_DELETE(hh, pool->port_entries, port_entry);
+    port_set_remove(&pool->taken, port_entry->port);
+    free(port_entry);
 }
 
-void pool_stop_waiting(struct port_pool *pool, struct claim *claim) {
-    if (claim->waits)
-        TAILQ_REMOVE(&pool->waiting, claim, by_expiry);
-    claim->waits = false;
+void pool_stop_waiting(struct port_pool *pool, struct allocation *allocation) {
+    if (allocation->waits)
+        TAILQ_REMOVE(&pool->waiting, allocation, by_expiry);
+    allocation->waits = false;
 }
 
-/* All leases are for the same time: where a clock goes on, the place is the last one. */
-void pool_wait(struct port_pool *pool, struct claim *claim, int64_t expires_ms) {
-    pool_stop_waiting(pool, claim);
-    claim->waits = true;
-    claim->expires_ms = expires_ms;
-    struct claim *before = TAILQ_LAST(&pool->waiting, claims);
+/* All leases are for the same time: the clock goes on, so the new one is mostly the last. */
+void pool_wait(struct port_pool *pool, struct allocation *allocation, int64_t expires_ms) {
+    pool_stop_waiting(pool, allocation);
+    allocation->waits = true;
+    allocation->expires_ms = expires_ms;
+    struct allocation *before = TAILQ_LAST(&pool->waiting, allocation_list);
     while (before != NULL && before->expires_ms > expires_ms)
-        before = TAILQ_PREV(before, claims, by_expiry);
+        before = TAILQ_PREV(before, allocation_list, by_expiry);
     if (before == NULL)
-        TAILQ_INSERT_HEAD(&pool->waiting, claim, by_expiry);
+        TAILQ_INSERT_HEAD(&pool->waiting, allocation, by_expiry);
     else
-        TAILQ_INSERT_AFTER(&pool->waiting, before, claim, by_expiry);
+        TAILQ_INSERT_AFTER(&pool->waiting, before, allocation, by_expiry);
 }
 
 /* Whoever came next has the port now. */
-void pool_drop_claim(struct port_pool *pool, struct claim *claim) {
-    struct place *place = claim->place;
-    bool was_saved = pool_is_saved(claim);
-    struct claim *next = TAILQ_NEXT(claim, link);
+void pool_drop_allocation(struct port_pool *pool, struct allocation *allocation) {
+    struct port_entry *port_entry = allocation->port_entry;
+    bool was_saved = pool_is_saved(allocation);
+    struct allocation *next = TAILQ_NEXT(allocation, entry);
     struct port_pool_cursor *cursor;
-    LIST_FOREACH(cursor, &pool->cursors, link) {
-        if (cursor->next == claim)
+    LIST_FOREACH(cursor, &pool->cursors, entry) {
+        if (cursor->next == allocation)
             cursor->next = next;
     }
     pool->changes += was_saved ? 1 : 0;
-    pool_stop_waiting(pool, claim);
-    HASH_DELETE(by_name, pool->claims_by_name, claim);
-    TAILQ_REMOVE(&place->claims, claim, link);
-    free(claim->other_name);
-    free(claim);
+    pool_stop_waiting(pool, allocation);
+    HASH_DELETE(by_name, pool->allocations_by_name, allocation);
+    TAILQ_REMOVE(&port_entry->allocations, allocation, entry);
+    free(allocation->other_name);
+    free(allocation);
     if (next != NULL && pool_is_saved(next))
         pool->changes++;
-    drop_place_if_free(pool, place);
+    drop_port_entry_if_free(pool, port_entry);
 }
 
-/* The name must be without a claim. Behind those that the port has. NULL when out of memory. */
-struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port) {
-    struct place *place = pool_place_of(pool, port);
-    struct claim *claim = malloc(sizeof *claim + name.len);
-    if (place == NULL)
-        place = add_place(pool, port);
-    if (place == NULL || claim == NULL)
+/* The name must be without an allocation. It goes behind the others. NULL when out of memory. */
+struct allocation *pool_add_allocation(struct port_pool *pool, struct bytes name, uint16_t port) {
+    struct port_entry *port_entry = pool_port_entry(pool, port);
+    struct allocation *allocation = malloc(sizeof *allocation + name.len);
+    if (port_entry == NULL)
+        port_entry = add_port_entry(pool, port);
+    if (port_entry == NULL || allocation == NULL)
         goto fail;
-    memset(claim, 0, sizeof *claim);
-    claim->place = place;
-    claim->user = USER_NOBODY;
-    claim->len = name.len;
-    memcpy(claim->name, name.data, name.len);
-    HASH_ADD_KEYPTR(by_name, pool->claims_by_name, claim->name, claim->len, claim);
-    if (claim->by_name.tbl == NULL)
+    memset(allocation, 0, sizeof *allocation);
+    allocation->port_entry = port_entry;
+    allocation->user = USER_NOBODY;
+    allocation->len = name.len;
+    memcpy(allocation->name, name.data, name.len);
+    HASH_ADD_KEYPTR(by_name, pool->allocations_by_name, allocation->name, allocation->len,
+                    allocation);
+    if (allocation->by_name.tbl == NULL)
         goto fail;
-    TAILQ_INSERT_TAIL(&place->claims, claim, link);
-    return claim;
+    TAILQ_INSERT_TAIL(&port_entry->allocations, allocation, entry);
+    return allocation;
 fail:
-    free(claim);
-    if (place != NULL)
-        drop_place_if_free(pool, place);
+    free(allocation);
+    if (port_entry != NULL)
+        drop_port_entry_if_free(pool, port_entry);
     return NULL;
 }
 
 /* --- front ports --- */
 
 void port_pool_front_opened(struct port_pool *pool, uint16_t port) {
-    struct place *place = pool_place_of(pool, port);
-    if (place == NULL)
-        place = add_place(pool, port);
-    if (place != NULL)
-        place->front = true;
+    struct port_entry *port_entry = pool_port_entry(pool, port);
+    if (port_entry == NULL)
+        port_entry = add_port_entry(pool, port);
+    if (port_entry != NULL)
+        port_entry->front = true;
 }
 
 void port_pool_front_closed(struct port_pool *pool, uint16_t port) {
-    struct place *place = pool_place_of(pool, port);
-    if (place == NULL)
+    struct port_entry *port_entry = pool_port_entry(pool, port);
+    if (port_entry == NULL)
         return;
-    place->front = false;
-    drop_place_if_free(pool, place);
+    port_entry->front = false;
+    drop_port_entry_if_free(pool, port_entry);
 }
 
-/* --- memories --- */
+/* --- sticky ports --- */
 
-struct memory *pool_memory_of(const struct port_pool *pool, struct bytes name) {
-    struct memory *found;
-    HASH_FIND(hh, pool->memories, name.data, name.len, found);
+struct sticky_port *pool_sticky_of(const struct port_pool *pool, struct bytes name) {
+    struct sticky_port *found;
+    HASH_FIND(hh, pool->sticky_by_name, name.data, name.len, found);
     return found;
 }
 
 /* Out of the list by age; a text that was to go on with it goes on behind it. */
-static void unlist_memory(struct port_pool *pool, struct memory *memory) {
-    if (pool->text.memory == memory)
-        pool->text.memory = TAILQ_NEXT(memory, link);
-    TAILQ_REMOVE(&pool->memories_by_age, memory, link);
+static void unlist_sticky(struct port_pool *pool, struct sticky_port *sticky) {
+    if (pool->text.sticky == sticky)
+        pool->text.sticky = TAILQ_NEXT(sticky, entry);
+    TAILQ_REMOVE(&pool->sticky_by_age, sticky, entry);
 }
 
-static void forget(struct port_pool *pool, struct memory *memory) {
-    HASH_DELETE(hh, pool->memories, memory);
-    unlist_memory(pool, memory);
-    free(memory);
+static void forget(struct port_pool *pool, struct sticky_port *sticky) {
+    HASH_DELETE(hh, pool->sticky_by_name, sticky);
+    unlist_sticky(pool, sticky);
+    free(sticky);
 }
 
-static struct memory *new_memory(struct port_pool *pool, struct bytes name) {
-    struct memory *memory = malloc(sizeof *memory + name.len);
-    if (memory == NULL)
+static struct sticky_port *new_sticky(struct port_pool *pool, struct bytes name) {
+    struct sticky_port *sticky = malloc(sizeof *sticky + name.len);
+    if (sticky == NULL)
         return NULL;
-    memset(memory, 0, sizeof *memory);
-    memory->len = name.len;
-    memcpy(memory->name, name.data, name.len);
-    HASH_ADD_KEYPTR(hh, pool->memories, memory->name, memory->len, memory);
-    if (memory->hh.tbl == NULL) {
-        free(memory);
+    memset(sticky, 0, sizeof *sticky);
+    sticky->len = name.len;
+    memcpy(sticky->name, name.data, name.len);
+    HASH_ADD_KEYPTR(hh, pool->sticky_by_name, sticky->name, sticky->len, sticky);
+    if (sticky->hh.tbl == NULL) {
+        free(sticky);
         return NULL;
     }
-    TAILQ_INSERT_TAIL(&pool->memories_by_age, memory, link);
-    if (HASH_COUNT(pool->memories) > PORT_STICKY_MAX)
-        forget(pool, TAILQ_FIRST(&pool->memories_by_age));
-    return memory;
+    TAILQ_INSERT_TAIL(&pool->sticky_by_age, sticky, entry);
+    if (HASH_COUNT(pool->sticky_by_name) > PORT_STICKY_MAX)
+        forget(pool, TAILQ_FIRST(&pool->sticky_by_age));
+    return sticky;
 }
 
 void pool_remember(struct port_pool *pool, struct bytes name, uint16_t port) {
-    struct memory *memory = pool_memory_of(pool, name);
-    if (memory == NULL) {
-        memory = new_memory(pool, name);
+    struct sticky_port *sticky = pool_sticky_of(pool, name);
+    if (sticky == NULL) {
+        sticky = new_sticky(pool, name);
     } else {
-        unlist_memory(pool, memory);
-        TAILQ_INSERT_TAIL(&pool->memories_by_age, memory, link);
+        unlist_sticky(pool, sticky);
+        TAILQ_INSERT_TAIL(&pool->sticky_by_age, sticky, entry);
     }
-    if (memory != NULL)
-        memory->port = port;
+    if (sticky != NULL)
+        sticky->port = port;
 }
 
 void port_pool_free(struct port_pool *pool) {
     if (pool == NULL)
         return;
-    while (pool->claims_by_name != NULL)
-        pool_drop_claim(pool, pool->claims_by_name);
-    while (pool->places != NULL) /* the front ports are left */
-        port_pool_front_closed(pool, pool->places->port);
-    while (pool->memories != NULL)
-        forget(pool, TAILQ_FIRST(&pool->memories_by_age));
+    while (pool->allocations_by_name != NULL)
+        pool_drop_allocation(pool, pool->allocations_by_name);
+    while (pool->port_entries != NULL) /* the front ports are left */
+        port_pool_front_closed(pool, pool->port_entries->port);
+    while (pool->sticky_by_name != NULL)
+        forget(pool, TAILQ_FIRST(&pool->sticky_by_age));
     free(pool);
 }
 
 /* --- views --- */
 
-struct port_lease pool_show(const struct claim *claim) {
-    const struct place *place = claim->place;
-    const struct claim *first = TAILQ_FIRST(&place->claims);
+struct port_lease pool_lease_view(const struct allocation *allocation) {
+    const struct port_entry *port_entry = allocation->port_entry;
+    const struct allocation *first = TAILQ_FIRST(&port_entry->allocations);
     return (struct port_lease){
-        .name = bytes_of(claim->name, claim->len),
-        .port = place->port,
-        .held = claim->held,
-        .user = claim->user,
-        .expires_ms = claim->expires_ms,
-        .behind = first == claim ? bytes_of(NULL, 0) : bytes_of(first->name, first->len),
-        .behind_front = place->front,
+        .name = bytes_of(allocation->name, allocation->len),
+        .port = port_entry->port,
+        .held = allocation->held,
+        .user = allocation->user,
+        .expires_ms = allocation->expires_ms,
+        .conflict = first == allocation ? bytes_of(NULL, 0) : bytes_of(first->name, first->len),
+        .conflict_is_front = port_entry->front,
     };
 }
 
@@ -275,19 +276,19 @@ static void go_to_port(struct port_pool_cursor *cursor, uint32_t port) {
     cursor->past_front = false;
     cursor->next = NULL;
     if (cursor->port <= UINT16_MAX)
-        cursor->next = pool_claim_on_port(pool, (uint16_t)cursor->port);
+        cursor->next = pool_allocation_on_port(pool, (uint16_t)cursor->port);
 }
 
 void port_pool_cursor_begin(struct port_pool_cursor *cursor, struct port_pool *pool) {
     cursor->pool = pool;
-    LIST_INSERT_HEAD(&pool->cursors, cursor, link);
+    LIST_INSERT_HEAD(&pool->cursors, cursor, entry);
     go_to_port(cursor, 0);
 }
 
 static bool is_at_front(const struct port_pool_cursor *cursor) {
-    const struct place *place = pool_place_of(cursor->pool, (uint16_t)cursor->port);
-    return !cursor->past_front && place != NULL && place->front &&
-           could_be_leased(cursor->pool, place->port);
+    const struct port_entry *port_entry = pool_port_entry(cursor->pool, (uint16_t)cursor->port);
+    return !cursor->past_front && port_entry != NULL && port_entry->front &&
+           could_be_leased(cursor->pool, port_entry->port);
 }
 
 bool port_pool_cursor_peek(struct port_pool_cursor *cursor, struct port_lease *lease) {
@@ -298,7 +299,7 @@ bool port_pool_cursor_peek(struct port_pool_cursor *cursor, struct port_lease *l
         }
         cursor->past_front = true;
         if (cursor->next != NULL) {
-            *lease = pool_show(cursor->next);
+            *lease = pool_lease_view(cursor->next);
             return true;
         }
         go_to_port(cursor, cursor->port + 1);
@@ -307,37 +308,37 @@ bool port_pool_cursor_peek(struct port_pool_cursor *cursor, struct port_lease *l
 }
 
 void port_pool_cursor_advance(struct port_pool_cursor *cursor) {
-    struct claim *claim = cursor->next;
+    struct allocation *allocation = cursor->next;
     if (cursor->port > UINT16_MAX)
         return;
     if (is_at_front(cursor))
         cursor->past_front = true;
-    else if (claim != NULL)
-        cursor->next = TAILQ_NEXT(claim, link);
+    else if (allocation != NULL)
+        cursor->next = TAILQ_NEXT(allocation, entry);
 }
 
 void port_pool_cursor_end(struct port_pool_cursor *cursor) {
     if (cursor->pool != NULL)
-        LIST_REMOVE(cursor, link);
+        LIST_REMOVE(cursor, entry);
     *cursor = (struct port_pool_cursor){.pool = NULL};
 }
 
 bool port_pool_find(const struct port_pool *pool, struct bytes name, struct port_lease *lease) {
-    const struct claim *claim = pool_claim_of_name(pool, name);
-    if (claim != NULL)
-        *lease = pool_show(claim);
-    return claim != NULL;
+    const struct allocation *allocation = pool_allocation_of_name(pool, name);
+    if (allocation != NULL)
+        *lease = pool_lease_view(allocation);
+    return allocation != NULL;
 }
 
 bool port_pool_has(const struct port_pool *pool, uint16_t port) {
-    return pool_claim_on_port(pool, port) != NULL;
+    return pool_allocation_on_port(pool, port) != NULL;
 }
 
 struct bytes port_pool_holder(const struct port_pool *pool, uint16_t port) {
-    const struct claim *claim = pool_claim_on_port(pool, port);
-    return claim == NULL ? bytes_of(NULL, 0) : bytes_of(claim->name, claim->len);
+    const struct allocation *allocation = pool_allocation_on_port(pool, port);
+    return allocation == NULL ? bytes_of(NULL, 0) : bytes_of(allocation->name, allocation->len);
 }
 
 size_t port_pool_count(const struct port_pool *pool) {
-    return HASH_CNT(by_name, pool->claims_by_name);
+    return HASH_CNT(by_name, pool->allocations_by_name);
 }

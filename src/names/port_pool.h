@@ -81,13 +81,13 @@ void port_pool_configure(struct port_pool *pool, const struct port_pool_options 
 struct port_lease {
     struct bytes name; /* empty: of a front port */
     uint16_t port;
-    bool front;          /* no lease, but a front port; what stands below has no meaning */
-    bool held;           /* by a registration */
-    uint32_t user;       /* whose it is; USER_NOBODY: not known, and so anybody's */
-    int64_t expires_ms;  /* of a lease that waits for its node */
-    struct bytes behind; /* the name that has the port, where this one only says that it is there;
+    bool front;            /* no lease, but a front port; what stands below has no meaning */
+    bool held;             /* by a registration */
+    uint32_t user;         /* whose it is; USER_NOBODY: not known, and so anybody's */
+    int64_t expires_ms;    /* of a lease that waits for its node */
+    struct bytes conflict; /* the name that has the port, where this one only says that it is there;
                             empty: it is its own, as far as the pool knows */
-    bool behind_front;   /* the same of a port that the daemon itself listens on */
+    bool conflict_is_front; /* the same of a port that the daemon itself listens on */
 };
 
 /* Why a lease is over whose node did not come to its port. */
@@ -177,7 +177,7 @@ struct port_pool_cursor {
     uint32_t port;          /* over 65,535: at the end */
     bool past_front;        /* the front port itself has been seen */
     void *next;             /* of the names of the port */
-    LIST_ENTRY(port_pool_cursor) link;
+    LIST_ENTRY(port_pool_cursor) entry;
 };
 
 void port_pool_cursor_begin(struct port_pool_cursor *cursor, struct port_pool *pool);

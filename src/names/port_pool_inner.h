@@ -9,14 +9,14 @@
 #include <sys/queue.h>
 
 /* A port that a name has: leased, or held by its registration. */
-struct claim {
+struct allocation {
     UT_hash_handle by_name;
-    TAILQ_ENTRY(claim) link;
-    TAILQ_ENTRY(claim) by_expiry; /* while it waits */
-    struct place *place;
+    TAILQ_ENTRY(allocation) entry;
+    TAILQ_ENTRY(allocation) by_expiry; /* while it waits */
+    struct port_entry *port_entry;
     bool held;
-    bool waits;  /* for its node, until expires_ms */
-    bool leased; /* by port_pool_lease: such a claim is saved, as long as it is the port's first */
+    bool waits;    /* for its node, until expires_ms */
+    bool leased;   /* by port_pool_lease: it is saved, as long as it is the port's first */
     uint32_t user; /* whose it is; USER_NOBODY: anybody's */
     int64_t expires_ms;
     uint16_t other_port; /* what was seen while the lease waits: see struct port_lease_ending */
@@ -25,45 +25,45 @@ struct claim {
     size_t len;
     uint8_t name[];
 };
-TAILQ_HEAD(claims, claim);
+TAILQ_HEAD(allocation_list, allocation);
 
 /* A port that somebody has: the names that do, in the order in which they came. There is one only
  * where registrations are enforced, and none on a front port that no node pretends to have. */
-struct place {
+struct port_entry {
     UT_hash_handle hh;
     uint16_t port;
     bool front; /* the daemon listens there */
-    struct claims claims;
+    struct allocation_list allocations;
 };
 
 /* The port that a name had last. */
-struct memory {
+struct sticky_port {
     UT_hash_handle hh;
-    TAILQ_ENTRY(memory) link;
+    TAILQ_ENTRY(sticky_port) entry;
     uint16_t port;
     size_t len;
     uint8_t name[];
 };
-TAILQ_HEAD(memories, memory);
+TAILQ_HEAD(sticky_list, sticky_port);
 
-/* How far the text of what is saved has come: the ports, then the memories. */
+/* How far the text of what is saved has come: the ports, then the sticky ports. */
 struct pool_text {
     bool begun;    /* the header is written */
     uint32_t port; /* the next one; over 65,535: all are written */
-    bool at_memories;
-    const struct memory *memory; /* the next one, once it is at them; NULL: all are written */
-    uint64_t sum;                /* of what is written */
+    bool at_sticky;
+    const struct sticky_port *sticky; /* the next one, once it is at them; NULL: all are written */
+    uint64_t sum;                     /* of what is written */
 };
 
 struct port_pool {
     struct port_pool_options options;
-    struct claim *claims_by_name;
-    struct place *places;
-    struct port_set taken; /* the ports of the places */
+    struct allocation *allocations_by_name;
+    struct port_entry *port_entries;
+    struct port_set taken; /* the ports that have an entry */
     LIST_HEAD(port_pool_cursors, port_pool_cursor) cursors;
-    struct memory *memories;
-    struct memories memories_by_age; /* the longest unused first */
-    struct claims waiting;           /* leases that wait for their nodes, the next to end first */
+    struct sticky_port *sticky_by_name;
+    struct sticky_list sticky_by_age; /* the longest unused first */
+    struct allocation_list waiting;   /* leases that wait for their nodes, the next to end first */
     uint64_t changes, encoded_changes, saved_changes; /* of what is saved */
     struct pool_text text;                            /* that is being written */
     port_lease_ended *ended;                          /* NULL: nobody is told */
@@ -73,25 +73,25 @@ struct port_pool {
 /* --- port_pool.c --- */
 
 /* NULL: there is none. */
-struct claim *pool_claim_of_name(const struct port_pool *pool, struct bytes name);
-struct claim *pool_claim_on_port(const struct port_pool *pool, uint16_t port);
-struct place *pool_place_of(const struct port_pool *pool, uint16_t port);
-struct memory *pool_memory_of(const struct port_pool *pool, struct bytes name);
+struct allocation *pool_allocation_of_name(const struct port_pool *pool, struct bytes name);
+struct allocation *pool_allocation_on_port(const struct port_pool *pool, uint16_t port);
+struct port_entry *pool_port_entry(const struct port_pool *pool, uint16_t port);
+struct sticky_port *pool_sticky_of(const struct port_pool *pool, struct bytes name);
 
-/* Whether a claim is of those that outlive a restart. */
-bool pool_is_saved(const struct claim *claim);
+/* Whether an allocation is of those that outlive a restart. */
+bool pool_is_saved(const struct allocation *allocation);
 
-/* The name must be without a claim. NULL when out of memory. */
-struct claim *pool_add_claim(struct port_pool *pool, struct bytes name, uint16_t port);
+/* The name must be without an allocation. NULL when out of memory. */
+struct allocation *pool_add_allocation(struct port_pool *pool, struct bytes name, uint16_t port);
 
 /* Whoever came next has the port then. Nobody is told. */
-void pool_drop_claim(struct port_pool *pool, struct claim *claim);
+void pool_drop_allocation(struct port_pool *pool, struct allocation *allocation);
 
-/* The claim waits for its node until then; for none any more. */
-void pool_wait(struct port_pool *pool, struct claim *claim, int64_t expires_ms);
-void pool_stop_waiting(struct port_pool *pool, struct claim *claim);
+/* The allocation waits for its node until then; for none any more. */
+void pool_wait(struct port_pool *pool, struct allocation *allocation, int64_t expires_ms);
+void pool_stop_waiting(struct port_pool *pool, struct allocation *allocation);
 
-struct port_lease pool_show(const struct claim *claim);
+struct port_lease pool_lease_view(const struct allocation *allocation);
 
 /* The port that a name gets when it comes again, if it can. For want of memory a name may lose its
  * port; it gets another. */
@@ -109,6 +109,6 @@ enum port_verdict pool_fits_policy(const struct port_pool *pool, struct bytes na
 bool pool_could_give(const struct port_pool *pool, struct bytes name, uint16_t port);
 
 /* Ends a lease whose node has not come, and tells of it. */
-void pool_end_lease(struct port_pool *pool, struct claim *claim, enum port_lease_end end);
+void pool_end_lease(struct port_pool *pool, struct allocation *allocation, enum port_lease_end end);
 
 #endif

@@ -4,7 +4,7 @@
 /* --- which ports --- */
 
 static bool is_free(const struct port_pool *pool, const struct port_probe *probe, uint32_t port) {
-    return pool_place_of(pool, (uint16_t)port) == NULL &&
+    return pool_port_entry(pool, (uint16_t)port) == NULL &&
            probe->is_free(probe->context, (uint16_t)port);
 }
 
@@ -22,9 +22,9 @@ static bool is_for_leases(const struct port_pool *pool, uint16_t port) {
 
 static enum port_verdict choose_from_range(const struct port_pool *pool, struct bytes name,
                                            const struct port_probe *probe, uint16_t *chosen) {
-    const struct memory *memory = pool_memory_of(pool, name);
-    if (memory != NULL && is_for_leases(pool, memory->port) && is_free(pool, probe, memory->port)) {
-        *chosen = memory->port;
+    const struct sticky_port *sticky = pool_sticky_of(pool, name);
+    if (sticky != NULL && is_for_leases(pool, sticky->port) && is_free(pool, probe, sticky->port)) {
+        *chosen = sticky->port;
         return PORT_OK;
     }
     for (uint32_t port = pool->options.first; port <= pool->options.last; port++) {
@@ -77,62 +77,64 @@ uint16_t port_pool_last_from(const struct port_pool *pool, uint16_t port) {
 
 /* --- leases --- */
 
-void pool_end_lease(struct port_pool *pool, struct claim *claim, enum port_lease_end end) {
+void pool_end_lease(struct port_pool *pool, struct allocation *allocation,
+                    enum port_lease_end end) {
     const struct port_lease_ending ending = {
-        .lease = pool_show(claim),
+        .lease = pool_lease_view(allocation),
         .end = end,
-        .other_port = claim->other_port,
-        .other_name = bytes_of(claim->other_name, claim->other_len),
+        .other_port = allocation->other_port,
+        .other_name = bytes_of(allocation->other_name, allocation->other_len),
     };
     if (pool->ended != NULL)
         pool->ended(pool->ended_context, &ending);
-    pool_drop_claim(pool, claim);
+    pool_drop_allocation(pool, allocation);
 }
 
-/* The claim with which the name goes on; NULL: it needs a new one. */
-static struct claim *renewable(struct port_pool *pool, struct bytes name) {
-    struct claim *claim = pool_claim_of_name(pool, name);
-    if (claim == NULL || claim->held || pool_could_give(pool, name, claim->place->port))
-        return claim;
-    pool_end_lease(pool, claim, PORT_LEASE_WITHDRAWN); /* promised before the policy changed */
+/* The allocation with which the name goes on; NULL: it needs a new one. */
+static struct allocation *renewable(struct port_pool *pool, struct bytes name) {
+    struct allocation *allocation = pool_allocation_of_name(pool, name);
+    if (allocation == NULL || allocation->held ||
+        pool_could_give(pool, name, allocation->port_entry->port))
+        return allocation;
+    pool_end_lease(pool, allocation, PORT_LEASE_WITHDRAWN); /* promised before the policy changed */
     return NULL;
 }
 
 enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, uint32_t user,
                                   int64_t now_ms, const struct port_probe *probe, uint16_t *port) {
-    struct claim *claim = renewable(pool, name);
-    if (claim == NULL) {
+    struct allocation *allocation = renewable(pool, name);
+    if (allocation == NULL) {
         bool derived = pool->options.policy == PORT_POLICY_DERIVED;
         enum port_verdict verdict = derived ? choose_derived(pool, name, probe, port)
                                             : choose_from_range(pool, name, probe, port);
         if (verdict != PORT_OK)
             return verdict;
-        claim = pool_add_claim(pool, name, *port);
-        if (claim == NULL)
+        allocation = pool_add_allocation(pool, name, *port);
+        if (allocation == NULL)
             return PORT_NO_MEMORY;
         pool_remember(pool, name, *port);
     }
-    if (!claim->held) {
-        claim->user = user;
-        pool_wait(pool, claim, now_ms + PORT_LEASE_MS);
+    if (!allocation->held) {
+        allocation->user = user;
+        pool_wait(pool, allocation, now_ms + PORT_LEASE_MS);
     }
-    claim->leased = true;
+    allocation->leased = true;
     pool->changes++;
-    *port = claim->place->port;
+    *port = allocation->port_entry->port;
     return PORT_OK;
 }
 
 bool port_pool_release(struct port_pool *pool, struct bytes name) {
-    struct claim *claim = pool_claim_of_name(pool, name);
-    if (claim == NULL || claim->held)
+    struct allocation *allocation = pool_allocation_of_name(pool, name);
+    if (allocation == NULL || allocation->held)
         return false;
-    pool_end_lease(pool, claim, PORT_LEASE_RELEASED);
+    pool_end_lease(pool, allocation, PORT_LEASE_RELEASED);
     return true;
 }
 
 int64_t port_pool_expire(struct port_pool *pool, int64_t now_ms) {
-    struct claim *claim;
-    while ((claim = TAILQ_FIRST(&pool->waiting)) != NULL && claim->expires_ms <= now_ms)
-        pool_end_lease(pool, claim, PORT_LEASE_EXPIRED);
-    return claim == NULL ? INT64_MAX : claim->expires_ms;
+    struct allocation *allocation;
+    while ((allocation = TAILQ_FIRST(&pool->waiting)) != NULL && allocation->expires_ms <= now_ms)
+        pool_end_lease(pool, allocation, PORT_LEASE_EXPIRED);
+    return allocation == NULL ? INT64_MAX : allocation->expires_ms;
 }

@@ -30,17 +30,18 @@ static void write_line(struct writer *writer, const char *kind, uint16_t port, u
     text_write_hex(writer, name);
 }
 
-static void write_lease(struct writer *writer, const struct claim *claim, int64_t now_ms) {
-    int64_t left_ms = claim->held ? PORT_LEASE_MS : claim->expires_ms - now_ms;
-    write_line(writer, "lease", claim->place->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
-               bytes_of(claim->name, claim->len));
+static void write_lease(struct writer *writer, const struct allocation *allocation,
+                        int64_t now_ms) {
+    int64_t left_ms = allocation->held ? PORT_LEASE_MS : allocation->expires_ms - now_ms;
+    write_line(writer, "lease", allocation->port_entry->port, left_ms < 0 ? 0 : (uint64_t)left_ms,
+               bytes_of(allocation->name, allocation->len));
     write_u8(writer, ' ');
-    write_decimal(writer, claim->user);
+    write_decimal(writer, allocation->user);
     write_u8(writer, '\n');
 }
 
-static void write_memory(struct writer *writer, const struct memory *memory) {
-    write_line(writer, "last", memory->port, 0, bytes_of(memory->name, memory->len));
+static void write_sticky(struct writer *writer, const struct sticky_port *sticky) {
+    write_line(writer, "last", sticky->port, 0, bytes_of(sticky->name, sticky->len));
     write_u8(writer, '\n');
 }
 
@@ -55,33 +56,33 @@ static bool encode_port(struct port_pool *pool, struct writer *writer, int64_t n
     uint32_t port = port_set_next(&pool->taken, text->port);
     if (port > UINT16_MAX)
         return false;
-    const struct claim *claim = pool_claim_on_port(pool, (uint16_t)port);
-    if (claim != NULL && pool_is_saved(claim))
-        write_lease(writer, claim, now_ms);
+    const struct allocation *allocation = pool_allocation_on_port(pool, (uint16_t)port);
+    if (allocation != NULL && pool_is_saved(allocation))
+        write_lease(writer, allocation, now_ms);
     text->port = port + 1;
     return true;
 }
 
-/* The next of the memories. False: there is none. */
-static bool encode_memory(struct port_pool *pool, struct writer *writer) {
+/* The next of the sticky ports. False: there is none. */
+static bool encode_sticky(struct port_pool *pool, struct writer *writer) {
     struct pool_text *text = &pool->text;
-    if (text->memory == NULL)
+    if (text->sticky == NULL)
         return false;
-    write_memory(writer, text->memory);
-    text->memory = TAILQ_NEXT(text->memory, link);
+    write_sticky(writer, text->sticky);
+    text->sticky = TAILQ_NEXT(text->sticky, entry);
     return true;
 }
 
 /* False: there is nothing left. */
 static bool encode_next(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
     struct pool_text *text = &pool->text;
-    if (!text->at_memories) {
+    if (!text->at_sticky) {
         if (encode_port(pool, writer, now_ms))
             return true;
-        text->at_memories = true;
-        text->memory = TAILQ_FIRST(&pool->memories_by_age);
+        text->at_sticky = true;
+        text->sticky = TAILQ_FIRST(&pool->sticky_by_age);
     }
-    return encode_memory(pool, writer);
+    return encode_sticky(pool, writer);
 }
 
 bool port_pool_encode_piece(struct port_pool *pool, struct writer *writer, int64_t now_ms) {
@@ -149,15 +150,16 @@ static bool restore_line(struct port_pool *pool, char *line, bool old, int64_t n
         pool_remember(pool, saved.name, (uint16_t)saved.port);
         return true;
     }
-    if (strcmp(saved.kind, "lease") != 0 || pool_claim_on_port(pool, (uint16_t)saved.port) != NULL)
+    if (strcmp(saved.kind, "lease") != 0 ||
+        pool_allocation_on_port(pool, (uint16_t)saved.port) != NULL)
         return false;
-    if (pool_claim_of_name(pool, saved.name) != NULL)
+    if (pool_allocation_of_name(pool, saved.name) != NULL)
         return true; /* it moved while the text was written, and nobody was told of it yet */
-    struct claim *claim = pool_add_claim(pool, saved.name, (uint16_t)saved.port);
-    if (claim != NULL) {
-        claim->leased = true;
-        claim->user = (uint32_t)saved.user;
-        pool_wait(pool, claim, now_ms + (int64_t)saved.left_ms);
+    struct allocation *allocation = pool_add_allocation(pool, saved.name, (uint16_t)saved.port);
+    if (allocation != NULL) {
+        allocation->leased = true;
+        allocation->user = (uint32_t)saved.user;
+        pool_wait(pool, allocation, now_ms + (int64_t)saved.left_ms);
     }
     return true;
 }

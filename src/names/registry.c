@@ -10,7 +10,7 @@
 struct entry {
     struct registration registration; /* first: a registration is its entry */
     UT_hash_handle hh;
-    TAILQ_ENTRY(entry) link;
+    TAILQ_ENTRY(entry) entry;
     struct registry_cursor *cursors; /* that see it next */
     uint8_t storage[];               /* name, then extra data */
 };
@@ -63,7 +63,7 @@ static void table_remove(struct table *table, struct entry *entry) {
     while (entry->cursors != NULL)
         registry_cursor_advance(entry->cursors);
     HASH_DELETE(hh, table->by_name, entry);
-    TAILQ_REMOVE(&table->in_order, entry, link);
+    TAILQ_REMOVE(&table->in_order, entry, entry);
 }
 
 static void forget_departed(struct registry *registry, struct entry *entry) {
@@ -138,7 +138,7 @@ enum registry_verdict registry_register(struct registry *registry, const struct 
         free(entry);
         return REGISTRY_NO_MEMORY;
     }
-    TAILQ_INSERT_HEAD(&registry->live.in_order, entry, link);
+    TAILQ_INSERT_HEAD(&registry->live.in_order, entry, entry);
     struct entry *earlier = table_find(&registry->departed, node->name);
     if (earlier != NULL)
         forget_departed(registry, earlier);
@@ -158,7 +158,7 @@ void registry_remove(struct registry *registry, struct registration *registratio
         free(entry); /* no memory to remember it by */
         return;
     }
-    TAILQ_INSERT_TAIL(&registry->departed.in_order, entry, link);
+    TAILQ_INSERT_TAIL(&registry->departed.in_order, entry, entry);
     if (HASH_COUNT(registry->departed.by_name) > REGISTRY_DEPARTED_MAX)
         forget_departed(registry, TAILQ_FIRST(&registry->departed.in_order));
 }
@@ -220,7 +220,7 @@ void registry_cursor_advance(struct registry_cursor *cursor) {
     if (entry == NULL)
         return;
     cursor_leave(cursor);
-    cursor_enter(cursor, TAILQ_NEXT(entry, link));
+    cursor_enter(cursor, TAILQ_NEXT(entry, entry));
 }
 
 void registry_cursor_end(struct registry_cursor *cursor) {

@@ -162,7 +162,7 @@ static void act(struct epmd_conn *conn, const struct epmd_answer *answer) {
 static void end_gone_holders(const struct epmd_server *server, const struct epmd_request *request) {
     struct registration *obstacle;
     do
-        obstacle = epmd_service_obstacle(server->service, request);
+        obstacle = epmd_service_conflict(server->service, request);
     while (obstacle != NULL && epmd_conn_close_if_ended(obstacle->holder));
 }
 

@@ -189,7 +189,7 @@ static void on_held(struct epmd_conn *conn) {
         epmd_conn_refuse(conn, "request", "bytes beyond the announced length");
         return;
     }
-    conn->waiter.state = LOOKUP_MOOT;
+    conn->waiter.state = LOOKUP_CANCELLED;
     epmd_conn_resume(conn);
 }
 

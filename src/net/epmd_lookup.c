@@ -27,8 +27,8 @@ int64_t epmd_lookup_round_trip_ms(const void *holder) {
 }
 
 static struct lookup_queue *queue_of(const struct epmd_server *server) {
-    const struct front_ports *fronts = server->service->fronts;
-    return fronts == NULL ? NULL : front_ports_queue(fronts);
+    const struct routes *fronts = server->service->routes;
+    return fronts == NULL ? NULL : routes_queue(fronts);
 }
 
 static void answer_all(struct lookup_queue *queue) {

@@ -94,14 +94,14 @@ static const char *connect_node(struct front *front, const struct first_caller *
         return "it comes from a proxy of this host: names that lead from one to another";
     }
     struct connection_query query = {.proxy = front->proxy, .caller = caller->node, .peer = peer};
-    const struct front_caller asks = {.port = address_port(&called),
-                                      .address = address_host(peer),
-                                      .now_ms = clock_monotonic_ms(),
-                                      .is_connected = is_connected,
-                                      .context = &query};
-    struct front_ports *ports = front_assignment_ports(front->assignment);
-    bool guessed = front_ports_count(ports, asks.port) > 1;
-    const struct registration *wanted = front_ports_choose(ports, &asks);
+    const struct route_query asks = {.port = address_port(&called),
+                                     .address = address_host(peer),
+                                     .now_ms = clock_monotonic_ms(),
+                                     .is_connected = is_connected,
+                                     .context = &query};
+    struct routes *ports = front_assignment_ports(front->assignment);
+    bool guessed = routes_count(ports, asks.port) > 1;
+    const struct registration *wanted = routes_choose(ports, &asks);
     epmd_server_answer_ready(front->deps.server);
     if (wanted == NULL)
         return "no node is behind this port";
@@ -297,7 +297,7 @@ void front_free(struct front *front) {
     free(front);
 }
 
-struct front_ports *front_ports_of(struct front *front) {
+struct routes *front_ports_of(struct front *front) {
     return front_assignment_ports(front->assignment);
 }
 

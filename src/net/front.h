@@ -5,7 +5,7 @@
  *   ----------------------  ---------------------------------------------------------------
  *   an epmd client          nobody: net/epmd_conn answers it, and never comes here
  *   a peer daemon           the hook `link`
- *   an Erlang node          the proxy, to the node that it is for (names/front_ports)
+ *   an Erlang node          the proxy, to the node that it is for (names/routes)
  *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them, of
  *                           which the oldest gives way, FRONT_HELLOS_OF_ONE_HOST of an address
  *
@@ -14,8 +14,8 @@
 #ifndef PORTOLAN_NET_FRONT_H
 #define PORTOLAN_NET_FRONT_H
 
-#include "names/front_ports.h"
 #include "names/port_pool.h"
+#include "names/routes.h"
 #include "net/allow_list.h"
 #include "net/epmd_server.h"
 #include "net/proxy.h"
@@ -28,7 +28,7 @@ struct front;
 
 struct front_options {
     bool proxy; /* else nodes are reached on their own ports only */
-    struct front_rule rule;
+    struct front_port_rule rule;
     const char *addresses; /* to open front ports on, a comma list; borrowed */
     size_t ports_max;      /* that are opened besides the daemon's own */
     size_t hellos_max;     /* that are waited for, FRONT_HELLOS_MAX at most */
@@ -114,7 +114,7 @@ void front_registered(struct front *front, struct registration *registration);
 void front_unregistered(struct front *front, struct registration *registration);
 
 /* For questions, and for names/epmd_service. */
-struct front_ports *front_ports_of(struct front *front);
+struct routes *front_ports_of(struct front *front);
 struct proxy *front_proxy(const struct front *front);
 struct front_counters front_counters(const struct front *front);
 

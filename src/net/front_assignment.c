@@ -17,7 +17,7 @@ struct front_assignment {
     struct front_deps deps;
     struct front_options options;
     struct front_hooks hooks;
-    struct front_ports *ports;
+    struct routes *ports;
     size_t opened; /* front ports besides the daemon's own */
 
     /* nodes that are tried again */
@@ -87,7 +87,7 @@ static bool open_port(struct front_assignment *assignment, uint16_t port,
 
 static void close_port(struct front_assignment *assignment, uint16_t port,
                        const struct registration *registration) {
-    if (front_ports_count(assignment->ports, port) > 0 ||
+    if (routes_count(assignment->ports, port) > 0 ||
         !epmd_server_unlisten(assignment->deps.server, port))
         return;
     assignment->opened--;
@@ -101,7 +101,7 @@ static void close_port(struct front_assignment *assignment, uint16_t port,
 /* 0: it needs none. */
 static uint16_t wanted_port(const struct front_assignment *assignment,
                             const struct registration *registration) {
-    uint16_t port = front_ports_derive(registration, &assignment->options.rule);
+    uint16_t port = front_port_derive(registration, &assignment->options.rule);
     return assignment->options.proxy && port != registration->node.port ? port : 0;
 }
 
@@ -117,7 +117,7 @@ static bool route_add(struct front_assignment *assignment, struct registration *
     if (!open_port(assignment, port, registration, outcome))
         return false;
     registration->front_port = port;
-    if (front_ports_add(assignment->ports, registration)) {
+    if (routes_add(assignment->ports, registration)) {
         registration->loopback_only = port_probe_is_loopback_only(registration->node.port);
         return true;
     }
@@ -130,7 +130,7 @@ static void route_remove(struct front_assignment *assignment, struct registratio
     uint16_t port = registration->front_port;
     if (port == 0)
         return;
-    front_ports_remove(assignment->ports, registration, clock_monotonic_ms());
+    routes_remove(assignment->ports, registration, clock_monotonic_ms());
     registration->front_port = 0;
     registration->loopback_only = false;
     epmd_server_answer_soon(assignment->deps.server);
@@ -140,7 +140,7 @@ static void route_remove(struct front_assignment *assignment, struct registratio
 static void report_if_shared(struct front_assignment *assignment,
                              struct registration *registration) {
     uint16_t port = registration->front_port;
-    if (port != 0 && front_ports_at(assignment->ports, port, 0) != registration)
+    if (port != 0 && routes_at(assignment->ports, port, 0) != registration)
         assignment->hooks.shared(assignment->hooks.context, port, registration);
 }
 
@@ -315,7 +315,7 @@ struct front_assignment *front_assignment_new(const struct front_deps *deps,
     assignment->deps = *deps;
     assignment->options = *options;
     assignment->hooks = *hooks;
-    assignment->ports = front_ports_new();
+    assignment->ports = routes_new();
     assignment->retry_event = event_new(deps->base, -1, 0, on_retry, assignment);
     if (assignment->ports != NULL && assignment->retry_event != NULL)
         return assignment;
@@ -328,10 +328,10 @@ void front_assignment_free(struct front_assignment *assignment) {
         return;
     end_walk(assignment);
     loop_free_event(assignment->retry_event);
-    front_ports_free(assignment->ports);
+    routes_free(assignment->ports);
     free(assignment);
 }
 
-struct front_ports *front_assignment_ports(struct front_assignment *assignment) {
+struct routes *front_assignment_ports(struct front_assignment *assignment) {
     return assignment->ports;
 }

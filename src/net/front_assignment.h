@@ -42,6 +42,6 @@ void front_assignment_add(struct front_assignment *assignment, struct registrati
 void front_assignment_remove(struct front_assignment *assignment,
                              struct registration *registration);
 
-struct front_ports *front_assignment_ports(struct front_assignment *assignment);
+struct routes *front_assignment_ports(struct front_assignment *assignment);
 
 #endif

@@ -185,12 +185,12 @@ static void make_front(void) {
         .link = on_link, .shared = on_shared, .port_failed = on_short_of, .refused = on_refused};
     deps.front = front_new(&lent, &options, &hooks);
     must(deps.front != NULL);
-    deps.service.fronts = front_ports_of(deps.front);
+    deps.service.routes = front_ports_of(deps.front);
 }
 
 static void put_behind(size_t node) {
     deps.nodes[node]->front_port = deps.ports[port_of_node(node)];
-    must(front_ports_add(deps.service.fronts, deps.nodes[node]));
+    must(routes_add(deps.service.routes, deps.nodes[node]));
 }
 
 /* Built once for all runs: a run ends with everything as it was. */
@@ -277,7 +277,7 @@ static void node_says(struct run *run, size_t len) {
 
 static void nodes_leave(struct run *run) {
     for (size_t i = 0; i < NODES && !run->away; i++) {
-        front_ports_remove(deps.service.fronts, deps.nodes[i], clock_monotonic_ms());
+        routes_remove(deps.service.routes, deps.nodes[i], clock_monotonic_ms());
         deps.nodes[i]->front_port = 0;
         front_unregistered(deps.front, deps.nodes[i]);
     }
@@ -313,8 +313,8 @@ static void step(struct run *run, struct reader *input) {
         break;
     default:
         if (!run->away)
-            front_ports_looked_up(deps.service.fronts, deps.nodes[run->port == 0 ? 0 : 2],
-                                  bytes_of("\x7f\0\0\1", 4), 0);
+            routes_looked_up(deps.service.routes, deps.nodes[run->port == 0 ? 0 : 2],
+                             bytes_of("\x7f\0\0\1", 4), 0);
     }
     settle(run);
 }

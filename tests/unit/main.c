@@ -38,7 +38,7 @@ static Suite *(*const suites[])(void) = {
     registry_suite,
     listing_suite,
     epmd_service_suite,
-    front_ports_suite,
+    routes_suite,
     lookup_queue_suite,
     epmd_service_fronts_suite,
     address_suite,

@@ -149,10 +149,10 @@ static void show(void *context, const struct port_lease *lease) {
     (void)context;
     len += (size_t)snprintf(shown + len, sizeof shown - len, "%s%.*s %u%s", len == 0 ? "" : ", ",
                             name_len, name, lease->port, lease->held ? " held" : "");
-    if (!lease->front && lease->behind.len > 0)
+    if (!lease->front && lease->conflict.len > 0)
         len += (size_t)snprintf(shown + len, sizeof shown - len, " behind %.*s",
-                                (int)lease->behind.len, (const char *)lease->behind.data);
-    if (!lease->front && lease->behind_front)
+                                (int)lease->conflict.len, (const char *)lease->conflict.data);
+    if (!lease->front && lease->conflict_is_front)
         snprintf(shown + len, sizeof shown - len, " behind front");
 }
 

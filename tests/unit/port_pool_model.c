@@ -455,8 +455,8 @@ static void see(void *context, const struct port_lease *lease) {
     must(lease->port >= walk->before); /* in order, and those of one port as they came */
     must(lease->port != walk->before || (name->came > walk->came && name->held));
     must(lease->held == name->held && lease->user == name->user);
-    must((lease->behind.len > 0) == (claimant_of(walk->play, lease->port) != name));
-    must(lease->behind_front == walk->play->fronts[lease->port]);
+    must((lease->conflict.len > 0) == (claimant_of(walk->play, lease->port) != name));
+    must(lease->conflict_is_front == walk->play->fronts[lease->port]);
     must(lease->held || lease->expires_ms == name->expires_ms);
     walk->before = lease->port;
     walk->came = name->came;

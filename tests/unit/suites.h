@@ -60,7 +60,7 @@ Suite *tls_suite(void);
 Suite *dist_wire_suite(void);
 Suite *tls_hello_suite(void);
 Suite *first_bytes_suite(void);
-Suite *front_ports_suite(void);
+Suite *routes_suite(void);
 Suite *lookup_queue_suite(void);
 Suite *epmd_service_fronts_suite(void);
 Suite *port_probe_suite(void);

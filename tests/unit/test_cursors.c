@@ -1,7 +1,7 @@
 /* Walks over names and ports that pause while these come and go. */
 #include "base/port_set.h"
 #include "names/directory.h"
-#include "names/front_ports.h"
+#include "names/routes.h"
 #include "port_pool_fixture.h"
 #include "some_registry.h"
 #include "suites.h"
@@ -136,8 +136,8 @@ END_TEST
 
 START_TEST(nodes_behind_a_port_are_walked_while_they_leave) {
     struct some_registry some = some_registry_new();
-    struct front_ports *ports = front_ports_new();
-    struct front_ports_cursor cursor;
+    struct routes *ports = routes_new();
+    struct routes_cursor cursor;
     struct registration *nodes[4];
     const struct registration *node;
     static const char *const names[] = {"a", "b", "c", "d"};
@@ -145,22 +145,22 @@ START_TEST(nodes_behind_a_port_are_walked_while_they_leave) {
     for (size_t i = 0; i < 4; i++) {
         nodes[i] = some_registration(some.registry, names[i], 6369);
         nodes[i]->front_port = 4370;
-        ck_assert(front_ports_add(ports, nodes[i]));
+        ck_assert(routes_add(ports, nodes[i]));
     }
-    front_ports_cursor_begin(&cursor, ports, 4370);
-    front_ports_remove(ports, nodes[0], 0);
-    front_ports_remove(ports, nodes[2], 0);
-    while ((node = front_ports_cursor_peek(&cursor)) != NULL) {
+    routes_cursor_begin(&cursor, ports, 4370);
+    routes_remove(ports, nodes[0], 0);
+    routes_remove(ports, nodes[2], 0);
+    while ((node = routes_cursor_peek(&cursor)) != NULL) {
         note(node->node.name);
-        front_ports_cursor_advance(&cursor);
+        routes_cursor_advance(&cursor);
     }
-    front_ports_remove(ports, nodes[1], 0); /* and all, so that the port goes too */
-    front_ports_remove(ports, nodes[3], 0);
-    ck_assert_ptr_null(front_ports_cursor_peek(&cursor));
-    front_ports_cursor_end(&cursor);
-    front_ports_cursor_end(&cursor);
+    routes_remove(ports, nodes[1], 0); /* and all, so that the port goes too */
+    routes_remove(ports, nodes[3], 0);
+    ck_assert_ptr_null(routes_cursor_peek(&cursor));
+    routes_cursor_end(&cursor);
+    routes_cursor_end(&cursor);
     ck_assert_str_eq(seen, "b d");
-    front_ports_free(ports);
+    routes_free(ports);
     some_registry_free(&some);
 }
 END_TEST

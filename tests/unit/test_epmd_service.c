@@ -292,7 +292,7 @@ static struct registration *obstacle(enum epmd_operation operation, const char *
                                      uint16_t port) {
     const struct epmd_request request = {
         .operation = operation, .name = bytes_of_text(name), .node = some_node(name, port)};
-    return epmd_service_obstacle(&service, &request);
+    return epmd_service_conflict(&service, &request);
 }
 
 START_TEST(the_holder_of_a_name_is_in_the_way_of_the_next_one) {

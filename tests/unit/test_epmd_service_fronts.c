@@ -27,19 +27,19 @@ static const struct epmd_caller near = {.local = true,
 static struct registration *put_behind(const char *name) {
     struct registration *made = some_registration(some.registry, name, OWN);
     made->front_port = FRONT;
-    ck_assert(front_ports_add(service.fronts, made));
+    ck_assert(routes_add(service.routes, made));
     return made;
 }
 
 static void begin(void) {
     some = some_registry_new();
-    service = (struct epmd_service){.registry = some.registry, .fronts = front_ports_new()};
-    ck_assert_ptr_nonnull(service.fronts);
+    service = (struct epmd_service){.registry = some.registry, .routes = routes_new()};
+    ck_assert_ptr_nonnull(service.routes);
     rabbit = put_behind("rabbit1");
 }
 
 static void end(void) {
-    front_ports_free(service.fronts);
+    routes_free(service.routes);
     some_registry_free(&some);
 }
 
@@ -73,9 +73,9 @@ static uint16_t listed_port(const struct epmd_caller *caller) {
 }
 
 static const struct registration *choose(const struct epmd_caller *caller) {
-    const struct front_caller front = {
+    const struct route_query front = {
         .port = FRONT, .address = caller->address, .now_ms = caller->now_ms};
-    return front_ports_choose(service.fronts, &front);
+    return routes_choose(service.routes, &front);
 }
 
 START_TEST(a_caller_is_told_the_port_that_it_can_reach) {
@@ -94,7 +94,7 @@ START_TEST(a_node_on_loopback_is_far_from_all_but_loopback) {
 END_TEST
 
 START_TEST(a_node_without_a_front_port_is_told_with_its_own_to_all) {
-    front_ports_remove(service.fronts, rabbit, 0);
+    routes_remove(service.routes, rabbit, 0);
     rabbit->front_port = 0;
     for (int loopback_only = 0; loopback_only < 2; loopback_only++) {
         rabbit->loopback_only = loopback_only == 1;
@@ -130,7 +130,7 @@ START_TEST(who_is_told_the_front_port_is_expected_there) {
     ck_assert_ptr_eq(choose(&far), rabbit);
 
     struct epmd_caller later = far;
-    later.now_ms += FRONT_LOOKUP_MS + 1;
+    later.now_ms += ROUTE_LOOKUP_MS + 1;
     told_port(&far, "emqx1");
     ck_assert_ptr_eq(choose(&later), rabbit);
 }
@@ -173,7 +173,7 @@ START_TEST(another_name_of_the_port_waits_until_the_first_is_connected) {
     epmd_service_wait(&service, answer.registration, &far, &waiter);
     ck_assert_ptr_eq(choose(&far), rabbit);
     ck_assert_ptr_eq(choose(&far), rabbit);
-    ck_assert_ptr_eq(lookup_queue_next_ready(front_ports_queue(service.fronts)), &waiter);
+    ck_assert_ptr_eq(lookup_queue_next_ready(routes_queue(service.routes)), &waiter);
     struct epmd_caller granted = far;
     granted.waited = waiter.state;
     ck_assert_uint_eq(told_port(&granted, "emqx1"), FRONT);
@@ -210,7 +210,7 @@ START_TEST(who_cannot_wait_is_answered_and_its_connection_guessed) {
 END_TEST
 
 START_TEST(a_service_without_fronts_tells_what_was_registered) {
-    front_ports_remove(service.fronts, rabbit, 0);
+    routes_remove(service.routes, rabbit, 0);
     rabbit->front_port = 0;
     struct epmd_service bare = {.registry = some.registry}, kept = service;
     service = bare;

@@ -198,7 +198,7 @@ START_TEST(a_node_that_has_left_is_not_tried_again) {
     end_node(&gone);
     close(fd);
     turn_until(base, recovered == 1);
-    ck_assert_uint_eq(front_ports_count(front_ports_of(front), port), 1);
+    ck_assert_uint_eq(routes_count(front_ports_of(front), port), 1);
     end_node(&stays);
 }
 END_TEST
@@ -266,9 +266,9 @@ START_TEST(the_first_registered_stays_the_owner_when_the_proxy_comes_back) {
     second.registration->since_ms = 200;
     turn_proxy(false);
     turn_proxy(true);
-    const struct front_ports *ports = front_ports_of(front);
-    ck_assert_ptr_eq(front_ports_at(ports, (uint16_t)(own_port + 1), 0), first.registration);
-    ck_assert_ptr_eq(front_ports_at(ports, (uint16_t)(own_port + 1), 1), second.registration);
+    const struct routes *ports = front_ports_of(front);
+    ck_assert_ptr_eq(routes_at(ports, (uint16_t)(own_port + 1), 0), first.registration);
+    ck_assert_ptr_eq(routes_at(ports, (uint16_t)(own_port + 1), 1), second.registration);
     ck_assert_uint_eq(shared, 2);
     ck_assert_uint_eq(route_changes, 4);
     end_node(&first);

@@ -351,10 +351,10 @@ START_TEST(a_node_that_leaves_is_waited_for_by_nobody) {
     wait_for(owl, 2, 1);
     wait_for(hare, 3, 2);
     lookup_queue_forget(queue, fox, 4);
-    assert_ready(0, LOOKUP_MOOT);
+    assert_ready(0, LOOKUP_CANCELLED);
     assert_none_ready();
     lookup_queue_forget(queue, hare, 5);
-    assert_ready(2, LOOKUP_MOOT);
+    assert_ready(2, LOOKUP_CANCELLED);
     assert_ready(1, LOOKUP_GRANTED);
     ck_assert_ptr_eq(connected(6), owl);
     lookup_queue_forget(queue, owl, 7);

@@ -1,8 +1,8 @@
-#include "names/front_ports.h"
+#include "names/routes.h"
 
 #include "assertions.h"
 #include "failing_allocation.h"
-#include "front_ports_model.h"
+#include "routes_model.h"
 #include "some_registry.h"
 #include "suites.h"
 
@@ -15,20 +15,20 @@
 #define SAME_NET_V6 LITERAL("\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02")
 
 static struct some_registry some;
-static struct front_ports *ports;
+static struct routes *ports;
 static struct registration *rabbit, *emqx, *hare;
 static const struct registration *connected[2];
 
 static struct registration *put_behind(const char *name, uint16_t port) {
     struct registration *made = some_registration(some.registry, name, 25672);
     made->front_port = port;
-    ck_assert(front_ports_add(ports, made));
+    ck_assert(routes_add(ports, made));
     return made;
 }
 
 static void begin(void) {
     some = some_registry_new();
-    ports = front_ports_new();
+    ports = routes_new();
     ck_assert_ptr_nonnull(ports);
     rabbit = put_behind("rabbit1", PORT);
     emqx = put_behind("emqx1", PORT);
@@ -37,7 +37,7 @@ static void begin(void) {
 }
 
 static void end(void) {
-    front_ports_free(ports);
+    routes_free(ports);
     some_registry_free(&some);
 }
 
@@ -47,12 +47,12 @@ static bool is_connected(void *context, const struct registration *registration)
 }
 
 static struct registration *choose_at(uint16_t port, struct bytes address, int64_t now_ms) {
-    const struct front_caller caller = {.port = port,
-                                        .address = address,
-                                        .now_ms = now_ms,
-                                        .is_connected = is_connected,
-                                        .context = &connected};
-    return front_ports_choose(ports, &caller);
+    const struct route_query caller = {.port = port,
+                                       .address = address,
+                                       .now_ms = now_ms,
+                                       .is_connected = is_connected,
+                                       .context = &connected};
+    return routes_choose(ports, &caller);
 }
 
 static struct registration *choose(struct bytes address, int64_t now_ms) {
@@ -60,7 +60,7 @@ static struct registration *choose(struct bytes address, int64_t now_ms) {
 }
 
 static void look_up(struct registration *registration, struct bytes address, int64_t now_ms) {
-    front_ports_looked_up(ports, registration, address, now_ms);
+    routes_looked_up(ports, registration, address, now_ms);
 }
 
 /* --- the rule --- */
@@ -69,8 +69,9 @@ static void look_up(struct registration *registration, struct bytes address, int
 
 static uint16_t derive(const char *name, uint16_t port, uint16_t base) {
     const struct registration registration = {.node = some_node(name, port)};
-    const struct front_rule rule = {.base = base, .offset_max = 99, .own = OWN, .epmd_port = 4369};
-    return front_ports_derive(&registration, &rule);
+    const struct front_port_rule rule = {
+        .base = base, .offset_max = 99, .own = OWN, .epmd_port = 4369};
+    return front_port_derive(&registration, &rule);
 }
 
 START_TEST(the_rule_gives_base_and_offset) {
@@ -117,30 +118,30 @@ END_TEST
 START_TEST(without_a_lookup_the_first_registered_is_called) {
     ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
     ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
-    front_ports_remove(ports, rabbit, 0);
+    routes_remove(ports, rabbit, 0);
     ck_assert_ptr_eq(choose(SOME_HOST, 0), emqx);
 }
 END_TEST
 
 START_TEST(who_registered_first_is_the_owner_in_whatever_order_they_come) {
-    front_ports_remove(ports, rabbit, 0);
-    front_ports_remove(ports, hare, 0);
+    routes_remove(ports, rabbit, 0);
+    routes_remove(ports, hare, 0);
     hare->since_ms = 100;
     emqx->since_ms = 200;
     rabbit->since_ms = 300;
-    ck_assert(front_ports_add(ports, rabbit));
-    ck_assert(front_ports_add(ports, hare));
-    ck_assert_ptr_eq(front_ports_at(ports, PORT, 0), hare);
-    ck_assert_ptr_eq(front_ports_at(ports, PORT, 1), emqx);
-    ck_assert_ptr_eq(front_ports_at(ports, PORT, 2), rabbit);
+    ck_assert(routes_add(ports, rabbit));
+    ck_assert(routes_add(ports, hare));
+    ck_assert_ptr_eq(routes_at(ports, PORT, 0), hare);
+    ck_assert_ptr_eq(routes_at(ports, PORT, 1), emqx);
+    ck_assert_ptr_eq(routes_at(ports, PORT, 2), rabbit);
 }
 END_TEST
 
 /* A node has its type from its registration on. */
 static void come_again(struct registration *registration, uint8_t type) {
-    front_ports_remove(ports, registration, 0);
+    routes_remove(ports, registration, 0);
     registration->node.type = type;
-    ck_assert(front_ports_add(ports, registration));
+    ck_assert(routes_add(ports, registration));
 }
 
 START_TEST(a_hidden_node_owns_a_port_only_when_all_are_hidden) {
@@ -162,7 +163,7 @@ START_TEST(a_node_the_caller_is_connected_to_is_passed_over) {
 END_TEST
 
 START_TEST(where_all_are_connected_the_owner_is_called_again) {
-    front_ports_remove(ports, hare, 0);
+    routes_remove(ports, hare, 0);
     connected[0] = rabbit;
     connected[1] = emqx;
     ck_assert_ptr_eq(choose(SOME_HOST, 0), rabbit);
@@ -170,9 +171,9 @@ START_TEST(where_all_are_connected_the_owner_is_called_again) {
 END_TEST
 
 START_TEST(what_nobody_knows_of_connections_passes_over_nobody) {
-    const struct front_caller caller = {.port = PORT, .address = SOME_HOST};
+    const struct route_query caller = {.port = PORT, .address = SOME_HOST};
     connected[0] = rabbit;
-    ck_assert_ptr_eq(front_ports_choose(ports, &caller), rabbit);
+    ck_assert_ptr_eq(routes_choose(ports, &caller), rabbit);
 }
 END_TEST
 
@@ -201,32 +202,32 @@ END_TEST
 START_TEST(connections_come_in_the_order_of_their_lookups) {
     look_up(hare, SOME_HOST, 100);
     look_up(emqx, SOME_HOST, 101);
-    ck_assert_ptr_eq(choose(SOME_HOST, 100 + FRONT_FRESH_MS), hare);
-    ck_assert_ptr_eq(choose(SOME_HOST, 101 + FRONT_FRESH_MS), emqx);
+    ck_assert_ptr_eq(choose(SOME_HOST, 100 + ROUTE_FRESH_MS), hare);
+    ck_assert_ptr_eq(choose(SOME_HOST, 101 + ROUTE_FRESH_MS), emqx);
 }
 END_TEST
 
 START_TEST(of_stale_lookups_the_newest_counts) {
     look_up(hare, SOME_HOST, 100);
     look_up(emqx, SOME_HOST, 101);
-    ck_assert_ptr_eq(choose(SOME_HOST, 102 + FRONT_FRESH_MS), emqx);
-    ck_assert_ptr_eq(choose(SOME_HOST, 103 + FRONT_FRESH_MS), hare);
+    ck_assert_ptr_eq(choose(SOME_HOST, 102 + ROUTE_FRESH_MS), emqx);
+    ck_assert_ptr_eq(choose(SOME_HOST, 103 + ROUTE_FRESH_MS), hare);
 }
 END_TEST
 
 START_TEST(a_fresh_lookup_goes_before_a_stale_one) {
     look_up(hare, SOME_HOST, 0);
-    look_up(emqx, SOME_HOST, FRONT_FRESH_MS);
-    ck_assert_ptr_eq(choose(SOME_HOST, FRONT_FRESH_MS + 1), emqx);
+    look_up(emqx, SOME_HOST, ROUTE_FRESH_MS);
+    ck_assert_ptr_eq(choose(SOME_HOST, ROUTE_FRESH_MS + 1), emqx);
 }
 END_TEST
 
 START_TEST(a_lookup_is_forgotten_in_time) {
     look_up(hare, SOME_HOST, 0);
     look_up(hare, SOME_HOST, 1);
-    ck_assert_ptr_eq(choose(SOME_HOST, FRONT_LOOKUP_MS + 1), hare);
-    look_up(hare, SOME_HOST, FRONT_LOOKUP_MS + 1);
-    ck_assert_ptr_eq(choose(SOME_HOST, 2 * FRONT_LOOKUP_MS + 2), rabbit);
+    ck_assert_ptr_eq(choose(SOME_HOST, ROUTE_LOOKUP_MS + 1), hare);
+    look_up(hare, SOME_HOST, ROUTE_LOOKUP_MS + 1);
+    ck_assert_ptr_eq(choose(SOME_HOST, 2 * ROUTE_LOOKUP_MS + 2), rabbit);
 }
 END_TEST
 
@@ -277,18 +278,18 @@ START_TEST(the_lookups_of_a_node_leave_with_it) {
     look_up(hare, SOME_HOST, 100);
     look_up(emqx, SOME_HOST, 101);
     look_up(hare, SOME_HOST, 102);
-    front_ports_remove(ports, hare, 0);
+    routes_remove(ports, hare, 0);
     ck_assert_ptr_eq(choose(SOME_HOST, 110), emqx);
     ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
 }
 END_TEST
 
 START_TEST(where_there_is_no_choice_no_lookup_is_kept) {
-    front_ports_remove(ports, rabbit, 0);
-    front_ports_remove(ports, emqx, 0);
+    routes_remove(ports, rabbit, 0);
+    routes_remove(ports, emqx, 0);
     look_up(hare, SOME_HOST, 100);
     emqx->front_port = PORT;
-    ck_assert(front_ports_add(ports, emqx));
+    ck_assert(routes_add(ports, emqx));
     connected[0] = NULL;
     look_up(emqx, SOME_HOST, 101);
     ck_assert_ptr_eq(choose(SOME_HOST, 110), emqx);
@@ -298,7 +299,7 @@ END_TEST
 START_TEST(of_too_many_lookups_the_oldest_are_forgotten) {
     look_up(hare, OTHER_HOST, 0);
     look_up(emqx, OTHER_HOST, 0);
-    for (int i = 0; i < FRONT_LOOKUPS_MAX - 1; i++)
+    for (int i = 0; i < ROUTE_LOOKUPS_MAX - 1; i++)
         look_up(hare, SOME_HOST, 0);
     ck_assert_ptr_eq(choose(OTHER_HOST, 0), emqx);
     ck_assert_ptr_eq(choose(OTHER_HOST, 0), rabbit);
@@ -309,27 +310,27 @@ END_TEST
 
 START_TEST(ports_are_told_in_order_and_vanish_with_their_last_node) {
     struct registration *low = put_behind("low", 80), *high = put_behind("high", 65535);
-    ck_assert_uint_eq(front_ports_next(ports, 0), 80);
-    ck_assert_uint_eq(front_ports_next(ports, 80), PORT);
-    ck_assert_uint_eq(front_ports_next(ports, PORT), 65535);
-    ck_assert_uint_eq(front_ports_next(ports, 65535), 0);
+    ck_assert_uint_eq(routes_next_port(ports, 0), 80);
+    ck_assert_uint_eq(routes_next_port(ports, 80), PORT);
+    ck_assert_uint_eq(routes_next_port(ports, PORT), 65535);
+    ck_assert_uint_eq(routes_next_port(ports, 65535), 0);
 
-    front_ports_remove(ports, low, 0);
-    front_ports_remove(ports, high, 0);
-    ck_assert_uint_eq(front_ports_next(ports, 0), PORT);
-    ck_assert_uint_eq(front_ports_next(ports, PORT), 0);
-    ck_assert_uint_eq(front_ports_count(ports, 80), 0);
-    ck_assert_ptr_null(front_ports_at(ports, 80, 0));
+    routes_remove(ports, low, 0);
+    routes_remove(ports, high, 0);
+    ck_assert_uint_eq(routes_next_port(ports, 0), PORT);
+    ck_assert_uint_eq(routes_next_port(ports, PORT), 0);
+    ck_assert_uint_eq(routes_count(ports, 80), 0);
+    ck_assert_ptr_null(routes_at(ports, 80, 0));
 }
 END_TEST
 
 START_TEST(a_node_that_is_not_there_may_be_taken_away) {
     struct registration *other = some_registration(some.registry, "other", 1);
-    front_ports_remove(ports, other, 0);
+    routes_remove(ports, other, 0);
     other->front_port = PORT;
-    front_ports_remove(ports, other, 0);
-    ck_assert_uint_eq(front_ports_count(ports, PORT), 3);
-    ck_assert_ptr_eq(front_ports_at(ports, PORT, 2), hare);
+    routes_remove(ports, other, 0);
+    ck_assert_uint_eq(routes_count(ports, PORT), 3);
+    ck_assert_ptr_eq(routes_at(ports, PORT, 2), hare);
 }
 END_TEST
 
@@ -338,15 +339,15 @@ START_TEST(without_memory_a_node_is_not_put_behind_its_port) {
     late->front_port = PORT + 9;
     for (unsigned n = 1;; n++) {
         fail_nth_allocation(n);
-        bool added = front_ports_add(ports, late);
+        bool added = routes_add(ports, late);
         if (!allocation_failed()) {
             ck_assert_uint_gt(n, 1);
             ck_assert(added);
             break;
         }
         ck_assert(!added);
-        ck_assert_uint_eq(front_ports_count(ports, PORT + 9), 0);
-        ck_assert_uint_eq(front_ports_next(ports, PORT), 0);
+        ck_assert_uint_eq(routes_count(ports, PORT + 9), 0);
+        ck_assert_uint_eq(routes_next_port(ports, PORT), 0);
     }
     ck_assert_ptr_eq(choose_at(PORT + 9, SOME_HOST, 0), late);
 }
@@ -354,21 +355,21 @@ END_TEST
 
 START_TEST(without_memory_the_first_port_of_all_is_not_there) {
     for (unsigned n = 1;; n++) {
-        struct front_ports *fresh = front_ports_new();
+        struct routes *fresh = routes_new();
         fail_nth_allocation(n);
-        bool added = front_ports_add(fresh, rabbit);
+        bool added = routes_add(fresh, rabbit);
         bool failed = allocation_failed();
         ck_assert_int_ne(added, failed);
-        ck_assert_uint_eq(front_ports_next(fresh, 0), failed ? 0 : PORT);
-        front_ports_free(fresh);
+        ck_assert_uint_eq(routes_next_port(fresh, 0), failed ? 0 : PORT);
+        routes_free(fresh);
         if (!failed)
             break;
     }
     fail_nth_allocation(1);
-    struct front_ports *none = front_ports_new();
+    struct routes *none = routes_new();
     ck_assert(allocation_failed());
     ck_assert_ptr_null(none);
-    front_ports_free(none);
+    routes_free(none);
 }
 END_TEST
 
@@ -380,9 +381,9 @@ START_TEST(without_memory_for_a_lookup_the_owner_is_called) {
 }
 END_TEST
 
-Suite *front_ports_suite(void) {
+Suite *routes_suite(void) {
     TCase *tests;
-    Suite *suite = suite_begin("front_ports", &tests);
+    Suite *suite = suite_begin("routes", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, the_rule_gives_base_and_offset);
     tcase_add_test(tests, what_nobody_can_reach_has_no_front_port);
@@ -415,6 +416,6 @@ Suite *front_ports_suite(void) {
     tcase_add_test(tests, without_memory_a_node_is_not_put_behind_its_port);
     tcase_add_test(tests, without_memory_the_first_port_of_all_is_not_there);
     tcase_add_test(tests, without_memory_for_a_lookup_the_owner_is_called);
-    front_ports_model_add(tests);
+    routes_model_add(tests);
     return suite;
 }

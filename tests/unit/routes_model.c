@@ -2,9 +2,9 @@
  * The front ports against a model that cannot be wrong for being clever: nodes and look-ups in
  * arrays, each rule of the header spelt out as a walk over them. Random histories play both.
  */
-#include "front_ports_model.h"
+#include "routes_model.h"
 
-#include "names/front_ports.h"
+#include "names/routes.h"
 #include "seeded.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #define NODES 12
 #define PORTS 3
 #define ADDRESSES 3
-#define LOOKUPS (2 * FRONT_LOOKUPS_MAX)
+#define LOOKUPS (2 * ROUTE_LOOKUPS_MAX)
 #define BASE 4370
 
 struct model_node {
@@ -30,7 +30,7 @@ struct model_lookup {
 
 struct play {
     struct seeded random;
-    struct front_ports *ports;
+    struct routes *ports;
     struct model_node nodes[NODES];
     size_t next_age;
     struct model_lookup lookups[LOOKUPS]; /* the oldest first */
@@ -63,8 +63,8 @@ static void model_forget(struct play *play, size_t position) {
 }
 
 static void model_forget_old(struct play *play) {
-    while (play->lookup_count > 0 && (play->lookup_count > FRONT_LOOKUPS_MAX ||
-                                      play->lookups[0].at_ms < play->now_ms - FRONT_LOOKUP_MS))
+    while (play->lookup_count > 0 && (play->lookup_count > ROUTE_LOOKUPS_MAX ||
+                                      play->lookups[0].at_ms < play->now_ms - ROUTE_LOOKUP_MS))
         model_forget(play, 0);
 }
 
@@ -80,7 +80,7 @@ static void come_or_go(struct play *play) {
             seeded_chance(&play->random, 30) ? EPMD_NODE_HIDDEN : EPMD_NODE_NORMAL;
         node->connected = false;
         node->age = ++play->next_age;
-        ck_assert(front_ports_add(play->ports, registration));
+        ck_assert(routes_add(play->ports, registration));
         return;
     }
     node->age = 0;
@@ -88,9 +88,9 @@ static void come_or_go(struct play *play) {
         if (play->lookups[i].node == which)
             model_forget(play, i);
     }
-    front_ports_remove(play->ports, registration, play->now_ms);
+    routes_remove(play->ports, registration, play->now_ms);
     registration->front_port = 0;
-    front_ports_remove(play->ports, registration, play->now_ms);
+    routes_remove(play->ports, registration, play->now_ms);
 }
 
 static void look_up(struct play *play) {
@@ -99,7 +99,7 @@ static void look_up(struct play *play) {
     struct registration *registration = &play->nodes[which].registration;
     if (play->nodes[which].age == 0)
         return;
-    front_ports_looked_up(play->ports, registration, address_of(address), play->now_ms);
+    routes_looked_up(play->ports, registration, address_of(address), play->now_ms);
     if (model_count(play, registration->front_port) < 2)
         return;
     play->lookups[play->lookup_count++] =
@@ -125,7 +125,7 @@ static size_t model_lookup(const struct play *play, uint16_t port, size_t addres
         if (lookup->address != address || node->registration.front_port != port ||
             (node->connected && !connected))
             continue;
-        if (lookup->at_ms >= play->now_ms - FRONT_FRESH_MS)
+        if (lookup->at_ms >= play->now_ms - ROUTE_FRESH_MS)
             return i;
         newest_stale = i;
     }
@@ -165,14 +165,14 @@ static size_t model_choose(struct play *play, uint16_t port, size_t address) {
 
 static void choose(struct play *play) {
     size_t address = seeded_below(&play->random, ADDRESSES);
-    const struct front_caller caller = {.port = some_port(play),
-                                        .address = address_of(address),
-                                        .now_ms = play->now_ms,
-                                        .is_connected = is_connected,
-                                        .context = play};
+    const struct route_query caller = {.port = some_port(play),
+                                       .address = address_of(address),
+                                       .now_ms = play->now_ms,
+                                       .is_connected = is_connected,
+                                       .context = play};
     bool empty = model_count(play, caller.port) == 0;
     size_t expected = empty ? NODES : model_choose(play, caller.port, address);
-    const struct registration *chosen = front_ports_choose(play->ports, &caller);
+    const struct registration *chosen = routes_choose(play->ports, &caller);
     ck_assert_ptr_eq(chosen, empty ? NULL : &play->nodes[expected].registration);
     if (!empty && seeded_chance(&play->random, 20))
         play->nodes[expected].connected = true;
@@ -182,20 +182,20 @@ static void assert_same_ports(const struct play *play) {
     uint16_t port = 0;
     for (uint16_t wanted = BASE; wanted < BASE + PORTS; wanted++) {
         size_t count = model_count(play, wanted), age = 0;
-        ck_assert_uint_eq(front_ports_count(play->ports, wanted), count);
-        ck_assert_ptr_null(front_ports_at(play->ports, wanted, count));
+        ck_assert_uint_eq(routes_count(play->ports, wanted), count);
+        ck_assert_ptr_null(routes_at(play->ports, wanted, count));
         for (size_t i = 0; i < count; i++) {
             const struct model_node *node =
-                (const struct model_node *)front_ports_at(play->ports, wanted, i);
+                (const struct model_node *)routes_at(play->ports, wanted, i);
             ck_assert_uint_gt(node->age, age);
             age = node->age;
         }
         if (count > 0) {
-            port = front_ports_next(play->ports, port);
+            port = routes_next_port(play->ports, port);
             ck_assert_uint_eq(port, wanted);
         }
     }
-    ck_assert_uint_eq(front_ports_next(play->ports, port), 0);
+    ck_assert_uint_eq(routes_next_port(play->ports, port), 0);
 }
 
 /* --- the play --- */
@@ -205,7 +205,7 @@ static void play_history(int round, int steps, unsigned lookups_percent, size_t 
     ck_assert_ptr_nonnull(play);
     play->random = seeded_stream("front_ports");
     play->random.state += (uint64_t)round;
-    play->ports = front_ports_new();
+    play->ports = routes_new();
     for (int step = 0; step < steps; step++) {
         play->now_ms += (int64_t)seeded_below(&play->random, pause_ms);
         if (seeded_chance(&play->random, lookups_percent))
@@ -218,7 +218,7 @@ static void play_history(int round, int steps, unsigned lookups_percent, size_t 
             come_or_go(play);
         assert_same_ports(play);
     }
-    front_ports_free(play->ports);
+    routes_free(play->ports);
     free(play);
 }
 
@@ -234,7 +234,7 @@ START_TEST(random_histories_of_many_lookups_choose_as_the_model_does) {
 }
 END_TEST
 
-void front_ports_model_add(TCase *tests) {
+void routes_model_add(TCase *tests) {
     tcase_add_test(tests, random_histories_choose_as_the_model_does);
     tcase_add_test(tests, random_histories_of_many_lookups_choose_as_the_model_does);
 }

@@ -1,9 +1,9 @@
-/* In front_ports_model.c: the front ports against a simple model of them. */
+/* In routes_model.c: the front ports against a simple model of them. */
 #ifndef PORTOLAN_TESTS_UNIT_FRONT_PORTS_MODEL_H
 #define PORTOLAN_TESTS_UNIT_FRONT_PORTS_MODEL_H
 
 #include <check.h>
 
-void front_ports_model_add(TCase *tests);
+void routes_model_add(TCase *tests);
 
 #endif
