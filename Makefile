@@ -84,7 +84,7 @@ help:
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
 	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments'
 	@echo 'make check-otp  OTP'"'"'s own tests of epmd, OTP_RUNS=$(OTP_RUNS) times; fetches Debian'"'"'s source of erlang'
-	@echo 'make sim      random lives of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
+	@echo 'make sim      random scenarios of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
 	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
 	@echo 'make attack   attack a daemon and measure what its users feel; ATTACKS= names some'
@@ -209,7 +209,7 @@ OTP_AT_ONCE ?= 1
 check-otp: $(PROGRAMS)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) scripts/otp-epmd-suite $(OTP_RUNS) $(OTP_AT_ONCE)
 
-# Random lives of clusters in virtual time; SEEDS and FIRST choose which.
+# Random scenarios of clusters in virtual time; SEEDS and FIRST choose which.
 
 SEEDS ?= 100000
 FIRST ?= 1
@@ -227,14 +227,14 @@ check-mutations:
 scale: $(SIM)
 	@for members in $(SCALE); do $(SIM) --scale $$members || exit 1; done
 
-# The core as the simulator runs it: its memory may run out (tests/sim/scarce.h).
-SCARCE := $(CORE:$(BUILD)/obj/%=$(BUILD)/obj/scarce/%)
+# The core as the simulator runs it: its memory may run out (tests/sim/alloc_failures.h).
+ALLOC_FAILURES := $(CORE:$(BUILD)/obj/%=$(BUILD)/obj/alloc_failures/%)
 
-$(BUILD)/obj/scarce/%.o: %.c
+$(BUILD)/obj/alloc_failures/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) -include tests/sim/scarce.h $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) -include tests/sim/alloc_failures.h $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(SIM): $(SIM_OBJS) $(SCARCE)
+$(SIM): $(SIM_OBJS) $(ALLOC_FAILURES)
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
@@ -372,5 +372,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(ALL:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(SIM_OBJS:.o=.d) $(SCARCE:.o=.d) \
+-include $(ALL:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(SIM_OBJS:.o=.d) $(ALLOC_FAILURES:.o=.d) \
     $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/bench/*.c tests/library/*.c))

@@ -1,10 +1,10 @@
-/* The life of a member: start, time, stop, and what survives a restart. */
+/* The generation of a member: start, time, stop, and what survives a restart. */
 #include "cluster/cluster.h"
 
+#include "cluster/anti_entropy.h"
 #include "cluster/cluster_inner.h"
-#include "cluster/cluster_store.h"
-#include "cluster/failure.h"
-#include "cluster/sync.h"
+#include "cluster/failure_detector.h"
+#include "cluster/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ void cluster_enter(struct cluster *cluster, int64_t now_ms) {
         now_ms = cluster->now_ms;
     cluster->now_ms = now_ms;
     if (cluster->due_ms != INT64_MAX && now_ms - cluster->due_ms > LATE_MS) {
-        failure_grant(cluster, now_ms - cluster->due_ms);
+        extend_deadlines(cluster, now_ms - cluster->due_ms);
         cluster->due_ms = now_ms;
     }
 }
@@ -55,14 +55,14 @@ static void drop_closing(struct cluster *cluster) {
 }
 
 void cluster_settle(struct cluster *cluster) {
-    news_flush(cluster);
+    gossip_flush(cluster);
     drop_closing(cluster);
     if (cluster->ring_changed) {
         cluster->ring_changed = false;
-        contacts_follow_topology(cluster);
+        peers_follow_topology(cluster);
     }
-    contacts_connect(cluster);
-    contacts_bury(cluster);
+    peers_connect(cluster);
+    peers_sweep(cluster);
 }
 
 uint64_t cluster_wall_ms(const struct cluster *cluster) {
@@ -74,18 +74,18 @@ uint64_t cluster_clock(const struct cluster *cluster) {
 }
 
 bool cluster_is_far_ahead(const struct cluster *cluster, uint64_t number) {
-    return number >= PEER_NUMBER_MAX || number > cluster_clock(cluster) + AHEAD_MAX;
+    return number >= WIRE_NUMBER_MAX || number > cluster_clock(cluster) + AHEAD_MAX;
 }
 
 int64_t cluster_due_ms(const struct cluster *cluster) {
     return cluster->due_ms;
 }
 
-void cluster_beat(struct cluster *cluster) {
+void arm_heartbeat(struct cluster *cluster) {
     if (cluster->next_heartbeat_ms < cluster->now_ms)
         cluster->next_heartbeat_ms = cluster->now_ms;
-    if (cluster->next_sync_ms < cluster->now_ms)
-        cluster->next_sync_ms = cluster->now_ms + SYNC_MS;
+    if (cluster->next_anti_entropy_ms < cluster->now_ms)
+        cluster->next_anti_entropy_ms = cluster->now_ms + ANTI_ENTROPY_MS;
     cluster_wake_at(cluster, cluster->next_heartbeat_ms);
 }
 
@@ -93,30 +93,31 @@ static void heartbeat(struct cluster *cluster) {
     if (cluster->now_ms < cluster->next_heartbeat_ms)
         return;
     cluster->next_heartbeat_ms = cluster->now_ms + HEARTBEAT_MS;
-    uint8_t buffer[PEER_HEAD];
+    uint8_t buffer[WIRE_HEAD];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    peer_end(&writer, peer_begin(&writer, PEER_PING));
+    wire_end(&writer, wire_begin(&writer, WIRE_PING));
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link->established && !link->gone)
             link_send(cluster, link, &writer);
     }
-    contacts_close_unwanted(cluster);
+    peers_close_unwanted(cluster);
 }
 
 static void compare(struct cluster *cluster) {
-    if (cluster->now_ms < cluster->next_sync_ms)
+    if (cluster->now_ms < cluster->next_anti_entropy_ms)
         return;
-    cluster->next_sync_ms =
-        cluster->now_ms + random_between(&cluster->random, SYNC_MS * 3 / 4, SYNC_MS * 5 / 4);
-    sync_with_someone(cluster);
+    cluster->next_anti_entropy_ms =
+        cluster->now_ms +
+        random_between(&cluster->random, ANTI_ENTROPY_MS * 3 / 4, ANTI_ENTROPY_MS * 5 / 4);
+    anti_entropy_with_random_link(cluster);
 }
 
 static int64_t next_due_ms(const struct cluster *cluster) {
     int64_t due_ms = INT64_MAX;
     if (cluster->link_count > 0) {
         sooner(&due_ms, cluster->next_heartbeat_ms);
-        sooner(&due_ms, cluster->next_sync_ms);
+        sooner(&due_ms, cluster->next_anti_entropy_ms);
     }
     if (cluster->join != NULL)
         sooner(&due_ms, cluster->join_deadline_ms);
@@ -125,22 +126,22 @@ static int64_t next_due_ms(const struct cluster *cluster) {
     if (cluster->autoheal)
         sooner(&due_ms, cluster->next_heal_ms);
     sooner(&due_ms, cluster->next_clean_ms);
-    sooner(&due_ms, contacts_due_ms(cluster));
-    sooner(&due_ms, failure_due_ms(cluster));
+    sooner(&due_ms, peers_due_ms(cluster));
+    sooner(&due_ms, failure_detector_due_ms(cluster));
     return due_ms;
 }
 
 void cluster_tick(struct cluster *cluster, int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     if (cluster->join != NULL && now_ms >= cluster->join_deadline_ms)
-        commands_join_failed(cluster, cluster->join_cause, false);
-    contacts_fail_unbegun(cluster);
-    links_expire_greetings(cluster);
-    failure_tick(cluster);
+        join_failed(cluster, cluster->join_cause, false);
+    peers_fail_not_started(cluster);
+    links_expire_handshakes(cluster);
+    failure_detector_tick(cluster);
     heartbeat(cluster);
     compare(cluster);
-    commands_heal(cluster);
-    facts_clean(cluster);
+    autoheal_tick(cluster);
+    autoclean_tick(cluster);
     cluster_settle(cluster);
     cluster->due_ms = next_due_ms(cluster);
 }
@@ -164,8 +165,8 @@ bool cluster_is_alone(const struct cluster *cluster) {
     return membership_listed(&cluster->membership) == 1;
 }
 
-void cluster_tell(struct cluster *cluster, enum cluster_event_type type, const char *name,
-                  enum cluster_cause cause) {
+void cluster_notify(struct cluster *cluster, enum cluster_event_type type, const char *name,
+                    enum cluster_cause cause) {
     struct cluster_event event = {.type = type, .name = name, .cause = cause};
     cluster->io.notify(cluster->io_context, &event);
 }
@@ -181,7 +182,7 @@ static bool restore_member(struct cluster *cluster, const struct store_record *r
     if (member == NULL)
         return false;
     member->joined = record->joined;
-    member->life = record->life;
+    member->generation = record->generation;
     member->incarnation = record->incarnation;
     member->port = record->port;
     member->since_ms = cluster->now_ms; /* the wall clock may have been set in the meantime */
@@ -226,7 +227,7 @@ static struct cluster *allocate(const struct cluster_options *options, int64_t n
     if (cluster == NULL)
         return NULL;
     TAILQ_INIT(&cluster->links);
-    TAILQ_INIT(&cluster->contacts);
+    TAILQ_INIT(&cluster->peers);
     TAILQ_INIT(&cluster->suspicions);
     membership_init(&cluster->membership);
     cluster->io = options->io;
@@ -238,9 +239,9 @@ static struct cluster *allocate(const struct cluster_options *options, int64_t n
     cluster->now_ms = now_ms;
     cluster->due_ms = INT64_MAX;
     cluster->wall_at_zero_ms = options->wall_ms - now_ms;
-    cluster->seeds_missing = true;
+    cluster->seeds_unmet = true;
     cluster->cluster_name = strdup(options->cluster_name);
-    cluster->directory = directory_new(catalogue_watch, cluster);
+    cluster->directory = directory_new(replication_watch, cluster);
     if (cluster->cluster_name == NULL || cluster->directory == NULL) {
         cluster_free(cluster);
         return NULL;
@@ -265,10 +266,10 @@ static enum cluster_start start(struct cluster *cluster, const struct cluster_op
         started = restore(cluster, options->stored, &incarnation);
     if (incarnation < self->joined)
         incarnation = self->joined;
-    self->life = self->incarnation = incarnation;
+    self->generation = self->incarnation = incarnation;
     self->since_ms = cluster->now_ms;
     self->port = options->port;
-    directory_begin_life(self->owner, incarnation);
+    directory_begin_generation(self->owner, incarnation);
     membership_refresh(&cluster->membership, self);
     return started;
 }
@@ -276,8 +277,9 @@ static enum cluster_start start(struct cluster *cluster, const struct cluster_op
 static void schedule(struct cluster *cluster) {
     int64_t now_ms = cluster->now_ms;
     cluster->next_heartbeat_ms = now_ms + random_between(&cluster->random, 0, HEARTBEAT_MS);
-    cluster->next_sync_ms = now_ms + random_between(&cluster->random, SYNC_MS / 2, SYNC_MS);
-    cluster->next_clean_ms = facts_clean_due_ms(cluster);
+    cluster->next_anti_entropy_ms =
+        now_ms + random_between(&cluster->random, ANTI_ENTROPY_MS / 2, ANTI_ENTROPY_MS);
+    cluster->next_clean_ms = autoclean_due_ms(cluster);
     cluster->heal_interval_ms = HEAL_FIRST_MS;
     bool ill =
         cluster->membership.of_state[CLUSTER_DOWN] + cluster->membership.of_state[CLUSTER_CLEANED] >
@@ -290,7 +292,7 @@ static void schedule(struct cluster *cluster) {
 
 enum cluster_start cluster_new(const struct cluster_options *options, int64_t now_ms,
                                struct cluster **made) {
-    if (!peer_name_is_valid(bytes_of_text(options->name)) ||
+    if (!member_name_is_valid(bytes_of_text(options->name)) ||
         strlen(options->cluster_name) > CLUSTER_NAME_MAX || options->wall_ms < 0)
         return CLUSTER_START_BAD_NAME;
     struct cluster *cluster = allocate(options, now_ms);
@@ -314,43 +316,43 @@ enum cluster_start cluster_new(const struct cluster_options *options, int64_t no
 void cluster_stop(struct cluster *cluster, int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     cluster->stopping = true;
-    news_flush(cluster);
-    struct peer_record record = news_record_of(cluster, cluster->self);
+    gossip_flush(cluster);
+    struct wire_record record = gossip_record_of(cluster, cluster->self);
     record.state = CLUSTER_DOWN;
     record.detail = CLUSTER_CAUSE_STOPPED;
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link->established && !link->gone)
-            news_send_record(cluster, link, &record);
+            gossip_send_record(cluster, link, &record);
         link_drop(cluster, link, CLUSTER_CAUSE_STOPPED);
     }
     cluster_settle(cluster);
     cluster->due_ms = INT64_MAX;
 }
 
-static void free_contacts(struct cluster *cluster) {
+static void free_peers(struct cluster *cluster) {
     while (!TAILQ_EMPTY(&cluster->links)) {
         struct cluster_link *link = TAILQ_FIRST(&cluster->links);
         TAILQ_REMOVE(&cluster->links, link, entry);
         directory_snapshot_abort(link->snapshot);
         free(link);
     }
-    while (!TAILQ_EMPTY(&cluster->contacts)) {
-        struct contact *contact = TAILQ_FIRST(&cluster->contacts);
-        TAILQ_REMOVE(&cluster->contacts, contact, entry);
-        free(contact);
+    while (!TAILQ_EMPTY(&cluster->peers)) {
+        struct peer *peer = TAILQ_FIRST(&cluster->peers);
+        TAILQ_REMOVE(&cluster->peers, peer, entry);
+        free(peer);
     }
 }
 
 void cluster_free(struct cluster *cluster) {
     if (cluster == NULL)
         return;
-    free_contacts(cluster);
+    free_peers(cluster);
     for (size_t i = 0; i < cluster->membership.count; i++)
-        failure_absolve(cluster, cluster->membership.ring[i]);
+        suspicion_clear(cluster, cluster->membership.ring[i]);
     directory_free(cluster->directory);
     membership_clear(&cluster->membership);
-    free(cluster->news);
+    free(cluster->gossip);
     free(cluster->cluster_name);
     free(cluster);
 }
@@ -363,7 +365,7 @@ static void store_member(const struct cluster *cluster, const struct member *mem
         .state = (enum cluster_state)member->state,
         .name = member_name(member),
         .joined = member->joined,
-        .life = member->life,
+        .generation = member->generation,
         .incarnation = member->incarnation,
         .port = member->port,
         .since_ms = member->stamp_ms,
@@ -384,8 +386,8 @@ uint8_t *cluster_store_of(const struct cluster *cluster, size_t *len) {
                               .joined = cluster->self->joined,
                               .reserve = cluster->self->incarnation + RESERVE,
                               .id = cluster->id};
-    if (head.reserve > PEER_NUMBER_MAX)
-        head.reserve = PEER_NUMBER_MAX;
+    if (head.reserve > WIRE_NUMBER_MAX)
+        head.reserve = WIRE_NUMBER_MAX;
     cluster_store_write_head(&writer, &head);
     for (size_t i = 0; i < cluster->membership.count; i++) {
         if (cluster->membership.ring[i] != cluster->self)

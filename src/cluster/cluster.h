@@ -94,7 +94,7 @@ enum cluster_state {
 const char *cluster_state_name(enum cluster_state state);
 
 /* Why a connection, a link or a join came to nothing. cluster_cause_name: a word for logs. Peers
- * tell them to each other by number (peer_wire.h): a new one goes to the end. */
+ * tell them to each other by number (wire.h): a new one goes to the end. */
 enum cluster_cause {
     CLUSTER_CAUSE_NONE,
     /* told by the shell, of connections and links */
@@ -104,7 +104,7 @@ enum cluster_cause {
     CLUSTER_CAUSE_UNREACHABLE,  /* no route, or no such network */
     CLUSTER_CAUSE_NO_HOST,      /* the name has no address */
     CLUSTER_CAUSE_WRONG_COOKIE, /* the handshake failed for the key */
-    CLUSTER_CAUSE_CERTIFICATE,  /* also told by a peer that we called (may_be_called) */
+    CLUSTER_CAUSE_CERTIFICATE,  /* also told by a peer that we called (name_allowed) */
     CLUSTER_CAUSE_LOST,         /* reset, or an error on the way */
     CLUSTER_CAUSE_CLOSED,       /* in order, by the peer */
     CLUSTER_CAUSE_NOT_PORTOLAN,
@@ -143,7 +143,7 @@ enum cluster_verdict {
 };
 
 enum cluster_event_type {
-    CLUSTER_EVENT_UP, /* a member runs again: it was down or cleaned. same_life: a split healed */
+    CLUSTER_EVENT_UP, /* a member runs again: it was down or cleaned. same_generation: a split healed */
     CLUSTER_EVENT_SUSPECT,
     CLUSTER_EVENT_DOWN,   /* cause: REFUSED, SILENT, STOPPED, or NONE when others said so */
     CLUSTER_EVENT_JOINED, /* a member new to the list */
@@ -173,7 +173,7 @@ struct cluster_event {
     const char *name; /* borrowed until notify returns */
     enum cluster_cause cause;
     bool by_us; /* the cause is our objection to the peer, not the peer's to us */
-    bool same_life;
+    bool same_generation;
     const struct directory_name *node; /* borrowed until notify returns, else NULL */
     size_t count, names;
 };
@@ -191,7 +191,7 @@ struct cluster_event {
  * persist: the state that cluster_store_of encodes has changed. `urgent`: save it now, it is about
  *     ourselves (joined, left, forced out, incarnation); otherwise within a second or so.
  * notify: something happened; see struct cluster_event.
- * may_be_called: whether the peer of this handle may carry this name (certificates); NULL: yes.
+ * name_allowed: whether the peer of this handle may carry this name (certificates); NULL: yes.
  */
 struct cluster_io {
     bool (*connect)(void *context, const char *name);
@@ -199,7 +199,7 @@ struct cluster_io {
     void (*disconnect)(void *context, void *handle, enum cluster_cause cause);
     void (*persist)(void *context, bool urgent);
     void (*notify)(void *context, const struct cluster_event *event);
-    bool (*may_be_called)(void *context, void *handle, const char *name);
+    bool (*name_allowed)(void *context, void *handle, const char *name);
 };
 
 #define CLUSTER_CONNECT_MS 5000
@@ -214,7 +214,7 @@ struct cluster_options {
     bool discovery;       /* a strategy other than manual is set */
     int64_t wall_ms;      /* the wall clock at the start: incarnations grow from it */
     struct random random; /* a generator of our own from here on */
-    struct bytes stored;  /* what cluster_store_of gave in an earlier life; empty: none */
+    struct bytes stored;  /* what cluster_store_of gave in an earlier generation; empty: none */
     struct cluster_io io;
     void *io_context;
 };
@@ -289,7 +289,7 @@ int64_t cluster_due_ms(const struct cluster *cluster);
 
 /*
  * The state to save: cluster id, members, own numbers, tombstones, cleaned members
- * (cluster_store.h). Newly allocated, the caller frees it. NULL when out of memory: to be tried
+ * (store.h). Newly allocated, the caller frees it. NULL when out of memory: to be tried
  * again soon, for what is not saved is forgotten in a crash.
  */
 uint8_t *cluster_store_of(const struct cluster *cluster, size_t *len);
@@ -308,7 +308,7 @@ struct cluster_member_view {
     bool is_self;
     bool linked;      /* a link stands between us */
     bool path_broken; /* it should stand, does not, and others hear the member */
-    uint64_t joined, life, incarnation;
+    uint64_t joined, generation, incarnation;
     uint16_t port;
     int64_t since_ms;         /* in this state, in terms of now_ms */
     enum cluster_cause cause; /* of DOWN */
@@ -334,7 +334,7 @@ uint64_t cluster_incarnation(const struct cluster *cluster);
 /* Whether there is anything to leave: another member in the list, or one that was cleaned. */
 bool cluster_is_in(const struct cluster *cluster);
 bool cluster_is_joining(const struct cluster *cluster);
-bool cluster_is_resting(const struct cluster *cluster);
+bool cluster_is_discovery_paused(const struct cluster *cluster);
 bool cluster_was_forced_out(const struct cluster *cluster); /* therefore it rests, alone */
 size_t cluster_link_count(const struct cluster *cluster);
 

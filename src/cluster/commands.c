@@ -1,7 +1,7 @@
 /* What operators and discovery ask for: join, leave, force-leave; and autoheal. */
+#include "cluster/anti_entropy.h"
 #include "cluster/cluster_inner.h"
-#include "cluster/failure.h"
-#include "cluster/sync.h"
+#include "cluster/failure_detector.h"
 
 #include <string.h>
 
@@ -18,50 +18,50 @@ static void close_links(struct cluster *cluster, const struct cluster_link *but)
 /* Everything of the present cluster goes but ourselves and our names. */
 static void forget_cluster(struct cluster *cluster, const struct cluster_link *but) {
     close_links(cluster, but);
-    struct contact *contact;
-    TAILQ_FOREACH(contact, &cluster->contacts, entry) {
-        contact->reasons &= CONTACT_JOIN;
-        cluster->litter = true;
-        contact->path_broken = false;
-        contact->asked = 0;
+    struct peer *peer;
+    TAILQ_FOREACH(peer, &cluster->peers, entry) {
+        peer->reasons &= REASON_JOIN;
+        cluster->needs_sweep = true;
+        peer->path_broken = false;
+        peer->probes_awaited = 0;
     }
-    cluster->news_count = 0;
+    cluster->gossip_count = 0;
     cluster->self->queued = false;
     for (size_t i = cluster->membership.count; i-- > 0;) {
         struct member *member = cluster->membership.ring[i];
         if (member == cluster->self)
             continue;
-        failure_absolve(cluster, member);
-        catalogue_pull_done(member);
+        suspicion_clear(cluster, member);
+        replication_pull_done(member);
         if (member->owner != NULL)
             directory_owner_remove(member->owner);
         membership_remove(&cluster->membership, member);
     }
-    facts_note_split(cluster);
+    update_split(cluster);
     cluster->ring_changed = true;
 }
 
 /* Tells everyone that we leave, at once. */
-static void say_farewell(struct cluster *cluster, const struct cluster_link *but) {
-    struct peer_record record = {.state = CLUSTER_LEFT,
+static void announce_leave(struct cluster *cluster, const struct cluster_link *but) {
+    struct wire_record record = {.state = CLUSTER_LEFT,
                                  .incarnation = cluster->self->incarnation,
                                  .detail = cluster_wall_ms(cluster),
                                  .name = member_name(cluster->self)};
-    news_flush(cluster);
+    gossip_flush(cluster);
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link != but && link->established && !link->gone)
-            news_send_record(cluster, link, &record);
+            gossip_send_record(cluster, link, &record);
     }
 }
 
 /* Alone from here on, in a cluster of our own, by a join that is newer than any before. */
 static void start_alone(struct cluster *cluster, uint64_t above) {
     cluster->id = cluster_new_id(cluster);
-    facts_new_life(cluster, above);
-    cluster->self->joined = cluster->self->life;
+    self_new_generation(cluster, above);
+    cluster->self->joined = cluster->self->generation;
     membership_refresh(&cluster->membership, cluster->self);
-    cluster->resting = true;
+    cluster->discovery_paused = true;
     cluster->forced_out = false;
     cluster->io.persist(cluster->io_context, true);
 }
@@ -70,30 +70,30 @@ enum cluster_verdict cluster_leave(struct cluster *cluster, int64_t now_ms) {
     cluster_enter(cluster, now_ms);
     enum cluster_verdict verdict = CLUSTER_NOT_IN;
     if (cluster_is_in(cluster)) {
-        say_farewell(cluster, NULL);
+        announce_leave(cluster, NULL);
         if (cluster->join != NULL)
-            commands_join_failed(cluster, CLUSTER_CAUSE_OUT, false);
+            join_failed(cluster, CLUSTER_CAUSE_OUT, false);
         forget_cluster(cluster, NULL);
         start_alone(cluster, 0);
-        cluster_tell(cluster, CLUSTER_EVENT_LEFT, cluster->self->name, CLUSTER_CAUSE_NONE);
+        cluster_notify(cluster, CLUSTER_EVENT_LEFT, cluster->self->name, CLUSTER_CAUSE_NONE);
         verdict = CLUSTER_OK;
     }
     cluster_settle(cluster);
     return verdict;
 }
 
-void commands_go_out(struct cluster *cluster, enum cluster_state kind, uint64_t incarnation) {
+void leave_as_ended(struct cluster *cluster, enum cluster_state kind, uint64_t incarnation) {
     if (cluster->join != NULL)
-        commands_join_failed(cluster, CLUSTER_CAUSE_OUT, false);
+        join_failed(cluster, CLUSTER_CAUSE_OUT, false);
     forget_cluster(cluster, NULL);
     start_alone(cluster, incarnation);
     /* a join that we made after this end, and forgot in a crash, is newer: it is to win */
-    if (incarnation < cluster->self->life) /* else no number is above it */
+    if (incarnation < cluster->self->generation) /* else no number is above it */
         cluster->self->joined = incarnation + 1;
     cluster->forced_out = kind == CLUSTER_FORCED_OUT;
     membership_refresh(&cluster->membership, cluster->self);
-    cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
-                 cluster->self->name, CLUSTER_CAUSE_NONE);
+    cluster_notify(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
+                   cluster->self->name, CLUSTER_CAUSE_NONE);
 }
 
 enum cluster_verdict cluster_force_leave(struct cluster *cluster, const char *name,
@@ -107,7 +107,7 @@ enum cluster_verdict cluster_force_leave(struct cluster *cluster, const char *na
         /* by the clock, so that a join that we have not heard of is ended too */
         uint64_t clock = cluster_clock(cluster);
         uint64_t end = member->incarnation > clock ? member->incarnation : clock;
-        facts_end_membership(cluster, member, CLUSTER_FORCED_OUT, end, NULL);
+        end_membership(cluster, member, CLUSTER_FORCED_OUT, end, NULL);
         cluster->io.persist(cluster->io_context, true);
         verdict = CLUSTER_OK;
     }
@@ -122,15 +122,15 @@ static void end_join(struct cluster *cluster) {
     TAILQ_FOREACH(link, &cluster->links, entry) {
         link->join_sync = false;
     }
-    cluster->join->reasons &= ~(unsigned)CONTACT_JOIN;
-    cluster->litter = true;
+    cluster->join->reasons &= ~(unsigned)REASON_JOIN;
+    cluster->needs_sweep = true;
     cluster->join->unwanted_ms = cluster->now_ms;
     cluster->join = NULL;
     cluster->join_adopted = false;
 }
 
-void commands_join_failed(struct cluster *cluster, enum cluster_cause cause, bool by_us) {
-    struct contact *target = cluster->join;
+void join_failed(struct cluster *cluster, enum cluster_cause cause, bool by_us) {
+    struct peer *target = cluster->join;
     if (cluster->join_adopted && cluster_is_alone(cluster)) {
         cluster->id = cluster_new_id(cluster); /* the target left while we joined it */
         cluster->io.persist(cluster->io_context, true);
@@ -143,35 +143,36 @@ void commands_join_failed(struct cluster *cluster, enum cluster_cause cause, boo
 
 /* The peer has no place for us, and we have taken over its cluster for the one that we had: so we
  * are in none. Two clusters that merge keep what they were. */
-void commands_no_room(struct cluster *cluster, struct cluster_link *link) {
-    bool joins = cluster->join != NULL && cluster->join == link->contact && cluster->join_adopted;
+void join_no_room(struct cluster *cluster, struct cluster_link *link) {
+    bool joins = cluster->join != NULL && cluster->join == link->peer && cluster->join_adopted;
     if (!link->established || (!joins && !link->found_alone))
         return;
     if (joins)
-        commands_join_failed(cluster, CLUSTER_CAUSE_FULL, false);
+        join_failed(cluster, CLUSTER_CAUSE_FULL, false);
     forget_cluster(cluster, link);
     start_alone(cluster, 0);
-    cluster->resting = false;
+    cluster->discovery_paused = false;
 }
 
-/* Our record in the new cluster: above all that it knows of us. A claim is a join that happened. */
-void commands_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
-                            uint64_t claim) {
+/* Our record in the new cluster: above all that it knows of us. A prior_join is a join that happened. */
+void join_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
+                        uint64_t prior_join) {
     if (cluster_is_in(cluster))
-        say_farewell(cluster, link);
+        announce_leave(cluster, link);
     forget_cluster(cluster, link);
-    facts_new_life(cluster, known > claim ? known : claim);
-    cluster->self->joined = claim > 0 ? claim : cluster->self->life;
+    self_new_generation(cluster, known > prior_join ? known : prior_join);
+    cluster->self->joined = prior_join > 0 ? prior_join : cluster->self->generation;
     membership_refresh(&cluster->membership, cluster->self);
     cluster->id = link->hello.id;
     /* who joins one that rests, rests with it: discovery would bring both back to where it left */
-    cluster->resting = claim == 0 && (link->hello.flags & PEER_FLAG_RESTING) != 0;
+    cluster->discovery_paused =
+        prior_join == 0 && (link->hello.flags & WIRE_FLAG_DISCOVERY_PAUSED) != 0;
     cluster->forced_out = false;
-    cluster->seeds_missing = true;
+    cluster->seeds_unmet = true;
     cluster->io.persist(cluster->io_context, true);
 }
 
-void commands_join_progress(struct cluster *cluster, struct cluster_link *link) {
+void join_progress(struct cluster *cluster, struct cluster_link *link) {
     if (!link->join_sync || link->gone || cluster->join == NULL)
         return;
     struct cluster_event event = {
@@ -180,7 +181,7 @@ void commands_join_progress(struct cluster *cluster, struct cluster_link *link) 
         .count = membership_listed(&cluster->membership) - 1,
         .names = directory_count(cluster->directory) - directory_owner_count(cluster->self->owner),
     };
-    if (sync_is_done(link)) {
+    if (anti_entropy_is_done(link)) {
         event.type = CLUSTER_EVENT_JOIN_DONE;
         end_join(cluster);
     }
@@ -191,7 +192,7 @@ enum cluster_verdict cluster_join(struct cluster *cluster, const char *target, i
     struct bytes name = bytes_of_text(target);
     if (bytes_equal(name, member_name(cluster->self)))
         return CLUSTER_IGNORED;
-    if (!peer_name_is_valid(name))
+    if (!member_name_is_valid(name))
         return CLUSTER_BAD_NAME;
     const struct member *member = membership_find(&cluster->membership, name);
     if (member != NULL && member_is_listed(member))
@@ -199,24 +200,24 @@ enum cluster_verdict cluster_join(struct cluster *cluster, const char *target, i
     if (cluster->join != NULL)
         return CLUSTER_BUSY;
     cluster_enter(cluster, now_ms);
-    struct contact *contact = contact_get(cluster, name);
-    if (contact != NULL) {
-        contact->reasons |= CONTACT_JOIN;
-        cluster->join = contact;
+    struct peer *peer = peer_get(cluster, name);
+    if (peer != NULL) {
+        peer->reasons |= REASON_JOIN;
+        cluster->join = peer;
         cluster->join_adopted = false;
         cluster->join_cause = CLUSTER_CAUSE_TIMED_OUT;
         cluster->join_deadline_ms = now_ms + CLUSTER_JOIN_MS;
         cluster_wake_at(cluster, cluster->join_deadline_ms);
-        contact_try_at(cluster, contact, now_ms);
+        peer_try_at(cluster, peer, now_ms);
     }
     cluster_settle(cluster);
-    return contact == NULL ? CLUSTER_NO_MEMORY : CLUSTER_OK;
+    return peer == NULL ? CLUSTER_NO_MEMORY : CLUSTER_OK;
 }
 
 /* --- discovery --- */
 
 static bool is_seed_of_interest(const struct cluster *cluster, struct bytes name) {
-    if (!peer_name_is_valid(name) || bytes_equal(name, member_name(cluster->self)))
+    if (!member_name_is_valid(name) || bytes_equal(name, member_name(cluster->self)))
         return false;
     const struct member *member = membership_find(&cluster->membership, name);
     return member == NULL;
@@ -225,24 +226,24 @@ static bool is_seed_of_interest(const struct cluster *cluster, struct bytes name
 void cluster_discovered(struct cluster *cluster, const char *const *names, size_t count,
                         int64_t now_ms) {
     cluster_enter(cluster, now_ms);
-    cluster->seeds_missing = false;
-    for (size_t i = 0; i < count && i < CLUSTER_SEEDS_MAX && !cluster->resting; i++) {
+    cluster->seeds_unmet = false;
+    for (size_t i = 0; i < count && i < CLUSTER_SEEDS_MAX && !cluster->discovery_paused; i++) {
         struct bytes name = bytes_of_text(names[i]);
         if (!is_seed_of_interest(cluster, name))
             continue;
-        cluster->seeds_missing = true;
-        struct contact *contact = contact_get(cluster, name);
-        if (contact == NULL)
+        cluster->seeds_unmet = true;
+        struct peer *peer = peer_get(cluster, name);
+        if (peer == NULL)
             continue;
-        contact->reasons |= CONTACT_SEED;
-        contact_try_at(cluster, contact, now_ms);
+        peer->reasons |= REASON_SEED;
+        peer_try_at(cluster, peer, now_ms);
     }
     cluster_settle(cluster);
 }
 
 bool cluster_wants_discovery(const struct cluster *cluster) {
-    return cluster->discovery && !cluster->resting &&
-           (cluster->seeds_missing || cluster_is_alone(cluster));
+    return cluster->discovery && !cluster->discovery_paused &&
+           (cluster->seeds_unmet || cluster_is_alone(cluster));
 }
 
 /* --- autoheal --- */
@@ -263,16 +264,16 @@ static size_t try_some(struct cluster *cluster) {
     }
     size_t count = seen < HEAL_AT_ONCE ? (size_t)seen : HEAL_AT_ONCE;
     for (size_t i = 0; i < count; i++) {
-        struct contact *contact = contact_get(cluster, member_name(chosen[i]));
-        if (contact == NULL)
+        struct peer *peer = peer_get(cluster, member_name(chosen[i]));
+        if (peer == NULL)
             continue;
-        contact->reasons |= CONTACT_HEAL;
-        contact_try_at(cluster, contact, cluster->now_ms);
+        peer->reasons |= REASON_HEAL;
+        peer_try_at(cluster, peer, cluster->now_ms);
     }
     return count;
 }
 
-void commands_heal(struct cluster *cluster) {
+void autoheal_tick(struct cluster *cluster) {
     if (cluster->now_ms < cluster->next_heal_ms)
         return;
     const struct membership *membership = &cluster->membership;

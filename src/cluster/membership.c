@@ -27,8 +27,9 @@ struct bytes member_name(const struct member *member) {
 }
 
 struct directory_version member_names(const struct member *member) {
-    struct directory_version none = {.life = member->life};
-    if (member->owner == NULL || directory_owner_version(member->owner).life != member->life)
+    struct directory_version none = {.generation = member->generation};
+    if (member->owner == NULL ||
+        directory_owner_version(member->owner).generation != member->generation)
         return none;
     return directory_owner_version(member->owner);
 }
@@ -80,7 +81,7 @@ static uint64_t digest_of(const struct member *member) {
     if (member->state == CLUSTER_CLEANED)
         return 0;
     uint64_t state = member->state == CLUSTER_SUSPECT ? CLUSTER_ALIVE : member->state;
-    const uint64_t fields[] = {state, member->joined, member->life, member->incarnation,
+    const uint64_t fields[] = {state, member->joined, member->generation, member->incarnation,
                                member_names(member).sequence};
     uint64_t digest = member->hash;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
@@ -221,7 +222,7 @@ static struct rank rank_of(enum cluster_state state, uint64_t joined, uint64_t i
     return (struct rank){.stamp = joined, .incarnation = incarnation, .state = order};
 }
 
-int membership_compare(const struct member *known, const struct peer_record *heard) {
+int membership_compare(const struct member *known, const struct wire_record *heard) {
     struct rank a = rank_of((enum cluster_state)known->state, known->joined, known->incarnation);
     struct rank b = rank_of((enum cluster_state)heard->state, heard->joined, heard->incarnation);
     if (a.stamp != b.stamp)

@@ -5,14 +5,14 @@
  * since 1970 when they are chosen, or one more than any that was seen, whichever is higher):
  *
  *   joined       of the join that made it a member of its present cluster; 0 if it never joined
- *   life         of its last start or join: its names belong to it (names/directory.h)
+ *   generation         of its last start or join: its names belong to it (names/directory.h)
  *   incarnation  of its last word that it is alive: one more each time it refutes a suspicion
  *
  * A number that is more than CLUSTER_AHEAD_MAX_YEARS above one's own clock is refused, wherever it
  * stands: above 2^53 there is none with which a member could answer a lie. So many years are no
  * limit for a clock that was never set (1970), and leave room for answers until 2155.
  *
- * joined <= life <= incarnation. Others may add a state to the record, for this incarnation. A
+ * joined <= generation <= incarnation. Others may add a state to the record, for this incarnation. A
  * tombstone has one number, the incarnation at which the member left or was forced out: it ends all
  * memberships that were joined at or before it. Records of a member are ordered by
  *
@@ -31,28 +31,29 @@
 #define PORTOLAN_CLUSTER_MEMBERSHIP_H
 
 #include "cluster/cluster.h"
-#include "cluster/peer_wire.h"
+#include "cluster/wire.h"
 
 struct suspicion;
 struct cluster_link;
 
 struct member {
     uint64_t hash; /* its place on the ring */
-    uint64_t joined, life, incarnation;
-    uint64_t stamp_ms;     /* tombstones: when, since 1970, by the clock of who made it */
-    uint64_t names_stated; /* the highest sequence of this life that anyone claims to hold */
-    uint64_t digest;       /* what its bucket holds of it */
-    int64_t since_ms;      /* in its state */
-    int64_t spared_ms;     /* DOWN: not cleaned before then, for it is called once more */
+    uint64_t joined, generation, incarnation;
+    uint64_t stamp_ms; /* tombstones: when, since 1970, by the clock of who made it */
+    uint64_t
+        advertised_sequence; /* the highest sequence of this generation that anyone claims to hold */
+    uint64_t digest;         /* what its bucket holds of it */
+    int64_t since_ms;        /* in its state */
+    int64_t clean_not_before_ms;   /* DOWN: not cleaned before then, for it is called once more */
     struct directory_owner *owner; /* borrowed from the directory; NULL until it has names */
     struct suspicion *suspicion;   /* borrowed from failure; NULL unless SUSPECT */
     struct cluster_link *pulling;  /* borrowed: who was asked for its names */
     uint16_t port;
-    uint8_t state;    /* enum cluster_state */
-    uint8_t cause;    /* enum cluster_cause; of DOWN */
-    bool queued;      /* in the list of news */
-    bool called_last; /* DOWN: that call is under way */
-    bool silent;      /* DOWN by silence, or cleaned after that: a split, perhaps */
+    uint8_t state;       /* enum cluster_state */
+    uint8_t cause;       /* enum cluster_cause; of DOWN */
+    bool queued;         /* in the list of news */
+    bool last_call_made; /* DOWN: that call is under way */
+    bool silent;         /* DOWN by silence, or cleaned after that: a split, perhaps */
     uint8_t name_len;
     char name[]; /* with a NUL */
 };
@@ -60,7 +61,7 @@ struct member {
 struct membership {
     struct member **ring; /* by (hash, name) */
     size_t count, capacity;
-    uint64_t buckets[PEER_BUCKETS];
+    uint64_t buckets[WIRE_BUCKETS];
     uint64_t root; /* XOR of the buckets */
     size_t of_state[CLUSTER_FORCED_OUT + 1];
 };
@@ -100,11 +101,11 @@ bool member_is_listed(const struct member *member);  /* ALIVE, SUSPECT, DOWN */
 bool member_is_running(const struct member *member); /* ALIVE, SUSPECT */
 struct bytes member_name(const struct member *member);
 
-/* The version of its names that we hold: of its present life, 0 when there are none yet. */
+/* The version of its names that we hold: of its present generation, 0 when there are none yet. */
 struct directory_version member_names(const struct member *member);
 
 /* > 0: what is heard wins; < 0: what is known does; 0: they say the same. The order above. */
-int membership_compare(const struct member *known, const struct peer_record *heard);
+int membership_compare(const struct member *known, const struct wire_record *heard);
 
 size_t membership_running(const struct membership *membership);
 size_t membership_listed(const struct membership *membership);

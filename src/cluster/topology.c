@@ -73,10 +73,10 @@ size_t topology_neighbours(const struct membership *membership, const struct mem
     return count;
 }
 
-size_t topology_witnesses(const struct membership *membership, const struct member *of,
-                          const struct member *but, struct member *witnesses[TOPOLOGY_MAX]) {
+size_t topology_probers(const struct membership *membership, const struct member *of,
+                        const struct member *but, struct member *probers[TOPOLOGY_MAX]) {
     if (membership_running(membership) <= TOPOLOGY_MESH)
-        return all_running(membership, of, but, witnesses);
-    size_t count = add_next(membership, of, but, false, witnesses, 0);
-    return add_next(membership, of, but, true, witnesses, count);
+        return all_running(membership, of, but, probers);
+    size_t count = add_next(membership, of, but, false, probers, 0);
+    return add_next(membership, of, but, true, probers, count);
 }

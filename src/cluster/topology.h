@@ -20,8 +20,8 @@ size_t topology_neighbours(const struct membership *membership, const struct mem
 
 /* Running members next to `of` on the ring, TOPOLOGY_SUCCESSORS on each side at most, without `of`
  * and `but`: they are linked to it. In a mesh: all others, as many as fit. */
-size_t topology_witnesses(const struct membership *membership, const struct member *of,
-                          const struct member *but, struct member *witnesses[TOPOLOGY_MAX]);
+size_t topology_probers(const struct membership *membership, const struct member *of,
+                        const struct member *but, struct member *probers[TOPOLOGY_MAX]);
 
 /* How far it is from one place on the ring to another, in its one direction. */
 uint64_t topology_distance(uint64_t from, uint64_t to);

@@ -400,7 +400,7 @@ static struct cluster_options options_of(struct cluster_shell *shell, uint16_t f
         .disconnect = io_disconnect,
         .persist = io_persist,
         .notify = io_notify,
-        .may_be_called = io_name_allowed,
+        .name_allowed = io_name_allowed,
     };
     options.io_context = shell;
     return options;

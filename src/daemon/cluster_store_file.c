@@ -1,6 +1,6 @@
 #include "daemon/cluster_store_file.h"
 
-#include "cluster/cluster_store.h"
+#include "cluster/store.h"
 #include "daemon/state_file.h"
 
 #include <stdio.h>

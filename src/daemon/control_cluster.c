@@ -38,7 +38,7 @@ static struct control_stream *describe(const struct control_host *host, json_t *
     json_t *head = control_ok_with(json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:I}", "cluster", host->config->cluster_name,
         "id", id_text, "self", cluster_self(cluster), "state", state_of(cluster), "incarnation",
-        (json_int_t)cluster_incarnation(cluster), "resting", cluster_is_resting(cluster),
+        (json_int_t)cluster_incarnation(cluster), "resting", cluster_is_discovery_paused(cluster),
         "forced_out", cluster_was_forced_out(cluster), "discovery",
         discovery_names[host->config->cluster_discovery], "links",
         (json_int_t)cluster_link_count(cluster), "names",

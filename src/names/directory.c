@@ -45,8 +45,8 @@ struct directory_snapshot {
 };
 
 int directory_version_compare(struct directory_version a, struct directory_version b) {
-    if (a.life != b.life)
-        return a.life < b.life ? -1 : 1;
+    if (a.generation != b.generation)
+        return a.generation < b.generation ? -1 : 1;
     if (a.sequence != b.sequence)
         return a.sequence < b.sequence ? -1 : 1;
     return 0;
@@ -240,19 +240,19 @@ static void slot_replace(struct slot *slot, const struct directory_name *node, u
     notify_watch(owner->directory, slot, true);
 }
 
-void directory_begin_life(struct directory_owner *owner, uint64_t life) {
-    if (life <= owner->version.life)
+void directory_begin_generation(struct directory_owner *owner, uint64_t generation) {
+    if (generation <= owner->version.generation)
         return;
     owner_clear(owner);
-    owner->version = (struct directory_version){.life = life};
+    owner->version = (struct directory_version){.generation = generation};
 }
 
-/* Whether a change of this version is the next. A change that begins a life is the next after 0. */
+/* Whether a change of this version is the next. A change that begins a generation is the next after 0. */
 static enum directory_verdict check_next(const struct directory_owner *owner,
                                          struct directory_version version) {
     if (directory_version_compare(version, owner->version) <= 0)
         return DIRECTORY_OLD;
-    bool next = version.life == owner->version.life
+    bool next = version.generation == owner->version.generation
                     ? version.sequence == owner->version.sequence + 1
                     : version.sequence == 1;
     return next ? DIRECTORY_APPLIED : DIRECTORY_GAP;
@@ -266,7 +266,7 @@ enum directory_verdict directory_register(struct directory_owner *owner,
         return verdict;
     if (!node_is_valid(node))
         return DIRECTORY_INVALID;
-    directory_begin_life(owner, version.life);
+    directory_begin_generation(owner, version.generation);
     const struct directory_entry *earlier = directory_find_own(owner, node->name);
     if (earlier != NULL)
         slot_replace(slot_of(earlier), node, version.sequence);
@@ -282,7 +282,7 @@ enum directory_verdict directory_unregister(struct directory_owner *owner,
     enum directory_verdict verdict = check_next(owner, version);
     if (verdict != DIRECTORY_APPLIED)
         return verdict;
-    directory_begin_life(owner, version.life);
+    directory_begin_generation(owner, version.generation);
     const struct directory_entry *entry = directory_find_own(owner, name);
     if (entry != NULL)
         slot_drop(slot_of(entry));
@@ -290,15 +290,15 @@ enum directory_verdict directory_unregister(struct directory_owner *owner,
     return DIRECTORY_APPLIED;
 }
 
-void directory_renumber(struct directory_owner *owner, uint64_t life) {
-    if (life <= owner->version.life)
+void directory_renumber(struct directory_owner *owner, uint64_t generation) {
+    if (generation <= owner->version.generation)
         return;
     uint64_t sequence = 0;
     struct slot *slot;
     TAILQ_FOREACH(slot, &owner->slots, by_sequence) {
         slot->entry.sequence = ++sequence;
     }
-    owner->version = (struct directory_version){.life = life, .sequence = sequence};
+    owner->version = (struct directory_version){.generation = generation, .sequence = sequence};
 }
 
 struct directory_snapshot *directory_snapshot_begin(struct directory_version version) {
@@ -376,7 +376,7 @@ enum directory_verdict directory_snapshot_commit(struct directory_snapshot *snap
                                                  struct directory_owner *owner) {
     enum directory_verdict verdict = DIRECTORY_OLD;
     if (directory_version_compare(snapshot->version, owner->version) > 0) {
-        directory_begin_life(owner, snapshot->version.life);
+        directory_begin_generation(owner, snapshot->version.generation);
         verdict = replace(owner, snapshot);
         if (verdict == DIRECTORY_APPLIED) {
             owner->version = snapshot->version;

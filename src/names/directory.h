@@ -2,11 +2,11 @@
  * The directory: which Erlang nodes every member of the cluster has, at every member.
  *
  * A member (an owner here) alone writes its names. Each registration or end of one is a change with
- * the next sequence number of the owner's present life; a life is the incarnation with which the
- * owner started or joined (cluster/membership.h). So a version is (life, sequence), and what is
+ * the next sequence number of the owner's present generation; a generation is the incarnation with which the
+ * owner started or joined (cluster/membership.h). So a version is (generation, sequence), and what is
  * held of an owner is complete up to its version: a change applies when it is the very next, is old
  * when it is not newer, and leaves a gap otherwise, to be closed with a snapshot: all names of the
- * owner at one version. A new life starts empty: nothing of a dead life outlives it.
+ * owner at one version. A new generation starts empty: nothing of a dead generation outlives it.
  *
  * The directory owns its owners and their entries. Pointers to an entry are good until it is
  * removed, to an owner until directory_owner_remove.
@@ -40,12 +40,12 @@ struct directory_name {
 };
 
 struct directory_version {
-    uint64_t life, sequence;
+    uint64_t generation, sequence;
 };
 int directory_version_compare(struct directory_version a, struct directory_version b);
 
 struct directory_entry {
-    struct directory_name node; /* its name lives as long as the entry */
+    struct directory_name node; /* its name generations as long as the entry */
     uint64_t sequence;          /* of the change that registered it */
     struct directory_owner *owner;
 };
@@ -70,15 +70,15 @@ size_t directory_owner_count(const struct directory_owner *owner);
 
 enum directory_verdict {
     DIRECTORY_APPLIED,
-    DIRECTORY_OLD,     /* known already, or of an earlier life */
+    DIRECTORY_OLD,     /* known already, or of an earlier generation */
     DIRECTORY_GAP,     /* changes before it are missing */
     DIRECTORY_FULL,    /* a bound was reached */
     DIRECTORY_INVALID, /* no alive name, or port 0 */
     DIRECTORY_NO_MEMORY,
 };
 
-/* A higher life than the present one starts, without names. Otherwise nothing happens. */
-void directory_begin_life(struct directory_owner *owner, uint64_t life);
+/* A higher generation than the present one starts, without names. Otherwise nothing happens. */
+void directory_begin_generation(struct directory_owner *owner, uint64_t generation);
 
 /* One change by its owner, as it was told. A name that is there is replaced. */
 enum directory_verdict directory_register(struct directory_owner *owner,
@@ -87,8 +87,8 @@ enum directory_verdict directory_register(struct directory_owner *owner,
 enum directory_verdict directory_unregister(struct directory_owner *owner,
                                             struct directory_version version, struct bytes name);
 
-/* Gives all names of the owner new numbers from 1 on, in their order, in a higher life. */
-void directory_renumber(struct directory_owner *owner, uint64_t life);
+/* Gives all names of the owner new numbers from 1 on, in their order, in a higher generation. */
+void directory_renumber(struct directory_owner *owner, uint64_t generation);
 
 /*
  * A snapshot under way: entries are added in the order of their sequence, then all at once replaces

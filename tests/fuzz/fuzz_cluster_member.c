@@ -18,7 +18,7 @@
 #include "fuzz.h"
 
 #include "cluster/cluster.h"
-#include "cluster/peer_wire.h"
+#include "cluster/wire.h"
 
 #include <string.h>
 
@@ -55,7 +55,7 @@ static bool on_send(void *context, void *handle, struct bytes frames) {
     struct shell *shell = context;
     struct peer *peer = handle;
     must(peer->up && frames.len <= CLUSTER_FRAME_MAX);
-    must(peer_frame_len(frames) != 0 && peer_frame_len(frames) != SIZE_MAX);
+    must(wire_frame_len(frames) != 0 && wire_frame_len(frames) != SIZE_MAX);
     shell->sent += frames.len;
     return shell->sent % 61 != 0;
 }
@@ -120,30 +120,30 @@ static void greet(struct shell *shell, size_t which, uint8_t how, uint8_t flags)
     snprintf(name, sizeof name, "peer%zu@x.org", which);
     struct cluster_member_view view = {.joined = 0};
     cluster_member_find(shell->cluster, cluster_self(shell->cluster), &view);
-    struct peer_hello hello = {.version = PEER_VERSION,
+    struct wire_hello hello = {.version = WIRE_VERSION,
                                .flags = flags & 7,
                                .intent = how >> 3 & 3,
                                .id = cluster_id(shell->cluster),
-                               .life = 1000,
+                               .generation = 1000,
                                .incarnation = 1000,
                                .known_joined = view.joined,
-                               .known_state = how & 32 ? CLUSTER_ALIVE : PEER_KNOWN_NOTHING,
+                               .known_state = how & 32 ? CLUSTER_ALIVE : WIRE_KNOWN_NOTHING,
                                .name = bytes_of_text(name),
                                .cluster_name = bytes_of_text("emqxcl")};
     if ((how & 64) != 0)
         hello.id.random ^= 1;
     uint8_t buffer[1024];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    peer_write_hello(&writer, &hello);
+    wire_write_hello(&writer, &hello);
     feed(shell, &shell->peers[which], writer_bytes(&writer));
 }
 
 static void frame(struct shell *shell, struct peer *peer, uint8_t type, struct bytes payload) {
-    uint8_t *buffer = fuzz_copy(NULL, 0, PEER_HEAD + payload.len);
-    struct writer writer = writer_of(buffer, PEER_HEAD + payload.len);
-    size_t begun = peer_begin(&writer, (enum peer_type)type);
+    uint8_t *buffer = fuzz_copy(NULL, 0, WIRE_HEAD + payload.len);
+    struct writer writer = writer_of(buffer, WIRE_HEAD + payload.len);
+    size_t begun = wire_begin(&writer, (enum wire_type)type);
     write_bytes(&writer, payload);
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     if (!writer.failed)
         feed(shell, peer, writer_bytes(&writer));
     free(buffer);
@@ -237,7 +237,7 @@ static void check(const struct shell *shell) {
     must(own != NULL);
     must(cluster_member_find(cluster, "self@h.example.org", &view));
     must(view.is_self && view.state == CLUSTER_ALIVE && view.names == shell->names);
-    must(view.joined <= view.life && view.life <= view.incarnation);
+    must(view.joined <= view.generation && view.generation <= view.incarnation);
     size_t len;
     uint8_t *text = cluster_store_of(cluster, &len);
     free(text);

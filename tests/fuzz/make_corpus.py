@@ -278,7 +278,7 @@ def control_seeds():
     yield "derived", b"\x07\x81" + lines["lease"] + lines["reload"] + lines["full"]
 
 
-# --- the cluster protocol: frames as src/cluster/peer_wire.h draws them ---
+# --- the cluster protocol: frames as src/cluster/wire.h draws them ---
 
 HELLO, WELCOME, REFUSE, PING, FACTS, SUMMARY, SAME, BUCKETS = range(1, 9)
 RANGE, PULL, NAMES, CHANGE, ASK, ANSWER, IDENTITY = range(9, 16)
@@ -411,7 +411,7 @@ PAYLOADS = {
 STORE = b"portolan cluster 1\nself self@h.example.org 5 9\nid 1760000000000 77\n"
 
 
-def peer_wire_seeds():
+def cluster_wire_seeds():
     for name, (kind, payload) in PAYLOADS.items():
         yield name, peer_frame(kind, payload)
         yield name + "_payload", payload
@@ -981,7 +981,7 @@ TARGETS = {
     "fuzz_text": text_seeds,
     "fuzz_port_pool": ports_seeds,
     "fuzz_control": control_seeds,
-    "fuzz_peer_wire": peer_wire_seeds,
+    "fuzz_cluster_wire": cluster_wire_seeds,
     "fuzz_cluster_member": member_seeds,
     "fuzz_tls": tls_seeds,
     "fuzz_peer_link": link_seeds,

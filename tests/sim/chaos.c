@@ -48,7 +48,8 @@ static void check_cleaned(const struct host *host, const struct host *out) {
         since_ms = out->paused_until_ms;
     if (world->now_ms - since_ms > 3 * CLUSTER_CONNECT_MS && out->slow_ms == 0 &&
         host->slow_ms == 0 && oracle_lists(out, host, NULL))
-        world_complain(world, "invariant 4: %s cleans %s, which it reaches", host->name, out->name);
+        world_violation(world, "invariant 4: %s cleans %s, which it reaches", host->name,
+                        out->name);
 }
 
 static void on_event(struct host *host, const struct cluster_event *event) {
@@ -240,7 +241,7 @@ static int64_t settle(struct world *world) {
         if (oracle_agreed(world, why, sizeof why))
             return world->now_ms - begun_ms;
     }
-    world_complain(world, "invariant 1: not settled after %d s: %s", SETTLE_MS / 1000, why);
+    world_violation(world, "invariant 1: not settled after %d s: %s", SETTLE_MS / 1000, why);
     return -1;
 }
 
@@ -252,7 +253,7 @@ static bool all_is_well(const struct world *world) {
     return true;
 }
 
-/* Invariant 7: who agrees has nothing to say but that it lives. */
+/* Invariant 7: who agrees has nothing to say but that it starts. */
 static void check_rest(struct world *world) {
     if (!all_is_well(world))
         return;
@@ -262,25 +263,25 @@ static void check_rest(struct world *world) {
     static const int talk[] = {2, 5, 9, 10, 11, 12};
     for (size_t i = 0; i < sizeof talk / sizeof talk[0]; i++) {
         if (world->frames_of[talk[i]] != before[talk[i]])
-            world_complain(world, "invariant 7: %" PRIu64 " frames of type %d at rest",
-                           world->frames_of[talk[i]] - before[talk[i]], talk[i]);
+            world_violation(world, "invariant 7: %" PRIu64 " frames of type %d at rest",
+                            world->frames_of[talk[i]] - before[talk[i]], talk[i]);
     }
 }
 
-/* --- kinds of lives --- */
+/* --- kinds of starts --- */
 
-static void live_in_chaos(struct chaos *chaos) {
+static void run_chaos(struct chaos *chaos) {
     struct world *world = chaos->world;
     choose_world(chaos);
     form(chaos);
     if (any(chaos, 8) == 0)
-        scarce_begin(world->seed, 100);
+        alloc_failures_begin(world->seed, 100);
     int steps = (int)random_between(&world->random, 5, 40);
     for (int i = 0; i < steps && !world->failed; i++) {
         something(chaos);
         world_run(world, random_between(&world->random, 0, any(chaos, 2) == 0 ? 500 : 5000));
     }
-    scarce_begin(0, 0);
+    alloc_failures_begin(0, 0);
     end_faults(chaos);
 }
 
@@ -304,7 +305,7 @@ static size_t count_events(const struct world *world, enum cluster_event_type ty
 }
 
 /* Invariant 8: one broken path accuses nobody, moves no incarnation and hides no news. */
-static void live_with_a_broken_path(struct chaos *chaos) {
+static void run_with_a_broken_path(struct chaos *chaos) {
     struct world *world = chaos->world;
     char why[256];
     form_one(chaos);
@@ -328,18 +329,18 @@ static void live_with_a_broken_path(struct chaos *chaos) {
     }
     world_run(world, 3000);
     if (count_events(world, CLUSTER_EVENT_SUSPECT) + count_events(world, CLUSTER_EVENT_DOWN) > 0)
-        world_complain(world, "invariant 8: a broken path led to an accusation");
+        world_violation(world, "invariant 8: a broken path led to an accusation");
     for (int i = 0; i < world->host_count; i++) {
         if (incarnations[i] != cluster_incarnation(world->hosts[i].cluster))
-            world_complain(world, "invariant 8: a broken path moved an incarnation");
+            world_violation(world, "invariant 8: a broken path moved an incarnation");
     }
     if (!oracle_agreed(world, why, sizeof why))
-        world_complain(world, "invariant 8: behind a broken path: %s", why);
+        world_violation(world, "invariant 8: behind a broken path: %s", why);
     mend_all(world);
 }
 
 /* Who is not given the processor for two seconds is not declared down, and declares nobody. */
-static void live_starved(struct chaos *chaos) {
+static void run_starved(struct chaos *chaos) {
     struct world *world = chaos->world;
     world->disk_max_ms = 10;
     form_one(chaos);
@@ -348,7 +349,7 @@ static void live_starved(struct chaos *chaos) {
         world_run(world, random_between(&world->random, 5000, 9000));
     }
     if (count_events(world, CLUSTER_EVENT_DOWN) > 0)
-        world_complain(world, "starvation: somebody was declared down");
+        world_violation(world, "starvation: somebody was declared down");
 }
 
 struct chaos_result chaos_run(uint64_t seed, bool tracing) {
@@ -371,11 +372,11 @@ struct chaos_result chaos_run(uint64_t seed, bool tracing) {
     chaos.oracle = oracle_new(world);
     listening = chaos.oracle;
     if (kind == 15)
-        live_starved(&chaos);
+        run_starved(&chaos);
     else if (kind == 14)
-        live_with_a_broken_path(&chaos);
+        run_with_a_broken_path(&chaos);
     else
-        live_in_chaos(&chaos);
+        run_chaos(&chaos);
     struct chaos_result result = {.settled_ms = settle(world)};
     if (!world->failed) {
         world_run(world, 20000);
@@ -387,7 +388,7 @@ struct chaos_result chaos_run(uint64_t seed, bool tracing) {
     result.passed = !world->failed;
     result.steps = world->steps;
     result.frames = world->frames;
-    snprintf(result.complaint, sizeof result.complaint, "%s", world->complaint);
+    snprintf(result.violation, sizeof result.violation, "%s", world->violation);
     listening = NULL;
     oracle_free(chaos.oracle);
     world_free(world);

@@ -6,7 +6,7 @@
 
 struct chaos_result {
     bool passed;
-    char complaint[512];
+    char violation[512];
     uint64_t steps, frames;
     int64_t settled_ms; /* how long after the last fault all agreed */
 };

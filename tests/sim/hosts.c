@@ -31,7 +31,7 @@ static void check(struct host *host) {
     const char *wrong =
         host->world->host_count <= CHECKED_HOSTS_MAX ? cluster_check(host->cluster) : NULL;
     if (wrong != NULL)
-        world_complain(host->world, "invariant 9: in %s %s", host->name, wrong);
+        world_violation(host->world, "invariant 9: in %s %s", host->name, wrong);
 }
 
 void schedule_tick(struct host *host) {
@@ -48,13 +48,13 @@ void schedule_tick(struct host *host) {
     if (at_ms >= host->tick_at_ms)
         return;
     host->tick_at_ms = at_ms;
-    push_event(host->world, at_ms, TICK, host->index, (int)host->lives, NULL);
+    push_event(host->world, at_ms, TICK, host->index, (int)host->starts, NULL);
 }
 
 /* --- what the cluster asks for --- */
 
-static bool io_may_be_called(void *context, void *handle, const char *name) {
-    struct wire_end *end = handle;
+static bool io_name_allowed(void *context, void *handle, const char *name) {
+    struct connection_end *end = handle;
     (void)context;
     (void)name;
     return !other_end(end)->host->misnamed;
@@ -66,17 +66,17 @@ static bool io_connect(void *context, const char *name) {
     struct host *target = host_named(world, name);
     world_trace(world, "%s connects to %s", host->name, name);
     if (host->cluster == NULL) /* a shell asks it for the member's port */
-        world_complain(world, "%s connects before it has its cluster", host->name);
+        world_violation(world, "%s connects before it has its cluster", host->name);
     if (target == NULL)
         return false;
-    push_event(world, world->now_ms + wire_latency(world), CONNECT, host->index, target->index,
-               (void *)(uintptr_t)host->lives);
+    push_event(world, world->now_ms + link_latency(world), CONNECT, host->index, target->index,
+               (void *)(uintptr_t)host->starts);
     return true;
 }
 
 static bool io_send(void *context, void *handle, struct bytes frames) {
     struct host *host = context;
-    struct wire_end *end = handle;
+    struct connection_end *end = handle;
     struct world *world = host->world;
     uint8_t type = frames.data[4];
     if (world->overflow && random_below(&world->random, 400) == 0)
@@ -86,22 +86,22 @@ static bool io_send(void *context, void *handle, struct bytes frames) {
     world->frames_of[type < FRAME_TYPES ? type : 0]++;
     if (frames.len > world->longest_frame)
         world->longest_frame = frames.len;
-    struct wire_end *to = other_end(end);
+    struct connection_end *to = other_end(end);
     if (world->fragment && frames.len > 2 && random_below(&world->random, 8) == 0) {
         size_t half = 1 + (size_t)random_below(&world->random, frames.len - 1);
-        send_parcel(to, bytes_of(frames.data, half), false, CLUSTER_CAUSE_NONE);
+        send_packet(to, bytes_of(frames.data, half), false, CLUSTER_CAUSE_NONE);
         frames = bytes_of(frames.data + half, frames.len - half);
     }
-    send_parcel(to, frames, false, CLUSTER_CAUSE_NONE);
+    send_packet(to, frames, false, CLUSTER_CAUSE_NONE);
     return true;
 }
 
-void end_link(struct host *host, struct wire_end *end, enum cluster_cause cause) {
+void end_link(struct host *host, struct connection_end *end, enum cluster_cause cause) {
     world_trace(host->world, "%s ends its link with %s: %s", host->name, other_end(end)->host->name,
                 cluster_cause_name(cause));
     end->open = false;
     end->link = NULL;
-    send_parcel(other_end(end), bytes_of(NULL, 0), true, CLUSTER_CAUSE_CLOSED);
+    send_packet(other_end(end), bytes_of(NULL, 0), true, CLUSTER_CAUSE_CLOSED);
 }
 
 static void io_disconnect(void *context, void *handle, enum cluster_cause cause) {
@@ -118,7 +118,7 @@ static void io_persist(void *context, bool urgent) {
         return;
     host->dirty = true;
     push_event(world, world->now_ms + random_between(&world->random, 0, world->disk_max_ms), DISK,
-               host->index, (int)host->lives, NULL);
+               host->index, (int)host->starts, NULL);
 }
 
 static void io_notify(void *context, const struct cluster_event *event) {
@@ -177,11 +177,11 @@ bool host_start_with(struct host *host, struct random random) {
                                    .disconnect = io_disconnect,
                                    .persist = io_persist,
                                    .notify = io_notify,
-                                   .may_be_called = io_may_be_called};
+                                   .name_allowed = io_name_allowed};
     options.io = host->io;
     options.io_context = host;
     host->dead = false;
-    host->lives++;
+    host->starts++;
     host->dirty = false;
     host->paused_until_ms = 0;
     host->tick_at_ms = INT64_MAX;
@@ -193,17 +193,17 @@ bool host_start_with(struct host *host, struct random random) {
     if (started == CLUSTER_START_NO_MEMORY)
         return false;
     if (started != CLUSTER_STARTED) {
-        world_complain(world, "%s does not start: %d", host->name, (int)started);
+        world_violation(world, "%s does not start: %d", host->name, (int)started);
         return false;
     }
     host->first_incarnation = cluster_incarnation(host->cluster);
-    world_trace(world, "%s starts, life %u, incarnation %" PRIu64, host->name, host->lives,
+    world_trace(world, "%s starts, life %u, incarnation %" PRIu64, host->name, host->starts,
                 host->first_incarnation);
     if (host->disk_len > 0 && host->first_incarnation <= host->saved_incarnation)
-        world_complain(world, "the incarnation of %s does not grow", host->name);
+        world_violation(world, "the incarnation of %s does not grow", host->name);
     schedule_tick(host);
     if (world->discovery)
-        push_event(world, world->now_ms + 1, DISCOVER, host->index, (int)host->lives, NULL);
+        push_event(world, world->now_ms + 1, DISCOVER, host->index, (int)host->starts, NULL);
     return true;
 }
 
@@ -219,20 +219,20 @@ void write_disk(struct host *host) {
     host->saved_incarnation = cluster_incarnation(host->cluster);
 }
 
-/* The end of the process; its kernel resets its connections when the host lives on. */
+/* The end of the process; its kernel resets its connections when the host starts on. */
 static void end_process(struct host *host, bool tell) {
-    struct wire *wire;
-    struct wire *next;
-    for (wire = LIST_FIRST(host->world->wires); wire != NULL; wire = next) {
-        next = LIST_NEXT(wire, entry);
+    struct connection *connection;
+    struct connection *next;
+    for (connection = LIST_FIRST(host->world->connections); connection != NULL; connection = next) {
+        next = LIST_NEXT(connection, entry);
         for (int i = 0; i < 2; i++) {
-            struct wire_end *end = &wire->ends[i];
+            struct connection_end *end = &connection->ends[i];
             if (end->host != host || !is_held(end))
                 continue;
             end->open = false;
             end->link = NULL;
             if (tell)
-                send_parcel(other_end(end), bytes_of(NULL, 0), true, CLUSTER_CAUSE_LOST);
+                send_packet(other_end(end), bytes_of(NULL, 0), true, CLUSTER_CAUSE_LOST);
         }
     }
     struct cluster_member_view self;
@@ -342,7 +342,7 @@ void host_register(struct host *host, const char *name) {
     snprintf(made->name, sizeof made->name, "%s", name);
     made->port = (uint16_t)random_between(&host->world->random, 6369, 7369);
     made->front_port = made->port % 2 == 0 ? 4371 : 0;
-    made->creation = host->lives;
+    made->creation = host->starts;
     if (!publish(host, made))
         host->name_count--;
 }

@@ -1,12 +1,12 @@
 /*
  * The simulator's program.
  *
- *   sim [--seeds N] [--first S]   the stories, then random lives, one a seed (--seeds-only: no
- * stories) sim --trace SEED              one of them, told line by line sim --stories [NAME] the
+ *   sim [--seeds N] [--first S]   the scenarios, then random lives, one a seed (--seeds-only: no
+ * scenarios) sim --trace SEED              one of them, told line by line sim --scenarios [NAME] the
  * named scenarios alone sim --scale N                 one cluster of N members
  */
 #include "chaos.h"
-#include "stories.h"
+#include "scenarios.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static void run_seeds(uint64_t first, uint64_t count, uint64_t stop_after, struc
         } else {
             tally->failed++;
             printf("seed %" PRIu64 " failed: %s\n  to see it: sim --trace %" PRIu64 "\n", seed,
-                   result.complaint, seed);
+                   result.violation, seed);
             fflush(stdout);
         }
         if ((seed - first) % 100 == 99)
@@ -61,15 +61,15 @@ static uint64_t number(const char *text) {
 
 int main(int argc, char **argv) {
     uint64_t seeds = 0, first = 1, stop_after = 20;
-    bool stories = argc == 1;
+    bool scenarios = argc == 1;
     bool seeds_only = false;
-    const char *story = NULL;
+    const char *scenario = NULL;
     struct tally tally = {0};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--seeds") == 0 && value != NULL) {
             seeds = number(argv[++i]);
-            stories = true;
+            scenarios = true;
         } else if (strcmp(argv[i], "--seeds-only") == 0) {
             seeds_only = true;
         } else if (strcmp(argv[i], "--first") == 0 && value != NULL) {
@@ -78,23 +78,23 @@ int main(int argc, char **argv) {
             stop_after = number(argv[++i]);
         } else if (strcmp(argv[i], "--trace") == 0 && value != NULL) {
             struct chaos_result result = chaos_run(number(argv[++i]), true);
-            printf("%s\n", result.passed ? "passed" : result.complaint);
+            printf("%s\n", result.passed ? "passed" : result.violation);
             return result.passed ? 0 : 1;
-        } else if (strcmp(argv[i], "--stories") == 0) {
-            stories = true;
-            story = value;
+        } else if (strcmp(argv[i], "--scenarios") == 0) {
+            scenarios = true;
+            scenario = value;
             i += value != NULL;
         } else if (strcmp(argv[i], "--scale") == 0 && value != NULL) {
             return scale_run((int)number(argv[++i]));
         } else {
             fprintf(stderr,
                     "usage: sim [--seeds N] [--first S] [--stop-after FAILURES] | --trace SEED "
-                    "| --stories [NAME] | --scale N\n");
+                    "| --scenarios [NAME] | --scale N\n");
             return 2;
         }
     }
-    if (stories && !seeds_only)
-        stories_run(story, &tally.passed, &tally.failed);
+    if (scenarios && !seeds_only)
+        scenarios_run(scenario, &tally.passed, &tally.failed);
     if (seeds > 0 && tally.failed == 0)
         run_seeds(first, seeds, stop_after, &tally);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", tally.passed, tally.failed);

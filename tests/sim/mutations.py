@@ -2,7 +2,7 @@
 """Shows that the simulator can see: breaks the code on purpose, one way at a time, and runs it.
 
 Each mutation is a text that is replaced in one file of a temporary copy of the source. It is caught
-when a seed fails within the bound below, or else a story. A mutation that nothing catches fails the
+when a seed fails within the bound below, or else a scenario. A mutation that nothing catches fails the
 run, and so does one whose text is no longer in the source.
 
 usage: tests/sim/mutations.py [NAME ...]
@@ -37,72 +37,72 @@ MUTATIONS = [
     ("tombstones end only the incarnation, not the membership", "src/cluster/membership.c",
      "return (struct rank){.stamp = joined, .incarnation",
      "return (struct rank){.stamp = incarnation, .incarnation"),
-    ("drop anti-entropy", "src/cluster/sync.c",
+    ("drop anti-entropy", "src/cluster/anti_entropy.c",
      "if (theirs == summary_of(cluster))",
      "if (true)"),
-    ("lose the front port on the way", "src/cluster/peer_wire.c",
+    ("lose the front port on the way", "src/cluster/wire.c",
      "node->front_port = read_u16(reader);",
      "read_u16(reader);"),
     ("accept an older sequence", "src/names/directory.c",
      "if (directory_version_compare(version, owner->version) <= 0)\n        return DIRECTORY_OLD;",
-     "if (version.life < owner->version.life)\n        return DIRECTORY_OLD;\n"
-     "    if (version.life == owner->version.life)\n        return DIRECTORY_APPLIED;"),
+     "if (version.generation < owner->version.generation)\n        return DIRECTORY_OLD;\n"
+     "    if (version.generation == owner->version.generation)\n        return DIRECTORY_APPLIED;"),
     ("overlook a gap in the sequence", "src/names/directory.c",
      "return next ? DIRECTORY_APPLIED : DIRECTORY_GAP;",
      "return DIRECTORY_APPLIED;"),
-    ("accuse without asking", "src/cluster/failure.c",
-     "if (contact->asked == 0) {",
+    ("suspect without asking", "src/cluster/failure_detector.c",
+     "if (peer->probes_awaited == 0) {",
      "if (true) {"),
-    ("ask over the very path that is silent", "src/cluster/failure.c",
-     "if (!link->established || link->gone || !hears(cluster, link->contact))",
+    ("ask over the very path that is silent", "src/cluster/failure_detector.c",
+     "if (!link->established || link->gone || !peer_is_responsive(cluster, link->peer))",
      "if (!link->established || link->gone)"),
-    ("never refute", "src/cluster/facts.c",
+    ("never refute", "src/cluster/merge.c",
      "if (forgot || doubted) {",
      "if (forgot) {"),
     ("keep the names of a dead life", "src/names/directory.c",
-     "    owner_clear(owner);\n    owner->version = (struct directory_version){.life = life};",
-     "    owner->version = (struct directory_version){.life = life};"),
+     "    owner_clear(owner);\n    owner->version = (struct directory_version){.generation = generation};",
+     "    owner->version = (struct directory_version){.generation = generation};"),
     ("leave without a word", "src/cluster/commands.c",
-     "        say_farewell(cluster, NULL);\n",
+     "        announce_leave(cluster, NULL);\n",
      ""),
-    ("do not hear that one is out", "src/cluster/facts.c",
-     "        commands_go_out(cluster, (enum cluster_state)record->state, record->incarnation);\n",
+    ("do not hear that one is out", "src/cluster/merge.c",
+     "        leave_as_ended(cluster, (enum cluster_state)record->state, record->incarnation);\n",
      ""),
     ("rejoin with the old number", "src/cluster/commands.c",
-     "cluster->self->joined = claim > 0 ? claim : cluster->self->life;",
-     "cluster->self->joined = claim;"),
+     "cluster->self->joined = prior_join > 0 ? prior_join : cluster->self->generation;",
+     "cluster->self->joined = prior_join;"),
     ("join without clearing", "src/cluster/commands.c",
      "    forget_cluster(cluster, link);\n",
      ""),
-    ("both of two who join each other go over", "src/cluster/greeting.c",
-     "return strcmp(cluster->self->name, link->contact->name) < 0 ? PEER_JOINS : WE_JOIN;",
+    ("both of two who join each other go over", "src/cluster/handshake.c",
+     "return strcmp(cluster->self->name, link->peer->name) < 0 ? PEER_JOINS : WE_JOIN;",
      "return PEER_JOINS;"),
     ("do not look for cleaned members", "src/cluster/commands.c",
      "if (member->state != CLUSTER_DOWN && member->state != CLUSTER_CLEANED)",
      "if (member->state != CLUSTER_DOWN)"),
-    ("clean without a last call", "src/cluster/facts.c",
+    ("clean without a last call", "src/cluster/merge.c",
      "    if (is_tried_once_more(cluster, member))\n        return;\n",
      ""),
     ("no autoheal", "src/cluster/commands.c",
      "if (!cluster->autoheal || try_some(cluster) == 0) {",
      "if (true) {"),
-    ("hold silence against others after starvation", "src/cluster/failure.c",
-     "        contact->heard_ms += lost_ms;\n",
+    ("hold silence against others after starvation", "src/cluster/failure_detector.c",
+     "        peer->last_seen_ms += lost_ms;\n",
      ""),
     ("suspect after a second", "src/cluster/cluster_inner.h",
      "#define SILENCE_MS 3000",
      "#define SILENCE_MS 1100"),
-    ("discovery does not rest", "src/cluster/greeting.c",
-     "(cluster->resting ? PEER_FLAG_RESTING : 0)",
+    ("discovery does not rest", "src/cluster/handshake.c",
+     "(cluster->discovery_paused ? WIRE_FLAG_DISCOVERY_PAUSED : 0)",
      "0"),
-    ("merged clusters keep their identities", "src/cluster/greeting.c",
+    ("merged clusters keep their identities", "src/cluster/handshake.c",
      "if (cluster_id_compare(id, cluster->id) >= 0)",
      "if (true)"),
-    ("do not pass news on", "src/cluster/news.c",
+    ("do not pass news on", "src/cluster/gossip.c",
      "        if (link->established && !link->gone)\n            flush_to(cluster, link);",
-     "        if (link->established && !link->gone && cluster->news[0].from == NULL)\n"
+     "        if (link->established && !link->gone && cluster->gossip[0].from == NULL)\n"
      "            flush_to(cluster, link);"),
-    ("do not pass changes of names on", "src/cluster/catalogue.c",
+    ("do not pass changes of names on", "src/cluster/replication.c",
      "        pass_on(cluster, link, change);\n        break;",
      "        break;"),
     ("believe the clock after a restart", "src/cluster/cluster.c",
@@ -112,23 +112,23 @@ MUTATIONS = [
     ("forget the own join at a restart", "src/cluster/cluster.c",
      "    cluster->self->joined = head.joined;\n",
      ""),
-    ("do not follow a claim", "src/cluster/greeting.c",
-     "cluster->claims_followed < CLAIMS_MAX",
+    ("do not follow a claim", "src/cluster/handshake.c",
+     "cluster->prior_joins_followed < PRIOR_JOINS_MAX",
      "false"),
-    ("believe others against one's own ears", "src/cluster/facts.c",
-     "if (order > 0 && is_refuted_by_our_ears(cluster, member, record, from))",
+    ("believe others against one's own ears", "src/cluster/merge.c",
+     "if (order > 0 && contradicted_by_link(cluster, member, record, from))",
      "if (false)"),
     ("believe numbers of any height", "src/cluster/cluster.c",
-     "return number >= PEER_NUMBER_MAX || number > cluster_clock(cluster) + AHEAD_MAX;",
+     "return number >= WIRE_NUMBER_MAX || number > cluster_clock(cluster) + AHEAD_MAX;",
      "return false;"),
-    ("let a joiner give up what it has for a full list", "src/cluster/greeting.c",
-     "if (wants_in(cluster, link, hello) && !facts_may_list(cluster, hello->name))",
+    ("let a joiner give up what it has for a full list", "src/cluster/handshake.c",
+     "if (wants_in(cluster, link, hello) && !merge_has_place_for(cluster, hello->name))",
      "if (false)"),
-    ("stay half in where there was no room", "src/cluster/contacts.c",
-     "        commands_no_room(cluster, link);\n",
+    ("stay half in where there was no room", "src/cluster/receive.c",
+     "        join_no_room(cluster, link);\n",
      "        ;\n"),
-    ("count a pull for ever whose member left", "src/cluster/facts.c",
-     "    member->owner = NULL;\n    catalogue_pull_done(member);",
+    ("count a pull for ever whose member left", "src/cluster/merge.c",
+     "    member->owner = NULL;\n    replication_pull_done(member);",
      "    member->owner = NULL;\n    member->pulling = NULL;"),
 ]
 
@@ -152,8 +152,8 @@ def build(tree, only=None):
         target = tree / "objects" / (str(source).replace("/", "_") + ".o")
         objects.append(str(target))
         if only is None or only.endswith(".h") or str(source) == only:
-            scarce = ["-include", "tests/sim/scarce.h"] if str(source).startswith("src/") else []
-            made = run(["gcc", *FLAGS, *scarce, "-c", str(source), "-o", str(target)], tree)
+            alloc_failures = ["-include", "tests/sim/alloc_failures.h"] if str(source).startswith("src/") else []
+            made = run(["gcc", *FLAGS, *alloc_failures, "-c", str(source), "-o", str(target)], tree)
             if made.returncode != 0:
                 sys.exit(f"{only or 'the source'} does not compile:\n{made.stdout}")
     made = run(["gcc", "-o", "sim", *objects], tree)
@@ -182,11 +182,11 @@ def caught_by(tree):
     failed = re.search(r"seed (\d+) failed: at [\d.]+ s: ([^:\n]*)", done.stdout)
     if failed:
         return f"seed {failed.group(1)}: {failed.group(2)}"
-    done = bounded(tree, ["--stories"])
+    done = bounded(tree, ["--scenarios"])
     if done is None:
         return f"no end within {SECONDS} s"
     failed = re.search(r"^(\w+): not so", done.stdout, re.MULTILINE)
-    return f"story: {failed.group(1)}" if failed else None
+    return f"scenario: {failed.group(1)}" if failed else None
 
 
 def mutate(tree, mutation):

@@ -221,28 +221,29 @@ static bool has_ended(const struct host *host, const struct host *other) {
 static bool stays_out(const struct host *host, const struct host *other) {
     struct cluster_member_view record, own;
     return has_ended(host, other) && cluster_member_find(host->cluster, other->name, &record) &&
-           cluster_member_find(other->cluster, other->name, &own) && own.life <= record.incarnation;
+           cluster_member_find(other->cluster, other->name, &own) &&
+           own.generation <= record.incarnation;
 }
 
 static void judge_pair(const struct oracle *oracle, const struct host *x, const struct host *y) {
     struct world *world = oracle->world;
     bool with = oracle_lists(y, x, NULL);
     if (with && *pair(oracle->apart, oracle, x->index, y->index))
-        world_complain(world, "invariant 3: %s was out and is with %s again", x->name, y->name);
+        world_violation(world, "invariant 3: %s was out and is with %s again", x->name, y->name);
     if (!with && *pair(oracle->together, oracle, x->index, y->index))
-        world_complain(world, "invariant 1: %s joined %s and is not with it", x->name, y->name);
-    if (!with && world->discovery && !cluster_is_resting(x->cluster) &&
-        !cluster_is_resting(y->cluster) && !(has_ended(x, y) && has_ended(y, x)) &&
+        world_violation(world, "invariant 1: %s joined %s and is not with it", x->name, y->name);
+    if (!with && world->discovery && !cluster_is_discovery_paused(x->cluster) &&
+        !cluster_is_discovery_paused(y->cluster) && !(has_ended(x, y) && has_ended(y, x)) &&
         !stays_out(x, y) && !stays_out(y, x))
-        world_complain(world, "invariant 6: %s and %s have the same seeds and are apart", x->name,
-                       y->name);
+        world_violation(world, "invariant 6: %s and %s have the same seeds and are apart", x->name,
+                        y->name);
 }
 
 void oracle_judge(const struct oracle *oracle) {
     struct world *world = oracle->world;
     char why[256];
     if (!oracle_agreed(world, why, sizeof why))
-        world_complain(world, "invariant 1: %s", why);
+        world_violation(world, "invariant 1: %s", why);
     for (int i = 0; i < world->host_count; i++) {
         for (int j = 0; j < world->host_count; j++) {
             if (i != j && host_runs(&world->hosts[i]) && host_runs(&world->hosts[j]))
@@ -250,5 +251,5 @@ void oracle_judge(const struct oracle *oracle) {
         }
     }
     if (world->longest_frame > CLUSTER_FRAME_MAX)
-        world_complain(world, "invariant 7: a frame of %zu bytes", world->longest_frame);
+        world_violation(world, "invariant 7: a frame of %zu bytes", world->longest_frame);
 }

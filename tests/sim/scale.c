@@ -3,8 +3,8 @@
  * for a cluster of that size was not made in a second either. Then, at each size: what it says at
  * rest, what a new name, a new member and a silent host cost, and how much memory a member takes.
  */
-#include "cluster/cluster_store.h"
-#include "stories.h"
+#include "cluster/store.h"
+#include "scenarios.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -43,7 +43,7 @@ static void write_store(struct world *world, int member_count) {
         struct host *host = &world->hosts[world->order[cursor]];
         struct store_record record = {.state = CLUSTER_ALIVE,
                                       .name = bytes_of_text(host->name),
-                                      .life = host->first_incarnation,
+                                      .generation = host->first_incarnation,
                                       .incarnation = host->first_incarnation,
                                       .port = 4370};
         cluster_store_write(&writer, &record);
@@ -217,7 +217,7 @@ int scale_run(int members) {
     say("time this took", seconds() - started_s, "s");
     int result = world->failed;
     if (world->failed)
-        printf("failed: %s\n", world->complaint);
+        printf("failed: %s\n", world->violation);
     free(world->order);
     world_free(world);
     return result;

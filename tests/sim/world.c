@@ -52,17 +52,17 @@ void world_trace(const struct world *world, const char *format, ...) {
     va_end(arguments);
 }
 
-void world_complain(struct world *world, const char *format, ...) {
+void world_violation(struct world *world, const char *format, ...) {
     if (world->failed)
         return;
     world->failed = true;
     va_list arguments;
     va_start(arguments, format);
-    int len = snprintf(world->complaint, sizeof world->complaint,
+    int len = snprintf(world->violation, sizeof world->violation,
                        "at %.3f s: ", (double)world->now_ms / 1000);
-    vsnprintf(world->complaint + len, sizeof world->complaint - (size_t)len, format, arguments);
+    vsnprintf(world->violation + len, sizeof world->violation - (size_t)len, format, arguments);
     va_end(arguments);
-    world_trace(world, "VIOLATION %s", world->complaint);
+    world_trace(world, "VIOLATION %s", world->violation);
 }
 
 /* --- running --- */
@@ -76,7 +76,7 @@ static void count_step(struct world *world) {
     }
     uint64_t hosts = (uint64_t)world->host_count;
     if (hosts <= 32 && ++world->steps_of_second > 20000 + 400 * hosts * hosts)
-        world_complain(world, "invariant 7: the members talk without end");
+        world_violation(world, "invariant 7: the members talk without end");
 }
 
 bool world_run(struct world *world, int64_t for_ms) {
@@ -103,16 +103,16 @@ struct world *world_new(uint64_t seed, int host_count) {
     world->random = random_of(seed);
     world->host_count = host_count;
     world->hosts = calloc((size_t)host_count, sizeof *world->hosts);
-    if (host_count <= WIRES_FOR_MAX) {
+    if (host_count <= CUTS_FOR_MAX) {
         world->cut = calloc(pairs, sizeof *world->cut);
         world->cut_ms = calloc(pairs, sizeof *world->cut_ms);
         if (world->cut == NULL || world->cut_ms == NULL)
             abort();
     }
-    world->wires = calloc(1, sizeof *world->wires);
-    if (world->hosts == NULL || world->wires == NULL)
+    world->connections = calloc(1, sizeof *world->connections);
+    if (world->hosts == NULL || world->connections == NULL)
         abort();
-    LIST_INIT(world->wires);
+    LIST_INIT(world->connections);
     world->latency_min_ms = 1;
     world->latency_max_ms = 5;
     world->disk_max_ms = 50;
@@ -135,14 +135,14 @@ void world_free(struct world *world) {
         cluster_free(world->hosts[i].cluster);
         free(world->hosts[i].disk);
     }
-    while (!LIST_EMPTY(world->wires)) {
-        struct wire *wire = LIST_FIRST(world->wires);
-        LIST_REMOVE(wire, entry);
-        empty_end(&wire->ends[0]);
-        empty_end(&wire->ends[1]);
-        free(wire);
+    while (!LIST_EMPTY(world->connections)) {
+        struct connection *connection = LIST_FIRST(world->connections);
+        LIST_REMOVE(connection, entry);
+        empty_end(&connection->ends[0]);
+        empty_end(&connection->ends[1]);
+        free(connection);
     }
-    free(world->wires);
+    free(world->connections);
     free(world->hosts);
     free(world->cut);
     free(world->cut_ms);

@@ -1,11 +1,11 @@
 /*
- * A world for clusters: hosts with a process, a disk and two clocks each, wires between them, and a
+ * A world for clusters: hosts with a process, a disk and two clocks each, connections between them, and a
  * queue of events in virtual time. The state machine of src/cluster runs in it as it is; struct
  * cluster_io is implemented here with queues. All chance comes from one seed.
  *
  * What is modelled, in milliseconds:
  *   - a connection takes round trips; it is refused where no process runs, and times out over a cut
- *     wire or at a dead host; frames on it arrive in order, later or (cut) when the wire is mended
+ *     connection or at a dead host; frames on it arrive in order, later or (cut) when the connection is mended
  *   - a process that crashes has its connections reset by its kernel; a host that dies does not
  *   - what is persisted reaches the disk some time later; a crash before that loses it
  *   - each host has its own monotonic clock (another start) and wall clock (skewed, stepping)
@@ -37,7 +37,7 @@ struct host {
     int index;
     struct cluster *cluster; /* NULL: no process runs */
     bool dead;               /* the host itself is off */
-    uint32_t lives;
+    uint32_t starts;
     const char *cluster_name; /* NULL: that of all others */
     bool misnamed;            /* its certificate is for another host */
     int64_t started_ms;
@@ -68,7 +68,7 @@ struct host {
     struct cluster_io io;       /* what its cluster asks of it */
 };
 
-struct wire_end;
+struct connection_end;
 
 struct world {
     uint64_t seed;
@@ -91,7 +91,7 @@ struct world {
     struct event *heap;
     size_t heap_count, heap_capacity;
     uint64_t next_number;
-    struct wire_list *wires;
+    struct connection_list *connections;
 
     uint64_t frames, bytes, steps;
     uint64_t steps_of_second; /* events since `second_ms`: invariant 7 */
@@ -104,7 +104,7 @@ struct world {
 
     bool tracing;
     bool failed;
-    char complaint[512];
+    char violation[512];
     void (*on_event)(struct host *host, const struct cluster_event *event);
 };
 
@@ -134,16 +134,16 @@ void world_cut(struct world *world, int from, int to, bool cut);
 bool world_reaches(const struct world *world, int from, int to);
 
 /* Frames that `from` says to `to` on a link between them, as a liar might. False: there is none. */
-bool world_say(struct world *world, int from, int to, struct bytes frames);
+bool world_inject(struct world *world, int from, int to, struct bytes frames);
 
 /* From here on one in so many of the core's allocations fails; 0: none does (scarce.c). */
-void scarce_begin(uint64_t seed, unsigned fails_one_in);
+void alloc_failures_begin(uint64_t seed, unsigned fails_one_in);
 
 /* A line of the trace, when there is one. */
 void world_trace(const struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Something is wrong: the first complaint stays. */
-void world_complain(struct world *world, const char *format, ...)
+/* Something is wrong: the first violation stays. */
+void world_violation(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

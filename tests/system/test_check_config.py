@@ -55,7 +55,7 @@ def test_a_good_configuration_is_fine(check, secret):
 
 
 def member_state(name, other):
-    """The file that a member keeps, as src/cluster/cluster_store.h has it."""
+    """The file that a member keeps, as src/cluster/store.h has it."""
     text = f"portolan cluster 1\nself {name} 1 2\nid 1 2\nalive {other} 1 1 1 4370 1\n".encode()
     checksum = 0xCBF29CE484222325
     for byte in text:

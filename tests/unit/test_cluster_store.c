@@ -1,5 +1,5 @@
 /* What survives a restart: written, read back, and refused when anything in it was touched. */
-#include "cluster/cluster_store.h"
+#include "cluster/store.h"
 #include "suites.h"
 
 #include <check.h>
@@ -17,7 +17,7 @@ static void setup(void) {
     struct store_record down = {.state = CLUSTER_DOWN,
                                 .name = bytes_of_text("emqx@s2.emqx.io"),
                                 .joined = 1,
-                                .life = 2,
+                                .generation = 2,
                                 .incarnation = 3,
                                 .since_ms = 4,
                                 .port = 4370};

@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(a_new_life_of_a_member_is_seen_from_where_the_walk_is) {
     walk_on(2);
-    directory_begin_life(first, 2);
+    directory_begin_generation(first, 2);
     ck_assert_str_eq(walk_on(100), "a b d e");
 }
 END_TEST

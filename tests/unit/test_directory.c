@@ -23,7 +23,7 @@ static void setup(void) {
     came = went = 0;
     directory = directory_new(watch, &came);
     owner = directory_owner_add(directory, bytes_of_text("emqx@s1.emqx.io"), NULL);
-    directory_begin_life(owner, 10);
+    directory_begin_generation(owner, 10);
 }
 
 static void teardown(void) {
@@ -34,13 +34,13 @@ static struct directory_name node(const char *name, uint16_t port) {
     return (struct directory_name){.name = bytes_of_text(name), .port = port, .type = 77};
 }
 
-static enum directory_verdict change(uint64_t life, uint64_t sequence, const char *name) {
+static enum directory_verdict change(uint64_t generation, uint64_t sequence, const char *name) {
     struct directory_name it = node(name, (uint16_t)(6000 + sequence));
-    return directory_register(owner, (struct directory_version){life, sequence}, &it);
+    return directory_register(owner, (struct directory_version){generation, sequence}, &it);
 }
 
-static enum directory_verdict end(uint64_t life, uint64_t sequence, const char *name) {
-    return directory_unregister(owner, (struct directory_version){life, sequence},
+static enum directory_verdict end(uint64_t generation, uint64_t sequence, const char *name) {
+    return directory_unregister(owner, (struct directory_version){generation, sequence},
                                 bytes_of_text(name));
 }
 
@@ -76,13 +76,14 @@ END_TEST
 
 START_TEST(a_new_life_starts_without_names) {
     change(10, 1, "a");
-    directory_begin_life(owner, 10);
+    directory_begin_generation(owner, 10);
     ck_assert_uint_eq(directory_owner_count(owner), 1);
-    directory_begin_life(owner, 11);
+    directory_begin_generation(owner, 11);
     ck_assert_uint_eq(directory_owner_count(owner), 0);
     ck_assert_int_eq(change(10, 2, "b"), DIRECTORY_OLD);
     ck_assert_int_eq(change(11, 1, "c"), DIRECTORY_APPLIED);
-    ck_assert_int_eq(change(12, 1, "d"), DIRECTORY_APPLIED); /* the first of a life begins it */
+    ck_assert_int_eq(change(12, 1, "d"),
+                     DIRECTORY_APPLIED); /* the first of a generation begins it */
     ck_assert_ptr_null(find("c@s1.emqx.io"));
 }
 END_TEST
@@ -195,7 +196,7 @@ START_TEST(renumbering_keeps_the_names) {
     end(10, 3, "a");
     came = went = 0;
     directory_renumber(owner, 20);
-    ck_assert_uint_eq(directory_owner_version(owner).life, 20);
+    ck_assert_uint_eq(directory_owner_version(owner).generation, 20);
     ck_assert_uint_eq(directory_owner_version(owner).sequence, 1);
     ck_assert_uint_eq(directory_entry_first(owner)->sequence, 1);
     ck_assert_int_eq(came + went, 0);

@@ -22,12 +22,14 @@ static struct member *add(const char *name, enum cluster_state state) {
     return member;
 }
 
-static struct peer_record record(enum cluster_state state, uint64_t joined, uint64_t incarnation) {
-    return (struct peer_record){
-        .state = (uint8_t)state, .joined = joined, .life = joined, .incarnation = incarnation};
+static struct wire_record record(enum cluster_state state, uint64_t joined, uint64_t incarnation) {
+    return (struct wire_record){.state = (uint8_t)state,
+                                .joined = joined,
+                                .generation = joined,
+                                .incarnation = incarnation};
 }
 
-static int compare(struct peer_record known, struct peer_record heard) {
+static int compare(struct wire_record known, struct wire_record heard) {
     struct member member = {
         .state = known.state, .joined = known.joined, .incarnation = known.incarnation};
     return membership_compare(&member, &heard);
@@ -71,7 +73,7 @@ END_TEST
 
 /* Merging in any order comes to the same only if the order is one: checked for all triples. */
 START_TEST(the_order_of_records_is_an_order) {
-    struct peer_record all[96];
+    struct wire_record all[96];
     size_t count = 0;
     for (uint64_t joined = 0; joined < 4; joined++) {
         for (uint64_t more = 0; more < 4; more++) {

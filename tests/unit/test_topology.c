@@ -131,13 +131,13 @@ END_TEST
 START_TEST(witnesses_stand_next_to_whom_they_are_asked_about) {
     struct member *list[TOPOLOGY_MAX];
     members(100);
-    size_t count = topology_witnesses(&table, table.ring[50], table.ring[49], list);
+    size_t count = topology_probers(&table, table.ring[50], table.ring[49], list);
     ck_assert_uint_eq(count, 6);
     ck_assert(!has(list, count, table.ring[49]) && !has(list, count, table.ring[50]));
     ck_assert(has(list, count, table.ring[48]) && has(list, count, table.ring[51]));
     membership_clear(&table);
     members(5);
-    ck_assert_uint_eq(topology_witnesses(&table, table.ring[0], table.ring[1], list), 3);
+    ck_assert_uint_eq(topology_probers(&table, table.ring[0], table.ring[1], list), 3);
     membership_clear(&table);
 }
 END_TEST

@@ -22,9 +22,9 @@ static size_t pulls_over(const struct cluster *cluster, const struct cluster_lin
 static const char *check_link(const struct cluster *cluster, const struct cluster_link *link) {
     if (link->gone)
         return "a link that is gone was not freed";
-    if (link->pulls != pulls_over(cluster, link))
+    if (link->pulls_in_flight != pulls_over(cluster, link))
         return "a link counts other pulls than there are";
-    if (link->established && (link->contact == NULL || link->contact->link != link))
+    if (link->established && (link->peer == NULL || link->peer->link != link))
         return "an established link is not its contact's";
     return NULL;
 }
@@ -41,25 +41,25 @@ static const char *check_links(const struct cluster *cluster) {
     return count == cluster->link_count ? NULL : "the number of links is another";
 }
 
-static const char *check_contact(const struct cluster *cluster, const struct contact *contact) {
+static const char *check_peer(const struct cluster *cluster, const struct peer *peer) {
     const struct cluster_link *link;
     unsigned links = 0;
     TAILQ_FOREACH(link, &cluster->links, entry) {
-        links += link->contact == contact ? 1 : 0;
+        links += link->peer == peer ? 1 : 0;
     }
-    if (links != contact->link_count)
+    if (links != peer->link_count)
         return "a contact counts other links than it has";
-    if (contact->link != NULL && !is_link(cluster, contact->link))
+    if (peer->link != NULL && !is_link(cluster, peer->link))
         return "a contact has a link that is not there";
-    if (contact->link != NULL && contact->next_try_ms != INT64_MAX)
+    if (peer->link != NULL && peer->next_try_ms != INT64_MAX)
         return "a contact with a link is to be called";
     return NULL;
 }
 
-static const char *check_contacts(const struct cluster *cluster) {
-    const struct contact *contact;
-    TAILQ_FOREACH(contact, &cluster->contacts, entry) {
-        const char *wrong = check_contact(cluster, contact);
+static const char *check_peers(const struct cluster *cluster) {
+    const struct peer *peer;
+    TAILQ_FOREACH(peer, &cluster->peers, entry) {
+        const char *wrong = check_peer(cluster, peer);
         if (wrong != NULL)
             return wrong;
     }
@@ -69,7 +69,7 @@ static const char *check_contacts(const struct cluster *cluster) {
 static const char *check_member(const struct cluster *cluster, const struct member *member) {
     bool is_quiet = member_is_tombstone(member) || member->state == CLUSTER_CLEANED;
     if (!member_is_tombstone(member) &&
-        (member->joined > member->life || member->life > member->incarnation))
+        (member->joined > member->generation || member->generation > member->incarnation))
         return "the numbers of a member are out of order";
     if ((member->suspicion != NULL) != (member->state == CLUSTER_SUSPECT))
         return "a suspicion without a suspect, or the other way round";
@@ -111,5 +111,5 @@ const char *cluster_check(const struct cluster *cluster) {
         wrong = check_members(cluster);
     if (wrong == NULL)
         wrong = check_links(cluster);
-    return wrong != NULL ? wrong : check_contacts(cluster);
+    return wrong != NULL ? wrong : check_peers(cluster);
 }

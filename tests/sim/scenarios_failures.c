@@ -1,5 +1,5 @@
 /* Stories of what breaks, and of how much is said. */
-#include "story_tools.h"
+#include "scenario_tools.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ static void one_broken_path_accuses_nobody(void) {
     incarnations_stand();
     cut(1, 4, true);
     world_run(world, 60000);
-    EXPECT(accusations() == 0);
+    EXPECT(suspicions_and_downs() == 0);
     EXPECT(incarnations_stand());
     EXPECT(host(1)->events[CLUSTER_EVENT_PATH_BROKEN] == 1);
     EXPECT(host(4)->events[CLUSTER_EVENT_PATH_BROKEN] == 1);
@@ -74,10 +74,10 @@ static void a_path_broken_one_way_accuses_nobody(void) {
     a_cluster_of(6);
     world_cut(world, 1, 4, true);
     world_run(world, 60000);
-    EXPECT(accusations() == 0);
+    EXPECT(suspicions_and_downs() == 0);
     world_cut(world, 1, 4, false);
     world_run(world, 10000);
-    EXPECT(accusations() == 0);
+    EXPECT(suspicions_and_downs() == 0);
     EXPECT(all_are_one());
 }
 
@@ -354,7 +354,7 @@ static void on_a_ring_too_one_broken_path_accuses_nobody(void) {
         cut(i, other, false);
         world_run(world, 10000);
     }
-    EXPECT(accusations() == 0);
+    EXPECT(suspicions_and_downs() == 0);
     EXPECT(all_are_one());
 }
 
@@ -389,33 +389,33 @@ static void an_idle_daemon_that_is_alone_is_never_called(void) {
     EXPECT(cluster_due_ms(host(1)->cluster) == INT64_MAX);
 }
 
-const struct story failure_stories[] = {
-    STORY(a_killed_daemon_is_known_everywhere_within_a_second),
-    STORY(a_silent_host_is_known_everywhere_within_five_seconds),
-    STORY(a_silent_host_of_two_is_known_too),
-    STORY(a_daemon_stopped_in_order_is_down_at_once),
-    STORY(one_broken_path_accuses_nobody),
-    STORY(news_go_round_a_broken_path),
-    STORY(a_path_broken_one_way_accuses_nobody),
-    STORY(a_fault_shorter_than_autoclean_costs_nobody_its_place),
-    STORY(a_member_paused_for_two_seconds_is_not_down_and_downs_nobody),
-    STORY(a_starved_member_accuses_nobody),
-    STORY(a_restarted_member_rejoins_by_itself),
-    STORY(a_cluster_that_was_off_comes_back_whole),
-    STORY(a_clock_set_back_an_hour_does_not_bring_the_dead_to_life),
-    STORY(a_crash_that_loses_the_join_does_not_undo_it),
-    STORY(a_split_and_a_heal_lose_nothing),
-    STORY(a_split_longer_than_autoclean_heals_too),
-    STORY(a_split_ends_with_the_last_that_is_awaited),
-    STORY(a_split_ends_for_who_leaves_it),
-    STORY(who_joins_in_a_split_is_told_of_it),
-    STORY(without_autoheal_a_split_stays),
-    STORY(a_dead_member_is_cleaned_after_five_minutes),
-    STORY(the_last_call_does_not_make_an_absence_shorter),
-    STORY(forty_stand_on_a_ring_and_agree),
-    STORY(on_a_ring_too_one_broken_path_accuses_nobody),
-    STORY(a_change_costs_no_more_than_members_times_links),
-    STORY(sixteen_members_at_rest_say_little),
-    STORY(an_idle_daemon_that_is_alone_is_never_called),
-    STORIES_END,
+const struct scenario failure_scenarios[] = {
+    SCENARIO(a_killed_daemon_is_known_everywhere_within_a_second),
+    SCENARIO(a_silent_host_is_known_everywhere_within_five_seconds),
+    SCENARIO(a_silent_host_of_two_is_known_too),
+    SCENARIO(a_daemon_stopped_in_order_is_down_at_once),
+    SCENARIO(one_broken_path_accuses_nobody),
+    SCENARIO(news_go_round_a_broken_path),
+    SCENARIO(a_path_broken_one_way_accuses_nobody),
+    SCENARIO(a_fault_shorter_than_autoclean_costs_nobody_its_place),
+    SCENARIO(a_member_paused_for_two_seconds_is_not_down_and_downs_nobody),
+    SCENARIO(a_starved_member_accuses_nobody),
+    SCENARIO(a_restarted_member_rejoins_by_itself),
+    SCENARIO(a_cluster_that_was_off_comes_back_whole),
+    SCENARIO(a_clock_set_back_an_hour_does_not_bring_the_dead_to_life),
+    SCENARIO(a_crash_that_loses_the_join_does_not_undo_it),
+    SCENARIO(a_split_and_a_heal_lose_nothing),
+    SCENARIO(a_split_longer_than_autoclean_heals_too),
+    SCENARIO(a_split_ends_with_the_last_that_is_awaited),
+    SCENARIO(a_split_ends_for_who_leaves_it),
+    SCENARIO(who_joins_in_a_split_is_told_of_it),
+    SCENARIO(without_autoheal_a_split_stays),
+    SCENARIO(a_dead_member_is_cleaned_after_five_minutes),
+    SCENARIO(the_last_call_does_not_make_an_absence_shorter),
+    SCENARIO(forty_stand_on_a_ring_and_agree),
+    SCENARIO(on_a_ring_too_one_broken_path_accuses_nobody),
+    SCENARIO(a_change_costs_no_more_than_members_times_links),
+    SCENARIO(sixteen_members_at_rest_say_little),
+    SCENARIO(an_idle_daemon_that_is_alone_is_never_called),
+    SCENARIOS_END,
 };

@@ -13,7 +13,7 @@
  *
  * Numbers are decimal, but the checksum (base/checksum.h, of all before its line) is hexadecimal.
  * SINCE is in milliseconds since 1970; of tombstones, the stamp of who made it. RESERVE lies above
- * every incarnation that was used when this was written. Names have no blanks (peer_wire.h).
+ * every incarnation that was used when this was written. Names have no blanks (wire.h).
  * Pure: writes to and reads from memory; the shell has the file.
  */
 #ifndef PORTOLAN_CLUSTER_STORE_H
@@ -32,7 +32,7 @@ struct store_head {
 struct store_record {
     enum cluster_state state; /* SUSPECT is written as ALIVE: nobody is suspect for ever */
     struct bytes name;        /* borrows the text */
-    uint64_t joined, life, incarnation, since_ms;
+    uint64_t joined, generation, incarnation, since_ms;
     uint16_t port;
 };
 

@@ -1,5 +1,5 @@
 /* Stories of joining, leaving and being found. */
-#include "story_tools.h"
+#include "scenario_tools.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -244,7 +244,7 @@ static void a_forced_out_member_that_was_away_stays_out(void) {
     world_run(world, 1000);
     isolate(3, false);
     world_run(world, 60000);
-    EXPECT(members_of(3) == 1 && cluster_is_resting(host(3)->cluster));
+    EXPECT(members_of(3) == 1 && cluster_is_discovery_paused(host(3)->cluster));
     EXPECT(host(3)->events[CLUSTER_EVENT_FORCED_OUT] == 1);
     EXPECT(!lists(0, 3) && !lists(1, 3) && !lists(2, 3));
     EXPECT(all_agree());
@@ -287,7 +287,8 @@ static void a_forced_out_seed_whose_clock_is_behind_is_back_with_its_second_star
     host_start(host(2));
     world_run(world, 20000);
     EXPECT(members_of(2) == 1 && members_of(0) == 2);
-    EXPECT(cluster_is_resting(host(2)->cluster) && cluster_was_forced_out(host(2)->cluster));
+    EXPECT(cluster_is_discovery_paused(host(2)->cluster) &&
+           cluster_was_forced_out(host(2)->cluster));
     host_crash(host(2), false);
     host_start(host(2));
     world_run(world, 20000);
@@ -371,30 +372,30 @@ static void after_leave_discovery_rests_until_a_restart(void) {
     EXPECT(all_are_one());
 }
 
-const struct story membership_stories[] = {
-    STORY(two_that_join_share_a_name),
-    STORY(two_that_join_each_other_form_one),
-    STORY(two_of_two_clusters_that_join_each_other_form_one),
-    STORY(joining_oneself_is_ignored_and_joining_a_member_refused),
-    STORY(joining_a_closed_port_fails_and_keeps_the_old_cluster),
-    STORY(joining_elsewhere_leaves_first),
-    STORY(a_leave_in_the_midst_of_a_join_does_not_hold_it_up),
-    STORY(a_large_directory_is_taken_over_whole),
-    STORY(sixteen_have_formed_0_3_s_after_the_last_join),
-    STORY(a_daemon_of_another_cluster_name_is_refused),
-    STORY(a_daemon_with_the_certificate_of_another_is_refused_and_told_why),
-    STORY(a_name_that_a_running_member_has_is_refused),
-    STORY(the_name_of_a_member_stands_and_a_damaged_store_is_refused),
-    STORY(a_leave_is_known_everywhere_at_once),
-    STORY(who_left_does_not_come_back_through_one_who_had_not_heard),
-    STORY(a_forced_out_member_that_was_away_stays_out),
-    STORY(a_forced_out_member_that_was_off_stays_out_after_restarts),
-    STORY(a_forced_out_seed_whose_clock_is_behind_is_back_with_its_second_start),
-    STORY(a_forced_out_member_with_an_ally_goes_when_the_ally_hears),
-    STORY(a_forced_out_member_comes_back_when_told_to_join),
-    STORY(the_same_seeds_form_one_cluster),
-    STORY(seeds_that_come_minutes_later_are_found),
-    STORY(clusters_that_formed_apart_merge_when_they_meet),
-    STORY(after_leave_discovery_rests_until_a_restart),
-    STORIES_END,
+const struct scenario membership_scenarios[] = {
+    SCENARIO(two_that_join_share_a_name),
+    SCENARIO(two_that_join_each_other_form_one),
+    SCENARIO(two_of_two_clusters_that_join_each_other_form_one),
+    SCENARIO(joining_oneself_is_ignored_and_joining_a_member_refused),
+    SCENARIO(joining_a_closed_port_fails_and_keeps_the_old_cluster),
+    SCENARIO(joining_elsewhere_leaves_first),
+    SCENARIO(a_leave_in_the_midst_of_a_join_does_not_hold_it_up),
+    SCENARIO(a_large_directory_is_taken_over_whole),
+    SCENARIO(sixteen_have_formed_0_3_s_after_the_last_join),
+    SCENARIO(a_daemon_of_another_cluster_name_is_refused),
+    SCENARIO(a_daemon_with_the_certificate_of_another_is_refused_and_told_why),
+    SCENARIO(a_name_that_a_running_member_has_is_refused),
+    SCENARIO(the_name_of_a_member_stands_and_a_damaged_store_is_refused),
+    SCENARIO(a_leave_is_known_everywhere_at_once),
+    SCENARIO(who_left_does_not_come_back_through_one_who_had_not_heard),
+    SCENARIO(a_forced_out_member_that_was_away_stays_out),
+    SCENARIO(a_forced_out_member_that_was_off_stays_out_after_restarts),
+    SCENARIO(a_forced_out_seed_whose_clock_is_behind_is_back_with_its_second_start),
+    SCENARIO(a_forced_out_member_with_an_ally_goes_when_the_ally_hears),
+    SCENARIO(a_forced_out_member_comes_back_when_told_to_join),
+    SCENARIO(the_same_seeds_form_one_cluster),
+    SCENARIO(seeds_that_come_minutes_later_are_found),
+    SCENARIO(clusters_that_formed_apart_merge_when_they_meet),
+    SCENARIO(after_leave_discovery_rests_until_a_restart),
+    SCENARIOS_END,
 };

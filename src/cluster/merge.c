@@ -1,78 +1,80 @@
 /* Records that are heard, and what they change here. */
 #include "cluster/cluster_inner.h"
-#include "cluster/failure.h"
+#include "cluster/failure_detector.h"
 
 #define LAST_TRY_MS (CLUSTER_CONNECT_MS + 1000)
 #define AFTER_ATTEMPT_MS 1000
 
-bool facts_receive(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
+bool merge_records(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
     struct reader reader = reader_of(payload);
-    struct peer_record record;
-    while (!link->gone && peer_next_record(&reader, &record)) {
-        if (facts_apply(cluster, &record, link) != FACTS_OLD || link->gone)
+    struct wire_record record;
+    while (!link->gone && wire_next_record(&reader, &record)) {
+        if (merge_record(cluster, &record, link) != MERGE_STALE || link->gone)
             continue;
         const struct member *member = membership_find(&cluster->membership, record.name);
         if (member != NULL)
-            news_send_member(cluster, link, member);
+            gossip_send_member(cluster, link, member);
     }
     return !reader.failed;
 }
 
 /* --- oneself --- */
 
-void facts_raise_self(struct cluster *cluster, uint64_t above) {
+void self_bump_incarnation(struct cluster *cluster, uint64_t above) {
     struct member *self = cluster->self;
     if (above < self->incarnation)
         above = self->incarnation;
-    if (above >= PEER_NUMBER_MAX)
+    if (above >= WIRE_NUMBER_MAX)
         return;
     self->incarnation = above + 1;
     membership_refresh(&cluster->membership, self);
-    news_queue(cluster, self, NULL);
+    gossip_enqueue(cluster, self, NULL);
     cluster->io.persist(cluster->io_context, true);
 }
 
-void facts_new_life(struct cluster *cluster, uint64_t above) {
+void self_new_generation(struct cluster *cluster, uint64_t above) {
     uint64_t clock = cluster_clock(cluster);
-    facts_raise_self(cluster, above < clock ? clock : above);
-    cluster->self->life = cluster->self->incarnation;
+    self_bump_incarnation(cluster, above < clock ? clock : above);
+    cluster->self->generation = cluster->self->incarnation;
     if (cluster->self->owner != NULL)
-        directory_renumber(cluster->self->owner, cluster->self->life);
+        directory_renumber(cluster->self->owner, cluster->self->generation);
     membership_refresh(&cluster->membership, cluster->self);
 }
 
 /* What others say of us: a word that we left is final, everything else we know better. */
-static enum facts_verdict apply_to_self(struct cluster *cluster, const struct peer_record *record) {
+static enum merge_result merge_self(struct cluster *cluster, const struct wire_record *record) {
     struct member *self = cluster->self;
     if (record->state == CLUSTER_LEFT || record->state == CLUSTER_FORCED_OUT) {
         if (record->incarnation < self->joined)
-            return FACTS_OLD;
-        commands_go_out(cluster, (enum cluster_state)record->state, record->incarnation);
-        return FACTS_NEW;
+            return MERGE_STALE;
+        leave_as_ended(cluster, (enum cluster_state)record->state, record->incarnation);
+        return MERGE_NEW;
     }
     struct directory_version own = directory_owner_version(self->owner);
     bool forgot = record->joined > self->joined; /* a join that our store had not kept */
     if (forgot)
         self->joined = record->joined;
-    bool forgotten = record->life > self->life || record->incarnation > self->incarnation;
-    if (forgotten || (record->life == self->life && record->names > own.sequence)) {
-        if (record->life > self->life)
-            cluster_tell(cluster, CLUSTER_EVENT_NAME_CLASH, self->name, CLUSTER_CAUSE_NAME_IN_USE);
-        facts_new_life(cluster, record->incarnation);
-        return FACTS_NEW;
+    bool forgotten =
+        record->generation > self->generation || record->incarnation > self->incarnation;
+    if (forgotten || (record->generation == self->generation && record->names > own.sequence)) {
+        if (record->generation > self->generation)
+            cluster_notify(cluster, CLUSTER_EVENT_NAME_CLASH, self->name,
+                           CLUSTER_CAUSE_NAME_IN_USE);
+        self_new_generation(cluster, record->incarnation);
+        return MERGE_NEW;
     }
     bool doubted = record->state != CLUSTER_ALIVE && record->incarnation == self->incarnation;
     if (forgot || doubted) {
-        facts_raise_self(cluster, record->incarnation);
-        return FACTS_NEW;
+        self_bump_incarnation(cluster, record->incarnation);
+        return MERGE_NEW;
     }
-    return record->incarnation < self->incarnation ? FACTS_OLD : FACTS_KNOWN;
+    return record->incarnation < self->incarnation ? MERGE_STALE : MERGE_KNOWN;
 }
 
 /* --- others --- */
 
 /* A member that fell silent and was cleaned is still cut off. */
-void facts_note_split(struct cluster *cluster) {
+void update_split(struct cluster *cluster) {
     bool split = false;
     for (size_t i = 0; i < cluster->membership.count && !split; i++) {
         const struct member *member = cluster->membership.ring[i];
@@ -82,27 +84,27 @@ void facts_note_split(struct cluster *cluster) {
     if (split == cluster->split)
         return;
     cluster->split = split;
-    cluster_tell(cluster, split ? CLUSTER_EVENT_SPLIT_SEEN : CLUSTER_EVENT_SPLIT_HEALED, "",
-                 CLUSTER_CAUSE_NONE);
+    cluster_notify(cluster, split ? CLUSTER_EVENT_SPLIT_SEEN : CLUSTER_EVENT_SPLIT_HEALED, "",
+                   CLUSTER_CAUSE_NONE);
 }
 
 static void forget(struct cluster *cluster, struct member *member) {
     bool was_split = member->silent;
-    news_unqueue(cluster, member);
-    failure_absolve(cluster, member);
-    catalogue_pull_done(member);
+    gossip_dequeue(cluster, member);
+    suspicion_clear(cluster, member);
+    replication_pull_done(member);
     if (member->owner != NULL)
         directory_owner_remove(member->owner);
     membership_remove(&cluster->membership, member);
     if (was_split)
-        facts_note_split(cluster);
+        update_split(cluster);
 }
 
 static void drop_names(struct cluster *cluster, struct member *member) {
     if (member->owner != NULL)
         directory_owner_remove(member->owner);
     member->owner = NULL;
-    catalogue_pull_done(member);
+    replication_pull_done(member);
     membership_refresh(&cluster->membership, member);
 }
 
@@ -112,7 +114,7 @@ static void keep_bounds(struct cluster *cluster, enum cluster_state state) {
         forget(cluster, oldest);
 }
 
-static void heal_soon(struct cluster *cluster) {
+static void autoheal_soon(struct cluster *cluster) {
     if (!cluster->autoheal)
         return;
     cluster->heal_interval_ms = HEAL_FIRST_MS;
@@ -123,14 +125,14 @@ static void heal_soon(struct cluster *cluster) {
     cluster_wake_at(cluster, cluster->next_heal_ms);
 }
 
-static void tell_of_state(struct cluster *cluster, const struct member *member,
-                          enum cluster_state before, bool same_life) {
+static void notify_state(struct cluster *cluster, const struct member *member,
+                         enum cluster_state before, bool same_generation) {
     bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
     struct cluster_event event = {.name = member->name, .cause = (enum cluster_cause)member->cause};
     if (member_is_running(member) && (before == CLUSTER_DOWN || before == CLUSTER_CLEANED)) {
         event.type = CLUSTER_EVENT_UP;
         event.cause = CLUSTER_CAUSE_NONE;
-        event.same_life = same_life;
+        event.same_generation = same_generation;
     } else if (member->state == CLUSTER_DOWN && was_running) {
         event.type = CLUSTER_EVENT_DOWN;
     } else {
@@ -141,65 +143,66 @@ static void tell_of_state(struct cluster *cluster, const struct member *member,
 
 /* The consequences of a member's new state, all but the news. */
 static void follow_state(struct cluster *cluster, struct member *member, enum cluster_state before,
-                         bool same_life) {
+                         bool same_generation) {
     enum cluster_state now = (enum cluster_state)member->state;
     bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
     if (now != CLUSTER_SUSPECT)
-        failure_absolve(cluster, member);
+        suspicion_clear(cluster, member);
     if (before != now)
-        member->called_last = false;
+        member->last_call_made = false;
     if (was_running != member_is_running(member))
         cluster->ring_changed = true;
     if ((now == CLUSTER_DOWN || now == CLUSTER_CLEANED) && before != now) {
-        heal_soon(cluster);
-        cluster->next_clean_ms = facts_clean_due_ms(cluster);
+        autoheal_soon(cluster);
+        cluster->next_clean_ms = autoclean_due_ms(cluster);
         cluster_wake_at(cluster, cluster->next_clean_ms);
     }
-    tell_of_state(cluster, member, before, same_life);
+    notify_state(cluster, member, before, same_generation);
     if (member->silent || cluster->split)
-        facts_note_split(cluster);
+        update_split(cluster);
 }
 
-void facts_end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
-                          uint64_t incarnation, struct cluster_link *from) {
+void end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
+                    uint64_t incarnation, struct cluster_link *from) {
     bool was_listed = member_is_listed(member) || member->state == CLUSTER_CLEANED;
     bool was_running = member_is_running(member);
     bool was_split = member->silent;
-    failure_absolve(cluster, member);
+    suspicion_clear(cluster, member);
     drop_names(cluster, member);
     member->incarnation = incarnation;
-    member->joined = member->life = 0;
+    member->joined = member->generation = 0;
     member->silent = false;
     member->since_ms = cluster->now_ms;
     if (member->stamp_ms == 0)
         member->stamp_ms = cluster_wall_ms(cluster);
     membership_set_state(&cluster->membership, member, kind);
     cluster->ring_changed |= was_running;
-    struct contact *contact = contact_of(cluster, member);
-    if (contact != NULL && contact->link != NULL)
-        contact->link->closing = cluster->closing = true;
+    struct peer *peer = peer_of(cluster, member);
+    if (peer != NULL && peer->link != NULL)
+        peer->link->closing = cluster->closing = true;
     if (was_listed)
-        cluster_tell(cluster, kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
-                     member->name, CLUSTER_CAUSE_NONE);
+        cluster_notify(cluster,
+                       kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
+                       member->name, CLUSTER_CAUSE_NONE);
     if (was_split)
-        facts_note_split(cluster);
-    news_queue(cluster, member, from);
+        update_split(cluster);
+    gossip_enqueue(cluster, member, from);
     cluster->io.persist(cluster->io_context, false);
     keep_bounds(cluster, kind);
 }
 
-static enum facts_verdict apply_tombstone(struct cluster *cluster, struct member *member,
-                                          const struct peer_record *record,
-                                          struct cluster_link *from) {
+static enum merge_result merge_tombstone(struct cluster *cluster, struct member *member,
+                                         const struct wire_record *record,
+                                         struct cluster_link *from) {
     enum cluster_state kind = (enum cluster_state)record->state;
     if (member == NULL) {
         member = membership_add(&cluster->membership, record->name, kind);
         if (member == NULL)
-            return FACTS_REFUSED;
+            return MERGE_REFUSED;
     }
     member->stamp_ms = record->detail;
-    facts_end_membership(cluster, member, kind, record->incarnation, from);
-    return FACTS_NEW;
+    end_membership(cluster, member, kind, record->incarnation, from);
+    return MERGE_NEW;
 }
 
 /* Whether one more can be in the list, when the longest cleaned gives way. */
@@ -207,14 +210,14 @@ static bool has_room(const struct cluster *cluster) {
     return membership_listed(&cluster->membership) < CLUSTER_MEMBERS_MAX;
 }
 
-bool facts_may_list(const struct cluster *cluster, struct bytes name) {
+bool merge_has_place_for(const struct cluster *cluster, struct bytes name) {
     const struct member *member = membership_find(&cluster->membership, name);
     return (member != NULL && member_is_listed(member)) || has_room(cluster);
 }
 
 /* A record for a member of whom nothing was known; one that has been down for long is remembered
  * as if we had cleaned it ourselves. */
-static struct member *add_member(struct cluster *cluster, const struct peer_record *record) {
+static struct member *add_member(struct cluster *cluster, const struct wire_record *record) {
     enum cluster_state state = (enum cluster_state)record->state;
     if (state == CLUSTER_DOWN && cluster->autoclean_ms > 0 &&
         (int64_t)record->age_ms >= cluster->autoclean_ms)
@@ -224,38 +227,37 @@ static struct member *add_member(struct cluster *cluster, const struct peer_reco
 }
 
 static void take_numbers(struct cluster *cluster, struct member *member,
-                         const struct peer_record *record) {
-    if (record->life > member->life || record->joined > member->joined)
-        member->names_stated = 0;
+                         const struct wire_record *record) {
+    if (record->generation > member->generation || record->joined > member->joined)
+        member->advertised_sequence = 0;
     if (record->incarnation != member->incarnation)
-        failure_absolve(cluster, member);
+        suspicion_clear(cluster, member);
     member->joined = record->joined;
-    member->life = record->life;
+    member->generation = record->generation;
     member->incarnation = record->incarnation;
     member->port = record->port;
     member->stamp_ms = 0;
     if (member->owner != NULL)
-        directory_begin_life(member->owner, record->life);
+        directory_begin_generation(member->owner, record->generation);
     membership_refresh(&cluster->membership, member);
 }
 
-static enum facts_verdict apply_living(struct cluster *cluster, struct member *member,
-                                       const struct peer_record *record,
-                                       struct cluster_link *from) {
+static enum merge_result merge_live(struct cluster *cluster, struct member *member,
+                                    const struct wire_record *record, struct cluster_link *from) {
     bool is_new = member == NULL;
     if (!is_new && member_is_tombstone(member)) {
         keep_bounds(cluster, CLUSTER_ALIVE);
         if (!has_room(cluster))
-            return FACTS_REFUSED;
+            return MERGE_REFUSED;
     }
     if (is_new && (member = add_member(cluster, record)) == NULL)
-        return FACTS_REFUSED;
+        return MERGE_REFUSED;
     enum cluster_state before = is_new ? CLUSTER_LEFT : (enum cluster_state)member->state;
     enum cluster_state state = (enum cluster_state)(is_new ? member->state : record->state);
-    bool same_life = !is_new && member->life == record->life;
+    bool same_generation = !is_new && member->generation == record->generation;
     bool returns = before == CLUSTER_LEFT || before == CLUSTER_FORCED_OUT;
     take_numbers(cluster, member, record);
-    if (state == CLUSTER_SUSPECT && !failure_accused(cluster, member, record->detail))
+    if (state == CLUSTER_SUSPECT && !suspicion_add(cluster, member, record->detail))
         state = CLUSTER_ALIVE;
     if (state != before) {
         member->since_ms = cluster->now_ms - (state == CLUSTER_DOWN ? (int64_t)record->age_ms : 0);
@@ -266,109 +268,109 @@ static enum facts_verdict apply_living(struct cluster *cluster, struct member *m
     }
     if (returns && state != CLUSTER_CLEANED) {
         cluster->ring_changed = true;
-        cluster_tell(cluster, CLUSTER_EVENT_JOINED, member->name, CLUSTER_CAUSE_NONE);
+        cluster_notify(cluster, CLUSTER_EVENT_JOINED, member->name, CLUSTER_CAUSE_NONE);
     }
-    follow_state(cluster, member, before, same_life);
+    follow_state(cluster, member, before, same_generation);
     if (state == CLUSTER_SUSPECT && before != CLUSTER_SUSPECT)
-        cluster_tell(cluster, CLUSTER_EVENT_SUSPECT, member->name, CLUSTER_CAUSE_NONE);
-    news_queue(cluster, member, from);
+        cluster_notify(cluster, CLUSTER_EVENT_SUSPECT, member->name, CLUSTER_CAUSE_NONE);
+    gossip_enqueue(cluster, member, from);
     cluster->io.persist(cluster->io_context, false);
-    return FACTS_NEW;
+    return MERGE_NEW;
 }
 
-/* The same record again: it may name another accuser, or more names. */
-static enum facts_verdict apply_known(struct cluster *cluster, struct member *member,
-                                      const struct peer_record *record, struct cluster_link *from) {
-    if (record->state != CLUSTER_SUSPECT || !failure_accused(cluster, member, record->detail))
-        return FACTS_KNOWN;
-    news_queue(cluster, member, from);
-    return FACTS_NEW;
+/* The same record again: it may name another suspector, or more names. */
+static enum merge_result merge_known(struct cluster *cluster, struct member *member,
+                                     const struct wire_record *record, struct cluster_link *from) {
+    if (record->state != CLUSTER_SUSPECT || !suspicion_add(cluster, member, record->detail))
+        return MERGE_KNOWN;
+    gossip_enqueue(cluster, member, from);
+    return MERGE_NEW;
 }
 
 /*
  * Word that someone is gone whom we hear at this moment: the word goes to the member alone, which
  * refutes it. We know better than to spread it.
  */
-static bool is_refuted_by_our_ears(struct cluster *cluster, const struct member *member,
-                                   const struct peer_record *record,
-                                   const struct cluster_link *from) {
+static bool contradicted_by_link(struct cluster *cluster, const struct member *member,
+                                 const struct wire_record *record,
+                                 const struct cluster_link *from) {
     if (member == NULL || !member_is_running(member) || record->joined != member->joined ||
         (record->state != CLUSTER_SUSPECT && record->state != CLUSTER_DOWN) ||
-        !failure_hears(cluster, member))
+        !is_responsive(cluster, member))
         return false;
-    struct cluster_link *link = contact_of(cluster, member)->link;
+    struct cluster_link *link = peer_of(cluster, member)->link;
     if (link == from)
         return false; /* it says so itself: it stops */
-    news_send_record(cluster, link, record);
+    gossip_send_record(cluster, link, record);
     return true;
 }
 
 /* Numbers that no clock gives: they are refused, for whoever would have to go above them could not.
  * A sequence counts changes, of which there is less than one in a microsecond. */
-static bool is_far_ahead(const struct cluster *cluster, const struct peer_record *record) {
+static bool is_far_ahead(const struct cluster *cluster, const struct wire_record *record) {
     bool tombstone = record->state == CLUSTER_LEFT || record->state == CLUSTER_FORCED_OUT;
     if (tombstone)
         return cluster_is_far_ahead(cluster, record->incarnation);
     return cluster_is_far_ahead(cluster, record->incarnation) ||
-           cluster_is_far_ahead(cluster, record->life + record->names);
+           cluster_is_far_ahead(cluster, record->generation + record->names);
 }
 
-enum facts_verdict facts_apply(struct cluster *cluster, const struct peer_record *record,
+enum merge_result merge_record(struct cluster *cluster, const struct wire_record *record,
                                struct cluster_link *from) {
     if (is_far_ahead(cluster, record))
-        return FACTS_REFUSED;
+        return MERGE_REFUSED;
     if (bytes_equal(record->name, member_name(cluster->self)))
-        return apply_to_self(cluster, record);
+        return merge_self(cluster, record);
     struct member *member = membership_find(&cluster->membership, record->name);
     int order = member == NULL ? 1 : membership_compare(member, record);
     bool tombstone = record->state == CLUSTER_LEFT || record->state == CLUSTER_FORCED_OUT;
-    enum facts_verdict verdict = FACTS_OLD;
-    if (order > 0 && is_refuted_by_our_ears(cluster, member, record, from))
-        return FACTS_KNOWN;
+    enum merge_result verdict = MERGE_STALE;
+    if (order > 0 && contradicted_by_link(cluster, member, record, from))
+        return MERGE_KNOWN;
     if (order > 0)
-        verdict = tombstone ? apply_tombstone(cluster, member, record, from)
-                            : apply_living(cluster, member, record, from);
+        verdict = tombstone ? merge_tombstone(cluster, member, record, from)
+                            : merge_live(cluster, member, record, from);
     else if (order == 0)
-        verdict = apply_known(cluster, member, record, from);
+        verdict = merge_known(cluster, member, record, from);
     member = membership_find(&cluster->membership, record->name);
-    if (!tombstone && member != NULL && member->life == record->life)
-        catalogue_note(cluster, member, record->names, from);
+    if (!tombstone && member != NULL && member->generation == record->generation)
+        replication_note_sequence(cluster, member, record->names, from);
     return verdict;
 }
 
-void facts_declare_down(struct cluster *cluster, struct member *member, enum cluster_cause cause) {
+void declare_down(struct cluster *cluster, struct member *member, enum cluster_cause cause) {
     enum cluster_state before = (enum cluster_state)member->state;
     member->cause = (uint8_t)cause;
     member->silent = cause == CLUSTER_CAUSE_SILENT;
     member->since_ms = cluster->now_ms;
     membership_set_state(&cluster->membership, member, CLUSTER_DOWN);
     follow_state(cluster, member, before, true);
-    news_queue(cluster, member, NULL);
+    gossip_enqueue(cluster, member, NULL);
     cluster->io.persist(cluster->io_context, false);
-    struct contact *contact = contact_of(cluster, member);
-    if (contact != NULL && contact->link != NULL)
-        link_drop(cluster, contact->link, cause);
+    struct peer *peer = peer_of(cluster, member);
+    if (peer != NULL && peer->link != NULL)
+        link_drop(cluster, peer->link, cause);
 }
 
 /* --- autoclean --- */
 
-static int64_t clean_at_ms(const struct cluster *cluster, const struct member *member) {
+static int64_t autoclean_at_ms(const struct cluster *cluster, const struct member *member) {
     if (member->state == CLUSTER_DOWN && cluster->autoclean_ms > 0) {
         int64_t at_ms = member->since_ms + cluster->autoclean_ms;
-        return member->spared_ms > at_ms ? member->spared_ms : at_ms;
+        return member->clean_not_before_ms > at_ms ? member->clean_not_before_ms : at_ms;
     }
     if (member->state == CLUSTER_CLEANED)
         return member->since_ms + CLEANED_MEMORY_MS;
     return INT64_MAX;
 }
 
-int64_t facts_clean_due_ms(const struct cluster *cluster) {
+int64_t autoclean_due_ms(const struct cluster *cluster) {
     const struct membership *membership = &cluster->membership;
     int64_t due_ms = INT64_MAX;
     if (membership->of_state[CLUSTER_DOWN] + membership->of_state[CLUSTER_CLEANED] == 0)
         return due_ms;
     for (size_t i = 0; i < membership->count; i++) {
-        int64_t at_ms = clean_at_ms(cluster, membership->ring[i]);
+        int64_t at_ms = autoclean_at_ms(cluster, membership->ring[i]);
         due_ms = at_ms < due_ms ? at_ms : due_ms;
     }
     return due_ms;
@@ -377,19 +379,19 @@ int64_t facts_clean_due_ms(const struct cluster *cluster) {
 /* Before a member is cleaned it is called once more: a fault that is over must not cost it its
  * place. */
 static bool is_tried_once_more(struct cluster *cluster, struct member *member) {
-    if (member->called_last || !cluster->autoheal)
+    if (member->last_call_made || !cluster->autoheal)
         return false;
-    struct contact *contact = contact_get(cluster, member_name(member));
-    if (contact == NULL)
+    struct peer *peer = peer_get(cluster, member_name(member));
+    if (peer == NULL)
         return false;
     int64_t longer_ms = AFTER_ATTEMPT_MS; /* one is under way already, begun in the fault perhaps */
-    if (!contact->connecting) {
-        contact->reasons |= CONTACT_HEAL;
-        contact_try_at(cluster, contact, cluster->now_ms);
-        member->called_last = true;
+    if (!peer->connecting) {
+        peer->reasons |= REASON_HEAL;
+        peer_try_at(cluster, peer, cluster->now_ms);
+        member->last_call_made = true;
         longer_ms = LAST_TRY_MS;
     }
-    member->spared_ms = cluster->now_ms + longer_ms;
+    member->clean_not_before_ms = cluster->now_ms + longer_ms;
     return true;
 }
 
@@ -399,21 +401,21 @@ static void clean(struct cluster *cluster, struct member *member) {
     drop_names(cluster, member);
     member->since_ms = cluster->now_ms;
     membership_set_state(&cluster->membership, member, CLUSTER_CLEANED);
-    cluster_tell(cluster, CLUSTER_EVENT_CLEANED, member->name, CLUSTER_CAUSE_NONE);
+    cluster_notify(cluster, CLUSTER_EVENT_CLEANED, member->name, CLUSTER_CAUSE_NONE);
     cluster->io.persist(cluster->io_context, false);
 }
 
-void facts_clean(struct cluster *cluster) {
+void autoclean_tick(struct cluster *cluster) {
     if (cluster->now_ms < cluster->next_clean_ms)
         return;
     for (size_t i = cluster->membership.count; i-- > 0;) {
         struct member *member = cluster->membership.ring[i];
-        if (cluster->now_ms < clean_at_ms(cluster, member))
+        if (cluster->now_ms < autoclean_at_ms(cluster, member))
             continue;
         if (member->state == CLUSTER_DOWN)
             clean(cluster, member);
         else
             forget(cluster, member);
     }
-    cluster->next_clean_ms = facts_clean_due_ms(cluster);
+    cluster->next_clean_ms = autoclean_due_ms(cluster);
 }

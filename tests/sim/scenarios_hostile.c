@@ -1,32 +1,32 @@
 /* Stories of members that lie, and of lists that are full. */
-#include "story_tools.h"
+#include "scenario_tools.h"
 
-#include "cluster/cluster_store.h"
-#include "cluster/peer_wire.h"
+#include "cluster/store.h"
+#include "cluster/wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST (PEER_NUMBER_MAX - 1)
+#define MOST (WIRE_NUMBER_MAX - 1)
 #define YEAR (UINT64_C(365) * 24 * 3600 * 1000000) /* of a number */
 
 /* --- what a liar says --- */
 
-static void say_record(int from, int to, const struct peer_record *record) {
-    uint8_t buffer[PEER_HEAD + PEER_RECORD_MAX];
+static void inject_record(int from, int to, const struct wire_record *record) {
+    uint8_t buffer[WIRE_HEAD + WIRE_RECORD_MAX];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    peer_write_record(&writer, record);
-    peer_end(&writer, begun);
-    EXPECT(world_say(world, from, to, writer_bytes(&writer)));
+    size_t begun = wire_begin(&writer, WIRE_RECORDS);
+    wire_write_record(&writer, record);
+    wire_end(&writer, begun);
+    EXPECT(world_inject(world, from, to, writer_bytes(&writer)));
 }
 
-static struct peer_record record_of(int about, enum cluster_state state, uint64_t number) {
-    struct peer_record record = {.state = (uint8_t)state,
+static struct wire_record record_of(int about, enum cluster_state state, uint64_t number) {
+    struct wire_record record = {.state = (uint8_t)state,
                                  .port = 4370,
                                  .joined = number,
-                                 .life = number,
+                                 .generation = number,
                                  .incarnation = number,
                                  .name = bytes_of_text(host(about)->name)};
     return record;
@@ -42,17 +42,17 @@ static void numbers_that_no_clock_gives_are_refused(void) {
     a_cluster_of(3);
     host_register(host(2), "rabbit");
     uint64_t before = incarnation_of(2);
-    for (uint64_t number = MOST; number <= PEER_NUMBER_MAX; number++) {
+    for (uint64_t number = MOST; number <= WIRE_NUMBER_MAX; number++) {
         for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-            struct peer_record record = record_of(2, states[i], number);
-            say_record(0, 1, &record);
-            say_record(0, 2, &record);
+            struct wire_record record = record_of(2, states[i], number);
+            inject_record(0, 1, &record);
+            inject_record(0, 2, &record);
         }
     }
-    struct peer_record many_names = record_of(2, CLUSTER_ALIVE, before);
+    struct wire_record many_names = record_of(2, CLUSTER_ALIVE, before);
     many_names.joined = 0;
     many_names.names = MOST;
-    say_record(0, 1, &many_names);
+    inject_record(0, 1, &many_names);
     world_run(world, 5000);
     EXPECT(lists(1, 2) && lists(0, 2) && knows_name(1, "rabbit", 2));
     EXPECT(incarnation_of(2) == before);
@@ -62,8 +62,8 @@ static void numbers_that_no_clock_gives_are_refused(void) {
 /* What a clock might say is believed, and whoever was hurt by it goes above it. */
 static void one_that_was_ended_far_ahead_joins_again(void) {
     a_cluster_of(3);
-    struct peer_record end = record_of(2, CLUSTER_FORCED_OUT, incarnation_of(2) + 99 * YEAR);
-    say_record(0, 1, &end);
+    struct wire_record end = record_of(2, CLUSTER_FORCED_OUT, incarnation_of(2) + 99 * YEAR);
+    inject_record(0, 1, &end);
     world_run(world, 2000);
     EXPECT(!lists(1, 2) && members_of(2) == 1);
     host_join(host(2), host(0));
@@ -76,10 +76,10 @@ static void one_that_was_ended_far_ahead_joins_again(void) {
 static void what_is_said_of_us_far_ahead_is_not_followed(void) {
     a_cluster_of(2);
     uint64_t before = incarnation_of(1);
-    struct peer_hello hello = {.version = PEER_VERSION,
+    struct wire_hello hello = {.version = WIRE_VERSION,
                                .id = cluster_id(host(0)->cluster),
                                .joined = 0,
-                               .life = incarnation_of(0),
+                               .generation = incarnation_of(0),
                                .incarnation = incarnation_of(0),
                                .known_joined = before,
                                .known_incarnation = MOST,
@@ -89,8 +89,8 @@ static void what_is_said_of_us_far_ahead_is_not_followed(void) {
                                .cluster_name = bytes_of_text("sim")};
     uint8_t buffer[1024];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    peer_write_hello(&writer, &hello);
-    EXPECT(world_say(world, 0, 1, writer_bytes(&writer)));
+    wire_write_hello(&writer, &hello);
+    EXPECT(world_inject(world, 0, 1, writer_bytes(&writer)));
     world_run(world, 5000);
     EXPECT(incarnation_of(1) == before);
     EXPECT(all_are_one());
@@ -102,11 +102,11 @@ static void a_store_with_numbers_far_ahead_is_no_burden(void) {
     host_crash(host(1), false);
     struct store_head head = {.name = bytes_of_text(host(1)->name),
                               .joined = MOST,
-                              .reserve = PEER_NUMBER_MAX,
+                              .reserve = WIRE_NUMBER_MAX,
                               .id = {.created_ms = 1, .random = 1}};
     struct store_record other = {.state = CLUSTER_FORCED_OUT,
                                  .name = bytes_of_text(host(0)->name),
-                                 .incarnation = PEER_NUMBER_MAX};
+                                 .incarnation = WIRE_NUMBER_MAX};
     uint8_t *text = malloc(4 * STORE_LINE_MAX);
     struct writer writer = writer_of(text, 4 * STORE_LINE_MAX);
     cluster_store_write_head(&writer, &head);
@@ -132,19 +132,19 @@ static void fill_up(size_t places) {
     while (members_of(0) + places < CLUSTER_MEMBERS_MAX && broken == NULL) {
         size_t missing = CLUSTER_MEMBERS_MAX - places - members_of(0);
         struct writer writer = writer_of(buffer, sizeof buffer);
-        size_t begun = peer_begin(&writer, PEER_FACTS);
+        size_t begun = wire_begin(&writer, WIRE_RECORDS);
         for (size_t i = 0; i < missing && i < 500; i++) {
             char name[64];
             snprintf(name, sizeof name, "q%zu@full.example.org", 1000 + number++);
-            struct peer_record record = {.state = CLUSTER_DOWN,
+            struct wire_record record = {.state = CLUSTER_DOWN,
                                          .joined = 1,
-                                         .life = 1,
+                                         .generation = 1,
                                          .incarnation = 1,
                                          .name = bytes_of_text(name)};
-            peer_write_record(&writer, &record);
+            wire_write_record(&writer, &record);
         }
-        peer_end(&writer, begun);
-        EXPECT(world_say(world, 1, 0, writer_bytes(&writer)));
+        wire_end(&writer, begun);
+        EXPECT(world_inject(world, 1, 0, writer_bytes(&writer)));
         world_run(world, 10);
     }
     EXPECT(members_of(0) + places == CLUSTER_MEMBERS_MAX);
@@ -195,13 +195,13 @@ static void who_left_a_full_list_finds_no_place_in_it(void) {
     EXPECT(members_of(0) == CLUSTER_MEMBERS_MAX && members_of(2) == 1);
 }
 
-const struct story hostile_stories[] = {
-    STORY(numbers_that_no_clock_gives_are_refused),
-    STORY(one_that_was_ended_far_ahead_joins_again),
-    STORY(what_is_said_of_us_far_ahead_is_not_followed),
-    STORY(a_store_with_numbers_far_ahead_is_no_burden),
-    STORY(a_full_list_is_told_and_the_joiner_keeps_what_it_had),
-    STORY(of_two_that_join_for_one_place_one_is_out),
-    STORY(who_left_a_full_list_finds_no_place_in_it),
-    STORIES_END,
+const struct scenario hostile_scenarios[] = {
+    SCENARIO(numbers_that_no_clock_gives_are_refused),
+    SCENARIO(one_that_was_ended_far_ahead_joins_again),
+    SCENARIO(what_is_said_of_us_far_ahead_is_not_followed),
+    SCENARIO(a_store_with_numbers_far_ahead_is_no_burden),
+    SCENARIO(a_full_list_is_told_and_the_joiner_keeps_what_it_had),
+    SCENARIO(of_two_that_join_for_one_place_one_is_out),
+    SCENARIO(who_left_a_full_list_finds_no_place_in_it),
+    SCENARIOS_END,
 };

@@ -1,10 +1,10 @@
-#include "cluster/peer_wire.h"
+#include "cluster/wire.h"
 
 #include <string.h>
 
 #define LENGTH_SIZE 4
 
-size_t peer_frame_len(struct bytes bytes) {
+size_t wire_frame_len(struct bytes bytes) {
     struct reader reader = reader_of(bytes);
     uint32_t length = read_u32(&reader);
     if (reader.failed)
@@ -14,7 +14,7 @@ size_t peer_frame_len(struct bytes bytes) {
     return bytes.len < LENGTH_SIZE + length ? 0 : LENGTH_SIZE + length;
 }
 
-bool peer_name_is_valid(struct bytes name) {
+bool member_name_is_valid(struct bytes name) {
     if (name.len > CLUSTER_NAME_MAX)
         return false;
     for (size_t i = 0; i < name.len; i++) {
@@ -27,60 +27,60 @@ bool peer_name_is_valid(struct bytes name) {
     return alive_name_check(name) == ALIVE_NAME_OK;
 }
 
-struct bytes peer_read_name(struct reader *reader) {
+struct bytes wire_read_name(struct reader *reader) {
     struct bytes name = read_bytes(reader, read_u8(reader));
-    if (!peer_name_is_valid(name))
+    if (!member_name_is_valid(name))
         reader->failed = true;
     return name;
 }
 
 static uint64_t read_count(struct reader *reader) {
     uint64_t value = read_u64(reader);
-    if (value > PEER_NUMBER_MAX)
+    if (value > WIRE_NUMBER_MAX)
         reader->failed = true;
     return value;
 }
 
-bool peer_read_id(struct reader *reader, struct cluster_id *id) {
+bool wire_read_id(struct reader *reader, struct cluster_id *id) {
     id->created_ms = read_u64(reader);
     id->random = read_u64(reader);
     return !reader->failed;
 }
 
-bool peer_read_version(struct reader *reader, struct directory_version *version) {
-    version->life = read_count(reader);
+bool wire_read_version(struct reader *reader, struct directory_version *version) {
+    version->generation = read_count(reader);
     version->sequence = read_count(reader);
     return !reader->failed;
 }
 
-bool peer_read_hello(struct bytes payload, struct peer_hello *hello) {
+bool wire_read_hello(struct bytes payload, struct wire_hello *hello) {
     struct reader reader = reader_of(payload);
     memset(hello, 0, sizeof *hello);
     hello->version = read_u8(&reader);
     hello->flags = read_u8(&reader);
     hello->intent = read_u8(&reader);
-    peer_read_id(&reader, &hello->id);
+    wire_read_id(&reader, &hello->id);
     hello->joined = read_count(&reader);
-    hello->life = read_count(&reader);
+    hello->generation = read_count(&reader);
     hello->incarnation = read_count(&reader);
     hello->names = read_count(&reader);
     hello->known_joined = read_count(&reader);
     hello->known_incarnation = read_count(&reader);
     hello->known_state = read_u8(&reader);
     hello->port = read_u16(&reader);
-    hello->name = peer_read_name(&reader);
+    hello->name = wire_read_name(&reader);
     hello->cluster_name = read_bytes(&reader, read_u8(&reader));
-    if (hello->joined > hello->life || hello->life > hello->incarnation)
+    if (hello->joined > hello->generation || hello->generation > hello->incarnation)
         reader.failed = true;
     return !reader.failed;
 }
 
-static bool record_is_sane(const struct peer_record *record) {
+static bool record_is_sane(const struct wire_record *record) {
     switch ((enum cluster_state)record->state) {
     case CLUSTER_ALIVE:
     case CLUSTER_SUSPECT:
     case CLUSTER_DOWN:
-        return record->joined <= record->life && record->life <= record->incarnation;
+        return record->joined <= record->generation && record->generation <= record->incarnation;
     case CLUSTER_LEFT:
     case CLUSTER_FORCED_OUT:
         return true;
@@ -90,13 +90,13 @@ static bool record_is_sane(const struct peer_record *record) {
     return false;
 }
 
-bool peer_next_record(struct reader *reader, struct peer_record *record) {
+bool wire_next_record(struct reader *reader, struct wire_record *record) {
     if (reader->failed || reader->left == 0)
         return false;
     record->state = read_u8(reader);
-    record->name = peer_read_name(reader);
+    record->name = wire_read_name(reader);
     record->joined = read_count(reader);
-    record->life = read_count(reader);
+    record->generation = read_count(reader);
     record->incarnation = read_count(reader);
     record->names = read_count(reader);
     record->detail = read_u64(reader);
@@ -120,7 +120,7 @@ static void read_node(struct reader *reader, struct directory_name *node) {
         reader->failed = true;
 }
 
-bool peer_next_node(struct reader *reader, uint64_t *sequence, struct directory_name *node) {
+bool wire_next_node(struct reader *reader, uint64_t *sequence, struct directory_name *node) {
     if (reader->failed || reader->left == 0)
         return false;
     *sequence = read_count(reader);
@@ -128,45 +128,45 @@ bool peer_next_node(struct reader *reader, uint64_t *sequence, struct directory_
     return !reader->failed;
 }
 
-bool peer_read_names(struct reader *reader, struct peer_names *names) {
-    peer_read_version(reader, &names->version);
+bool wire_read_names(struct reader *reader, struct wire_names *names) {
+    wire_read_version(reader, &names->version);
     names->flags = read_u8(reader);
-    names->owner = peer_read_name(reader);
+    names->owner = wire_read_name(reader);
     return !reader->failed;
 }
 
-bool peer_read_change(struct bytes payload, struct peer_change *change) {
+bool wire_read_change(struct bytes payload, struct wire_change *change) {
     struct reader reader = reader_of(payload);
-    peer_read_version(&reader, &change->version);
+    wire_read_version(&reader, &change->version);
     change->operation = read_u8(&reader);
-    change->owner = peer_read_name(&reader);
+    change->owner = wire_read_name(&reader);
     read_node(&reader, &change->node);
     return !reader.failed &&
-           (change->operation == PEER_REGISTERED || change->operation == PEER_UNREGISTERED);
+           (change->operation == WIRE_REGISTERED || change->operation == WIRE_UNREGISTERED);
 }
 
-bool peer_read_ask(struct bytes payload, enum peer_type type, struct peer_ask *ask) {
+bool wire_read_probe(struct bytes payload, enum wire_type type, struct wire_probe *probe) {
     struct reader reader = reader_of(payload);
-    memset(ask, 0, sizeof *ask);
-    ask->ttl = read_u8(&reader);
-    ask->to = read_u64(&reader);
-    if (type == PEER_ASK)
-        ask->from = read_u64(&reader);
-    ask->subject = read_u64(&reader);
-    ask->number = read_u32(&reader);
-    if (type == PEER_ANSWER)
-        ask->heard = read_u8(&reader) == 1;
+    memset(probe, 0, sizeof *probe);
+    probe->ttl = read_u8(&reader);
+    probe->to = read_u64(&reader);
+    if (type == WIRE_PROBE_REQ)
+        probe->from = read_u64(&reader);
+    probe->subject = read_u64(&reader);
+    probe->number = read_u32(&reader);
+    if (type == WIRE_PROBE_ACK)
+        probe->responsive = read_u8(&reader) == 1;
     return !reader.failed;
 }
 
-size_t peer_begin(struct writer *writer, enum peer_type type) {
+size_t wire_begin(struct writer *writer, enum wire_type type) {
     size_t begun = writer->len;
     write_u32(writer, 0);
     write_u8(writer, (uint8_t)type);
     return begun;
 }
 
-void peer_end(struct writer *writer, size_t begun) {
+void wire_end(struct writer *writer, size_t begun) {
     size_t len = writer->len - begun;
     if (writer->failed || len > CLUSTER_FRAME_MAX) {
         writer->failed = true;
@@ -176,45 +176,45 @@ void peer_end(struct writer *writer, size_t begun) {
     write_u32(&length, (uint32_t)(len - LENGTH_SIZE));
 }
 
-void peer_write_name(struct writer *writer, struct bytes name) {
+void wire_write_name(struct writer *writer, struct bytes name) {
     write_u8(writer, (uint8_t)name.len);
     write_bytes(writer, name);
 }
 
-void peer_write_id(struct writer *writer, struct cluster_id id) {
+void wire_write_id(struct writer *writer, struct cluster_id id) {
     write_u64(writer, id.created_ms);
     write_u64(writer, id.random);
 }
 
-void peer_write_version(struct writer *writer, struct directory_version version) {
-    write_u64(writer, version.life);
+void wire_write_version(struct writer *writer, struct directory_version version) {
+    write_u64(writer, version.generation);
     write_u64(writer, version.sequence);
 }
 
-void peer_write_hello(struct writer *writer, const struct peer_hello *hello) {
-    size_t begun = peer_begin(writer, PEER_HELLO);
+void wire_write_hello(struct writer *writer, const struct wire_hello *hello) {
+    size_t begun = wire_begin(writer, WIRE_HELLO);
     write_u8(writer, hello->version);
     write_u8(writer, hello->flags);
     write_u8(writer, hello->intent);
-    peer_write_id(writer, hello->id);
+    wire_write_id(writer, hello->id);
     write_u64(writer, hello->joined);
-    write_u64(writer, hello->life);
+    write_u64(writer, hello->generation);
     write_u64(writer, hello->incarnation);
     write_u64(writer, hello->names);
     write_u64(writer, hello->known_joined);
     write_u64(writer, hello->known_incarnation);
     write_u8(writer, hello->known_state);
     write_u16(writer, hello->port);
-    peer_write_name(writer, hello->name);
-    peer_write_name(writer, hello->cluster_name);
-    peer_end(writer, begun);
+    wire_write_name(writer, hello->name);
+    wire_write_name(writer, hello->cluster_name);
+    wire_end(writer, begun);
 }
 
-void peer_write_record(struct writer *writer, const struct peer_record *record) {
+void wire_write_record(struct writer *writer, const struct wire_record *record) {
     write_u8(writer, record->state);
-    peer_write_name(writer, record->name);
+    wire_write_name(writer, record->name);
     write_u64(writer, record->joined);
-    write_u64(writer, record->life);
+    write_u64(writer, record->generation);
     write_u64(writer, record->incarnation);
     write_u64(writer, record->names);
     write_u64(writer, record->detail);
@@ -222,7 +222,7 @@ void peer_write_record(struct writer *writer, const struct peer_record *record) 
     write_u32(writer, record->age_ms);
 }
 
-void peer_write_node(struct writer *writer, const struct directory_name *node) {
+void wire_write_node(struct writer *writer, const struct directory_name *node) {
     write_u16(writer, (uint16_t)node->name.len);
     write_bytes(writer, node->name);
     write_u16(writer, node->port);
@@ -234,24 +234,24 @@ void peer_write_node(struct writer *writer, const struct directory_name *node) {
     write_u32(writer, node->creation);
 }
 
-void peer_write_change(struct writer *writer, const struct peer_change *change) {
-    size_t begun = peer_begin(writer, PEER_CHANGE);
-    peer_write_version(writer, change->version);
+void wire_write_change(struct writer *writer, const struct wire_change *change) {
+    size_t begun = wire_begin(writer, WIRE_CHANGE);
+    wire_write_version(writer, change->version);
     write_u8(writer, change->operation);
-    peer_write_name(writer, change->owner);
-    peer_write_node(writer, &change->node);
-    peer_end(writer, begun);
+    wire_write_name(writer, change->owner);
+    wire_write_node(writer, &change->node);
+    wire_end(writer, begun);
 }
 
-void peer_write_ask(struct writer *writer, enum peer_type type, const struct peer_ask *ask) {
-    size_t begun = peer_begin(writer, type);
-    write_u8(writer, ask->ttl);
-    write_u64(writer, ask->to);
-    if (type == PEER_ASK)
-        write_u64(writer, ask->from);
-    write_u64(writer, ask->subject);
-    write_u32(writer, ask->number);
-    if (type == PEER_ANSWER)
-        write_u8(writer, ask->heard ? 1 : 0);
-    peer_end(writer, begun);
+void wire_write_probe(struct writer *writer, enum wire_type type, const struct wire_probe *probe) {
+    size_t begun = wire_begin(writer, type);
+    write_u8(writer, probe->ttl);
+    write_u64(writer, probe->to);
+    if (type == WIRE_PROBE_REQ)
+        write_u64(writer, probe->from);
+    write_u64(writer, probe->subject);
+    write_u32(writer, probe->number);
+    if (type == WIRE_PROBE_ACK)
+        write_u8(writer, probe->responsive ? 1 : 0);
+    wire_end(writer, begun);
 }

@@ -1,75 +1,77 @@
 #include "world_inner.h"
 
-/* --- parcels --- */
+/* --- packets --- */
 
-struct wire_end *other_end(struct wire_end *end) {
-    return &end->wire->ends[end == &end->wire->ends[0]];
+struct connection_end *other_end(struct connection_end *end) {
+    return &end->connection->ends[end == &end->connection->ends[0]];
 }
 
 bool world_reaches(const struct world *world, int from, int to) {
     return world->cut == NULL || !world->cut[from * world->host_count + to];
 }
 
-int64_t wire_latency(struct world *world) {
+int64_t link_latency(struct world *world) {
     return random_between(&world->random, world->latency_min_ms, world->latency_max_ms);
 }
 
-void deliver_later(struct wire_end *end) {
-    struct parcel *parcel = STAILQ_FIRST(&end->coming);
-    if (parcel == NULL || end->scheduled || (end->wire->calling && end == &end->wire->ends[0]))
+void deliver_later(struct connection_end *end) {
+    struct packet *packet = STAILQ_FIRST(&end->coming);
+    if (packet == NULL || end->scheduled ||
+        (end->connection->calling && end == &end->connection->ends[0]))
         return;
     struct world *world = end->host->world;
     end->scheduled = true;
-    int64_t at_ms = parcel->at_ms < world->now_ms ? world->now_ms : parcel->at_ms;
+    int64_t at_ms = packet->at_ms < world->now_ms ? world->now_ms : packet->at_ms;
     push_event(world, seen_at(end->host, at_ms), DELIVER, end->host->index, 0, end);
 }
 
-/* Puts a parcel on the way to `end`. */
-void send_parcel(struct wire_end *end, struct bytes bytes, bool is_end, enum cluster_cause cause) {
+/* Puts a packet on the way to `end`. */
+void send_packet(struct connection_end *end, struct bytes bytes, bool is_end,
+                 enum cluster_cause cause) {
     struct world *world = end->host->world;
-    struct parcel *parcel = malloc(sizeof *parcel + bytes.len);
-    if (parcel == NULL)
+    struct packet *packet = malloc(sizeof *packet + bytes.len);
+    if (packet == NULL)
         abort();
-    parcel->is_end = is_end;
-    parcel->cause = cause;
-    parcel->len = bytes.len;
+    packet->is_end = is_end;
+    packet->cause = cause;
+    packet->len = bytes.len;
     if (bytes.len > 0)
-        memcpy(parcel->data, bytes.data, bytes.len);
-    parcel->at_ms = world->now_ms + wire_latency(world);
-    if (parcel->at_ms < end->last_ms)
-        parcel->at_ms = end->last_ms;
-    end->last_ms = parcel->at_ms;
-    STAILQ_INSERT_TAIL(&end->coming, parcel, entry);
+        memcpy(packet->data, bytes.data, bytes.len);
+    packet->at_ms = world->now_ms + link_latency(world);
+    if (packet->at_ms < end->last_ms)
+        packet->at_ms = end->last_ms;
+    end->last_ms = packet->at_ms;
+    STAILQ_INSERT_TAIL(&end->coming, packet, entry);
     deliver_later(end);
 }
 
-void empty_end(struct wire_end *end) {
+void empty_end(struct connection_end *end) {
     while (!STAILQ_EMPTY(&end->coming)) {
-        struct parcel *parcel = STAILQ_FIRST(&end->coming);
+        struct packet *packet = STAILQ_FIRST(&end->coming);
         STAILQ_REMOVE_HEAD(&end->coming, entry);
-        free(parcel);
+        free(packet);
     }
     free(end->rest);
     end->rest = NULL;
     end->rest_len = 0;
 }
 
-bool is_held(const struct wire_end *end) {
-    return end->open && end->host->cluster != NULL && end->life == end->host->lives;
+bool is_held(const struct connection_end *end) {
+    return end->open && end->host->cluster != NULL && end->start == end->host->starts;
 }
 
-static void free_wire_if_done(struct wire *wire) {
-    if (wire->calling)
+static void free_connection_if_done(struct connection *connection) {
+    if (connection->calling)
         return;
     for (int i = 0; i < 2; i++) {
-        if (is_held(&wire->ends[i]) || wire->ends[i].scheduled ||
-            !STAILQ_EMPTY(&wire->ends[i].coming))
+        if (is_held(&connection->ends[i]) || connection->ends[i].scheduled ||
+            !STAILQ_EMPTY(&connection->ends[i].coming))
             return;
     }
-    empty_end(&wire->ends[0]);
-    empty_end(&wire->ends[1]);
-    LIST_REMOVE(wire, entry);
-    free(wire);
+    empty_end(&connection->ends[0]);
+    empty_end(&connection->ends[1]);
+    LIST_REMOVE(connection, entry);
+    free(connection);
 }
 
 /* Mending lets through what was stuck. */
@@ -83,10 +85,10 @@ void world_cut(struct world *world, int from, int to, bool cut) {
     world->cut_ms[from * world->host_count + to] = world->now_ms;
     world_trace(world, "the wire %s -> %s is %s", world->hosts[from].name, world->hosts[to].name,
                 cut ? "cut" : "mended");
-    struct wire *wire;
-    LIST_FOREACH(wire, world->wires, entry) {
+    struct connection *connection;
+    LIST_FOREACH(connection, world->connections, entry) {
         for (int i = 0; i < 2 && !cut; i++) {
-            struct wire_end *end = &wire->ends[i];
+            struct connection_end *end = &connection->ends[i];
             if (end->host->index == to && other_end(end)->host->index == from)
                 deliver_later(end);
         }
@@ -102,14 +104,14 @@ static void fail_connect(struct world *world, const struct event *event, int64_t
                event->host, event->other, (void *)(uintptr_t)packed);
 }
 
-bool world_say(struct world *world, int from, int to, struct bytes frames) {
-    struct wire *wire;
-    LIST_FOREACH(wire, world->wires, entry) {
+bool world_inject(struct world *world, int from, int to, struct bytes frames) {
+    struct connection *connection;
+    LIST_FOREACH(connection, world->connections, entry) {
         for (int i = 0; i < 2; i++) {
-            struct wire_end *end = &wire->ends[i];
+            struct connection_end *end = &connection->ends[i];
             if (end->host->index == to && other_end(end)->host->index == from && is_held(end) &&
                 end->link != NULL) {
-                send_parcel(end, frames, false, CLUSTER_CAUSE_NONE);
+                send_packet(end, frames, false, CLUSTER_CAUSE_NONE);
                 return true;
             }
         }
@@ -117,20 +119,21 @@ bool world_say(struct world *world, int from, int to, struct bytes frames) {
     return false;
 }
 
-static struct wire *new_wire(struct world *world, struct host *caller, struct host *callee) {
-    struct wire *wire = calloc(1, sizeof *wire);
-    if (wire == NULL)
+static struct connection *new_connection(struct world *world, struct host *caller,
+                                         struct host *callee) {
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL)
         abort();
     struct host *both[2] = {caller, callee};
     for (int i = 0; i < 2; i++) {
-        struct wire_end *end = &wire->ends[i];
-        end->wire = wire;
+        struct connection_end *end = &connection->ends[i];
+        end->connection = connection;
         end->host = both[i];
-        end->life = both[i]->lives;
+        end->start = both[i]->starts;
         STAILQ_INIT(&end->coming);
     }
-    LIST_INSERT_HEAD(world->wires, wire, entry);
-    return wire;
+    LIST_INSERT_HEAD(world->connections, connection, entry);
+    return connection;
 }
 
 static void on_connect(struct world *world, const struct event *event) {
@@ -139,7 +142,7 @@ static void on_connect(struct world *world, const struct event *event) {
         !world_reaches(world, event->other, event->host) || callee->dead) {
         fail_connect(world, event, CLUSTER_CONNECT_MS, CLUSTER_CAUSE_TIMED_OUT);
     } else if (callee->cluster == NULL) {
-        fail_connect(world, event, wire_latency(world), CLUSTER_CAUSE_REFUSED);
+        fail_connect(world, event, link_latency(world), CLUSTER_CAUSE_REFUSED);
     } else if (callee->paused_until_ms > world->now_ms) {
         /* the kernel takes the call, the process does not answer the handshake */
         if (callee->paused_until_ms - world->now_ms >= CLUSTER_CONNECT_MS)
@@ -147,27 +150,27 @@ static void on_connect(struct world *world, const struct event *event) {
         else
             push_event(world, callee->paused_until_ms, CONNECT, event->host, event->other,
                        event->what);
-    } else if (caller->cluster != NULL && caller->lives == (uint32_t)(uintptr_t)event->what) {
-        struct wire *wire = new_wire(world, caller, callee);
-        wire->calling = true;
-        struct wire_end *end = &wire->ends[1];
+    } else if (caller->cluster != NULL && caller->starts == (uint32_t)(uintptr_t)event->what) {
+        struct connection *connection = new_connection(world, caller, callee);
+        connection->calling = true;
+        struct connection_end *end = &connection->ends[1];
         end->open = true;
         end->link = cluster_link_up(callee->cluster, end, NULL, host_now(callee));
         if (end->link == NULL && end->open)
             end_link(callee, end, CLUSTER_CAUSE_FULL);
-        wire->ends[0].open = true; /* its kernel knows of it */
-        push_event(world, seen_at(caller, world->now_ms + wire_latency(world)), CONNECTED,
-                   event->host, event->other, wire);
+        connection->ends[0].open = true; /* its kernel knows of it */
+        push_event(world, seen_at(caller, world->now_ms + link_latency(world)), CONNECTED,
+                   event->host, event->other, connection);
         schedule_tick(callee);
     }
 }
 
 static void on_connected(struct world *world, const struct event *event) {
-    struct wire *wire = event->what;
-    struct wire_end *end = &wire->ends[0];
+    struct connection *connection = event->what;
+    struct connection_end *end = &connection->ends[0];
     struct host *caller = end->host;
     (void)world;
-    wire->calling = false;
+    connection->calling = false;
     if (is_held(end)) {
         struct cluster_link *link =
             cluster_link_up(caller->cluster, end, other_end(end)->host->name, host_now(caller));
@@ -177,20 +180,20 @@ static void on_connected(struct world *world, const struct event *event) {
         schedule_tick(caller);
     }
     deliver_later(end);
-    free_wire_if_done(wire);
+    free_connection_if_done(connection);
 }
 
 static void on_connect_failed(struct world *world, const struct event *event) {
     struct host *caller = &world->hosts[event->host];
     uint64_t packed = (uint64_t)(uintptr_t)event->what;
-    if (caller->cluster == NULL || caller->lives != (uint32_t)(packed >> 8))
+    if (caller->cluster == NULL || caller->starts != (uint32_t)(packed >> 8))
         return;
     cluster_connect_failed(caller->cluster, world->hosts[event->other].name,
                            (enum cluster_cause)(packed & 0xff), host_now(caller));
     schedule_tick(caller);
 }
 
-static void take_bytes(struct wire_end *end, struct bytes bytes) {
+static void take_bytes(struct connection_end *end, struct bytes bytes) {
     struct host *host = end->host;
     uint8_t *joined = NULL;
     if (end->rest_len > 0) {
@@ -210,47 +213,47 @@ static void take_bytes(struct wire_end *end, struct bytes bytes) {
         end->rest_len = bytes.len - taken;
         memcpy(end->rest, bytes.data + taken, end->rest_len);
         if (end->rest_len > PENDING_MAX)
-            world_complain(host->world, "more than a frame is left over");
+            world_violation(host->world, "more than a frame is left over");
     }
     free(joined);
     schedule_tick(host);
 }
 
-static void on_deliver(struct world *world, struct wire_end *end) {
+static void on_deliver(struct world *world, struct connection_end *end) {
     end->scheduled = false;
-    struct wire *wire = end->wire;
-    struct wire_end *from = other_end(end);
-    struct parcel *parcel = STAILQ_FIRST(&end->coming);
-    if (parcel == NULL || !world_reaches(world, from->host->index, end->host->index) ||
+    struct connection *connection = end->connection;
+    struct connection_end *from = other_end(end);
+    struct packet *packet = STAILQ_FIRST(&end->coming);
+    if (packet == NULL || !world_reaches(world, from->host->index, end->host->index) ||
         end->host->paused_until_ms > world->now_ms) {
-        if (parcel != NULL && end->host->paused_until_ms > world->now_ms) {
+        if (packet != NULL && end->host->paused_until_ms > world->now_ms) {
             deliver_later(end);
             return;
         }
-        return; /* stuck until the wire is mended */
+        return; /* stuck until the connection is mended */
     }
     STAILQ_REMOVE_HEAD(&end->coming, entry);
     if (!is_held(end) || end->link == NULL) {
-        bool tell = !end->host->dead && !parcel->is_end && is_held(from);
+        bool tell = !end->host->dead && !packet->is_end && is_held(from);
         if (tell)
-            send_parcel(from, bytes_of(NULL, 0), true, CLUSTER_CAUSE_LOST);
-    } else if (parcel->is_end) {
+            send_packet(from, bytes_of(NULL, 0), true, CLUSTER_CAUSE_LOST);
+    } else if (packet->is_end) {
         struct cluster_link *link = end->link;
         end->open = false;
         end->link = NULL;
-        cluster_link_down(end->host->cluster, link, parcel->cause, host_now(end->host));
+        cluster_link_down(end->host->cluster, link, packet->cause, host_now(end->host));
         schedule_tick(end->host);
     } else {
-        take_bytes(end, bytes_of(parcel->data, parcel->len));
+        take_bytes(end, bytes_of(packet->data, packet->len));
     }
-    free(parcel);
+    free(packet);
     deliver_later(end);
-    free_wire_if_done(wire);
+    free_connection_if_done(connection);
 }
 
 static void on_tick(struct world *world, const struct event *event) {
     struct host *host = &world->hosts[event->host];
-    if (host->cluster == NULL || host->lives != (uint32_t)event->other ||
+    if (host->cluster == NULL || host->starts != (uint32_t)event->other ||
         event->at_ms != host->tick_at_ms)
         return;
     host->tick_at_ms = INT64_MAX;
@@ -260,13 +263,13 @@ static void on_tick(struct world *world, const struct event *event) {
     }
     cluster_tick(host->cluster, host_now(host));
     if (cluster_due_ms(host->cluster) <= host_now(host))
-        world_complain(world, "%s wants to be called again at once", host->name);
+        world_violation(world, "%s wants to be called again at once", host->name);
     schedule_tick(host);
 }
 
 static void on_disk(struct world *world, const struct event *event) {
     struct host *host = &world->hosts[event->host];
-    if (host->cluster == NULL || host->lives != (uint32_t)event->other || !host->dirty)
+    if (host->cluster == NULL || host->starts != (uint32_t)event->other || !host->dirty)
         return;
     host->dirty = false;
     write_disk(host);
@@ -274,11 +277,11 @@ static void on_disk(struct world *world, const struct event *event) {
 
 static void on_discover(struct world *world, const struct event *event) {
     struct host *host = &world->hosts[event->host];
-    if (host->cluster == NULL || host->lives != (uint32_t)event->other)
+    if (host->cluster == NULL || host->starts != (uint32_t)event->other)
         return;
     if (cluster_wants_discovery(host->cluster))
         host_discover(host);
-    push_event(world, world->now_ms + 5000, DISCOVER, host->index, (int)host->lives, NULL);
+    push_event(world, world->now_ms + 5000, DISCOVER, host->index, (int)host->starts, NULL);
 }
 
 void handle_event(struct world *world, const struct event *event) {

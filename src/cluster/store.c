@@ -1,8 +1,8 @@
-#include "cluster/cluster_store.h"
+#include "cluster/store.h"
 
 #include "base/checksum.h"
 #include "base/text.h"
-#include "cluster/peer_wire.h"
+#include "cluster/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ void cluster_store_write(struct writer *writer, const struct store_record *recor
     write_word(writer, bytes_of_text(words[record->state]));
     write_word(writer, record->name);
     write_number(writer, record->joined, ' ');
-    write_number(writer, record->life, ' ');
+    write_number(writer, record->generation, ' ');
     write_number(writer, record->incarnation, ' ');
     write_number(writer, record->port, ' ');
     write_number(writer, record->since_ms, '\n');
@@ -88,7 +88,7 @@ static uint64_t take_number(struct reader *reader, uint64_t max, char end) {
 
 static struct bytes take_name(struct reader *reader) {
     struct bytes name = take_word(reader, ' ');
-    if (!peer_name_is_valid(name))
+    if (!member_name_is_valid(name))
         reader->failed = true;
     return name;
 }
@@ -115,8 +115,8 @@ bool cluster_store_read_head(struct bytes text, struct store_head *head, struct 
     *rest = reader_of(body);
     expect(rest, HEADER "self ");
     head->name = take_name(rest);
-    head->joined = take_number(rest, PEER_NUMBER_MAX, ' ');
-    head->reserve = take_number(rest, PEER_NUMBER_MAX, '\n');
+    head->joined = take_number(rest, WIRE_NUMBER_MAX, ' ');
+    head->reserve = take_number(rest, WIRE_NUMBER_MAX, '\n');
     expect(rest, "id ");
     head->id.created_ms = take_number(rest, UINT64_MAX, ' ');
     head->id.random = take_number(rest, UINT64_MAX, '\n');
@@ -139,9 +139,9 @@ bool cluster_store_next(struct reader *rest, struct store_record *record) {
     if (!state_of(take_word(rest, ' '), &record->state))
         rest->failed = true;
     record->name = take_name(rest);
-    record->joined = take_number(rest, PEER_NUMBER_MAX, ' ');
-    record->life = take_number(rest, PEER_NUMBER_MAX, ' ');
-    record->incarnation = take_number(rest, PEER_NUMBER_MAX, ' ');
+    record->joined = take_number(rest, WIRE_NUMBER_MAX, ' ');
+    record->generation = take_number(rest, WIRE_NUMBER_MAX, ' ');
+    record->incarnation = take_number(rest, WIRE_NUMBER_MAX, ' ');
     record->port = (uint16_t)take_number(rest, UINT16_MAX, ' ');
     record->since_ms = take_number(rest, INT64_MAX, '\n');
     return !rest->failed;

@@ -76,15 +76,15 @@ const char *cluster_event_name(enum cluster_event_type type) {
 
 static void look_at(const struct cluster *cluster, const struct member *member,
                     struct cluster_member_view *view) {
-    const struct contact *contact = contact_of(cluster, member);
+    const struct peer *peer = peer_of(cluster, member);
     *view = (struct cluster_member_view){
         .name = member->name,
         .state = (enum cluster_state)member->state,
         .is_self = member == cluster->self,
-        .linked = contact != NULL && contact->link != NULL,
-        .path_broken = contact != NULL && contact->path_broken,
+        .linked = peer != NULL && peer->link != NULL,
+        .path_broken = peer != NULL && peer->path_broken,
         .joined = member->joined,
-        .life = member->life,
+        .generation = member->generation,
         .incarnation = member->incarnation,
         .port = member->port,
         .since_ms = member->since_ms,
@@ -138,8 +138,8 @@ bool cluster_is_joining(const struct cluster *cluster) {
     return cluster->join != NULL;
 }
 
-bool cluster_is_resting(const struct cluster *cluster) {
-    return cluster->resting;
+bool cluster_is_discovery_paused(const struct cluster *cluster) {
+    return cluster->discovery_paused;
 }
 
 bool cluster_was_forced_out(const struct cluster *cluster) {

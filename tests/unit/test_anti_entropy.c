@@ -1,6 +1,6 @@
 /* Anti-entropy, seen from a peer that says what it likes: what a member answers, and what it asks.
  */
-#include "cluster/sync.h"
+#include "cluster/anti_entropy.h"
 #include "suites.h"
 
 #include <check.h>
@@ -53,13 +53,13 @@ static void say(const struct writer *writer) {
 }
 
 /* The n-th frame of a type that the member said; its payload. */
-static bool heard(enum peer_type type, int which, struct bytes *payload) {
+static bool heard(enum wire_type type, int which, struct bytes *payload) {
     for (size_t at = 0; at < said_len;) {
-        size_t len = peer_frame_len(bytes_of(said + at, said_len - at));
+        size_t len = wire_frame_len(bytes_of(said + at, said_len - at));
         ck_assert_uint_ne(len, 0);
         ck_assert_uint_ne(len, SIZE_MAX);
         if (said[at + 4] == type && which-- == 0) {
-            *payload = bytes_of(said + at + PEER_HEAD, len - PEER_HEAD);
+            *payload = bytes_of(said + at + WIRE_HEAD, len - WIRE_HEAD);
             return true;
         }
         at += len;
@@ -67,7 +67,7 @@ static bool heard(enum peer_type type, int which, struct bytes *payload) {
     return false;
 }
 
-static int count(enum peer_type type) {
+static int count(enum wire_type type) {
     struct bytes payload;
     int found = 0;
     while (heard(type, found, &payload))
@@ -97,17 +97,17 @@ static void setup(void) {
     ended = CLUSTER_CAUSE_NONE;
     ck_assert_int_eq(cluster_new(&options, now_ms, &cluster), CLUSTER_STARTED);
     link_to_peer = cluster_link_up(cluster, &ended, NULL, now_ms);
-    struct peer_hello hello = {.version = PEER_VERSION,
+    struct wire_hello hello = {.version = WIRE_VERSION,
                                .id = cluster_id(cluster),
-                               .life = 5,
+                               .generation = 5,
                                .incarnation = 5,
-                               .known_state = PEER_KNOWN_NOTHING,
+                               .known_state = WIRE_KNOWN_NOTHING,
                                .name = bytes_of_text("b@y.org"),
                                .cluster_name = bytes_of_text("emqxcl")};
     struct writer writer = fresh();
-    peer_write_hello(&writer, &hello);
+    wire_write_hello(&writer, &hello);
     say(&writer);
-    ck_assert_int_eq(count(PEER_HELLO), 1);
+    ck_assert_int_eq(count(WIRE_HELLO), 1);
     said_len = 0;
 }
 
@@ -117,31 +117,31 @@ static void teardown(void) {
 
 static void tell_of(int first, int last) {
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_FACTS);
+    size_t begun = wire_begin(&writer, WIRE_RECORDS);
     char name[32];
     for (int i = first; i < last; i++) {
         snprintf(name, sizeof name, "m%d@z.org", i);
-        struct peer_record record = {
-            .state = CLUSTER_DOWN, .life = 1, .incarnation = 1, .name = bytes_of_text(name)};
-        peer_write_record(&writer, &record);
+        struct wire_record record = {
+            .state = CLUSTER_DOWN, .generation = 1, .incarnation = 1, .name = bytes_of_text(name)};
+        wire_write_record(&writer, &record);
     }
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
     said_len = 0;
 }
 
 static void say_summary(uint64_t hash) {
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_SUMMARY);
-    peer_write_id(&writer, cluster_id(cluster));
+    size_t begun = wire_begin(&writer, WIRE_SUMMARY);
+    wire_write_id(&writer, cluster_id(cluster));
     write_u64(&writer, hash);
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
 }
 
 static uint64_t summary_heard(void) {
     struct bytes payload;
-    ck_assert(heard(PEER_SUMMARY, 0, &payload));
+    ck_assert(heard(WIRE_SUMMARY, 0, &payload));
     struct reader reader = reader_of(payload);
     read_bytes(&reader, 16);
     return read_u64(&reader);
@@ -149,10 +149,10 @@ static uint64_t summary_heard(void) {
 
 /* Lets time pass until the member compares; the peer is heard all the time. */
 static void await_summary(void) {
-    while (count(PEER_SUMMARY) == 0) {
+    while (count(WIRE_SUMMARY) == 0) {
         now_ms += 500;
         struct writer writer = fresh();
-        peer_end(&writer, peer_begin(&writer, PEER_PING));
+        wire_end(&writer, wire_begin(&writer, WIRE_PING));
         say(&writer);
         cluster_tick(cluster, now_ms);
         ck_assert_int_lt(now_ms, 100000);
@@ -161,10 +161,10 @@ static void await_summary(void) {
 
 static void say_buckets(uint64_t hash_of_all) {
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_BUCKET_HASHES);
-    for (int i = 0; i < PEER_BUCKETS; i++)
+    size_t begun = wire_begin(&writer, WIRE_BUCKET_HASHES);
+    for (int i = 0; i < WIRE_BUCKETS; i++)
         write_u64(&writer, hash_of_all);
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
 }
 
@@ -174,10 +174,10 @@ START_TEST(equal_summaries_are_the_end_of_it) {
     uint64_t hash = summary_heard();
     said_len = 0;
     say_summary(hash);
-    ck_assert_int_eq(count(PEER_SAME), 1);
-    ck_assert_int_eq(count(PEER_BUCKET_HASHES), 0);
+    ck_assert_int_eq(count(WIRE_SAME), 1);
+    ck_assert_int_eq(count(WIRE_BUCKET_HASHES), 0);
     say_summary(hash + 1);
-    ck_assert_int_eq(count(PEER_BUCKET_HASHES), 1);
+    ck_assert_int_eq(count(WIRE_BUCKET_HASHES), 1);
 }
 END_TEST
 
@@ -186,16 +186,16 @@ START_TEST(few_members_are_compared_in_one_range) {
     await_summary();
     said_len = 0;
     say_buckets(1);
-    ck_assert_int_eq(count(PEER_RANGE), 1);
+    ck_assert_int_eq(count(WIRE_RANGE), 1);
     struct bytes payload;
-    heard(PEER_RANGE, 0, &payload);
+    heard(WIRE_RANGE, 0, &payload);
     struct reader reader = reader_of(payload);
     ck_assert_uint_eq(read_u64(&reader), 0);
     ck_assert_uint_eq(read_u64(&reader), UINT64_MAX);
     ck_assert_uint_eq(read_u8(&reader), 0);
-    struct peer_record record;
+    struct wire_record record;
     int records = 0;
-    while (peer_next_record(&reader, &record))
+    while (wire_next_record(&reader, &record))
         records++;
     ck_assert_int_eq(records, 12); /* ten, the peer, itself */
 }
@@ -206,22 +206,22 @@ START_TEST(many_are_compared_by_bucket_and_few_buckets_at_a_time) {
     await_summary();
     said_len = 0;
     say_buckets(1);
-    ck_assert_int_eq(count(PEER_RANGE), SYNC_WINDOW);
+    ck_assert_int_eq(count(WIRE_RANGE), ANTI_ENTROPY_WINDOW);
     said_len = 0;
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_RANGE);
+    size_t begun = wire_begin(&writer, WIRE_RANGE);
     write_u64(&writer, 0);
     write_u64(&writer, UINT64_MAX >> 8);
-    write_u8(&writer, PEER_RANGE_ANSWER | PEER_RANGE_LAST);
-    peer_end(&writer, begun);
+    write_u8(&writer, WIRE_RANGE_ANSWER | WIRE_RANGE_LAST);
+    wire_end(&writer, begun);
     say(&writer);
-    ck_assert_int_eq(count(PEER_RANGE), 1); /* one was answered, the next is asked */
+    ck_assert_int_eq(count(WIRE_RANGE), 1); /* one was answered, the next is asked */
 }
 END_TEST
 
 START_TEST(buckets_that_nobody_asked_for_are_ignored) {
     say_buckets(1);
-    ck_assert_int_eq(count(PEER_RANGE), 0);
+    ck_assert_int_eq(count(WIRE_RANGE), 0);
 }
 END_TEST
 
@@ -229,7 +229,7 @@ END_TEST
 START_TEST(an_answer_holds_what_the_asker_does_not_know) {
     tell_of(0, 3);
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_RANGE);
+    size_t begun = wire_begin(&writer, WIRE_RANGE);
     write_u64(&writer, 0);
     write_u64(&writer, UINT64_MAX);
     write_u8(&writer, 0);
@@ -243,23 +243,23 @@ START_TEST(an_answer_holds_what_the_asker_does_not_know) {
         in_order[at] = names[i];
     }
     for (size_t i = 0; i < 4; i++) {
-        struct peer_record record = {.state = CLUSTER_ALIVE, .name = bytes_of_text(in_order[i])};
+        struct wire_record record = {.state = CLUSTER_ALIVE, .name = bytes_of_text(in_order[i])};
         bool self = in_order[i] == names[0], peer = in_order[i] == names[1];
-        record.incarnation = record.life = self ? cluster_incarnation(cluster) : peer ? 5 : 1;
+        record.incarnation = record.generation = self ? cluster_incarnation(cluster) : peer ? 5 : 1;
         if (in_order[i] == names[3])
             record.incarnation = 2;
-        peer_write_record(&writer, &record);
+        wire_write_record(&writer, &record);
     }
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
     struct bytes payload;
-    ck_assert(heard(PEER_RANGE, 0, &payload));
+    ck_assert(heard(WIRE_RANGE, 0, &payload));
     struct reader reader = reader_of(payload);
     read_bytes(&reader, 16);
-    ck_assert_uint_eq(read_u8(&reader), PEER_RANGE_ANSWER | PEER_RANGE_LAST);
-    struct peer_record record;
+    ck_assert_uint_eq(read_u8(&reader), WIRE_RANGE_ANSWER | WIRE_RANGE_LAST);
+    struct wire_record record;
     int m0 = 0, m2 = 0, others = 0;
-    while (peer_next_record(&reader, &record)) {
+    while (wire_next_record(&reader, &record)) {
         m0 += bytes_equal(record.name, bytes_of_text("m0@z.org"));
         m2 += bytes_equal(record.name, bytes_of_text("m2@z.org"));
         others += record.name.data[0] != 'm' || record.name.data[1] == '1';
@@ -277,21 +277,21 @@ START_TEST(a_large_answer_comes_in_frames) {
     for (int i = 0; i < 3000; i += 500)
         tell_of(i, i + 500);
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_RANGE);
+    size_t begun = wire_begin(&writer, WIRE_RANGE);
     write_u64(&writer, 0);
     write_u64(&writer, UINT64_MAX);
     write_u8(&writer, 0);
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
-    ck_assert_int_gt(count(PEER_RANGE), 1);
+    ck_assert_int_gt(count(WIRE_RANGE), 1);
     int records = 0, last = 0;
     struct bytes payload;
-    for (int i = 0; heard(PEER_RANGE, i, &payload); i++) {
+    for (int i = 0; heard(WIRE_RANGE, i, &payload); i++) {
         struct reader reader = reader_of(payload);
         read_bytes(&reader, 16);
-        last += (read_u8(&reader) & PEER_RANGE_LAST) != 0;
-        struct peer_record record;
-        while (peer_next_record(&reader, &record))
+        last += (read_u8(&reader) & WIRE_RANGE_LAST) != 0;
+        struct wire_record record;
+        while (wire_next_record(&reader, &record))
             records++;
     }
     ck_assert_int_eq(last, 1);
@@ -301,11 +301,11 @@ END_TEST
 
 START_TEST(a_range_that_ends_before_it_begins_ends_the_link) {
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_RANGE);
+    size_t begun = wire_begin(&writer, WIRE_RANGE);
     write_u64(&writer, 2);
     write_u64(&writer, 1);
     write_u8(&writer, 0);
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
     ck_assert_int_eq(ended, CLUSTER_CAUSE_PROTOCOL);
 }
@@ -317,21 +317,21 @@ static void assert_own_record_is_sane(void) {
     struct cluster_member_view self;
     ck_assert(cluster_member_find(cluster, "a@x.org", &self));
     ck_assert_int_eq(self.state, CLUSTER_ALIVE);
-    ck_assert_uint_le(self.joined, self.life);
-    ck_assert_uint_le(self.life, self.incarnation);
-    ck_assert_uint_le(self.incarnation, PEER_NUMBER_MAX);
+    ck_assert_uint_le(self.joined, self.generation);
+    ck_assert_uint_le(self.generation, self.incarnation);
+    ck_assert_uint_le(self.incarnation, WIRE_NUMBER_MAX);
 }
 
 static void tell_of_itself(uint8_t state) {
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    struct peer_record record = {.state = state,
-                                 .joined = PEER_NUMBER_MAX,
-                                 .life = PEER_NUMBER_MAX,
-                                 .incarnation = PEER_NUMBER_MAX,
+    size_t begun = wire_begin(&writer, WIRE_RECORDS);
+    struct wire_record record = {.state = state,
+                                 .joined = WIRE_NUMBER_MAX,
+                                 .generation = WIRE_NUMBER_MAX,
+                                 .incarnation = WIRE_NUMBER_MAX,
                                  .name = bytes_of_text("a@x.org")};
-    peer_write_record(&writer, &record);
-    peer_end(&writer, begun);
+    wire_write_record(&writer, &record);
+    wire_end(&writer, begun);
     say(&writer);
 }
 
@@ -340,32 +340,32 @@ START_TEST(the_highest_numbers_leave_the_own_record_sane) {
     assert_own_record_is_sane();
     tell_of_itself(CLUSTER_FORCED_OUT);
     assert_own_record_is_sane();
-    ck_assert(!cluster_is_resting(cluster));
+    ck_assert(!cluster_is_discovery_paused(cluster));
 }
 END_TEST
 
 START_TEST(names_that_are_stated_are_asked_for_and_taken_over) {
     struct writer writer = fresh();
-    size_t begun = peer_begin(&writer, PEER_FACTS);
-    struct peer_record record = {.state = CLUSTER_ALIVE,
-                                 .life = 5,
+    size_t begun = wire_begin(&writer, WIRE_RECORDS);
+    struct wire_record record = {.state = CLUSTER_ALIVE,
+                                 .generation = 5,
                                  .incarnation = 5,
                                  .names = 3,
                                  .name = bytes_of_text("b@y.org")};
-    peer_write_record(&writer, &record);
-    peer_end(&writer, begun);
+    wire_write_record(&writer, &record);
+    wire_end(&writer, begun);
     say(&writer);
-    ck_assert_int_eq(count(PEER_PULL), 1);
+    ck_assert_int_eq(count(WIRE_PULL), 1);
     writer = fresh();
-    begun = peer_begin(&writer, PEER_NAMES);
-    peer_write_version(&writer, (struct directory_version){5, 3});
-    write_u8(&writer, PEER_NAMES_FIRST | PEER_NAMES_LAST);
-    peer_write_name(&writer, bytes_of_text("b@y.org"));
+    begun = wire_begin(&writer, WIRE_NAMES);
+    wire_write_version(&writer, (struct directory_version){5, 3});
+    write_u8(&writer, WIRE_NAMES_FIRST | WIRE_NAMES_LAST);
+    wire_write_name(&writer, bytes_of_text("b@y.org"));
     write_u64(&writer, 2);
-    peer_write_node(&writer, &(struct directory_name){.name = bytes_of_text("rabbit"),
+    wire_write_node(&writer, &(struct directory_name){.name = bytes_of_text("rabbit"),
                                                       .port = 6369,
                                                       .front_port = 4371});
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     say(&writer);
     const struct directory_entry *entry =
         directory_find(cluster_directory(cluster), bytes_of_text("rabbit@y.org"));
@@ -374,7 +374,7 @@ START_TEST(names_that_are_stated_are_asked_for_and_taken_over) {
 }
 END_TEST
 
-Suite *sync_suite(void) {
+Suite *anti_entropy_suite(void) {
     Suite *suite = suite_create("sync");
     TCase *tests = tcase_create("sync");
     tcase_add_checked_fixture(tests, setup, teardown);

@@ -1,4 +1,4 @@
-#include "story_tools.h"
+#include "scenario_tools.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +46,7 @@ void cut(int a, int b, bool cut_it) {
     world_cut(world, b, a, cut_it);
 }
 
-/* Cuts (or mends) all wires between hosts below `border` and those from it on. */
+/* Cuts (or mends) all connections between hosts below `border` and those from it on. */
 void split_at(int border, bool cut_it) {
     for (int i = 0; i < border; i++) {
         for (int j = border; j < world->host_count; j++)
@@ -114,7 +114,7 @@ bool lists_not(int at, int about) {
     return !lists(at, about);
 }
 
-size_t accusations(void) {
+size_t suspicions_and_downs(void) {
     size_t count = 0;
     for (int i = 0; i < world->host_count; i++)
         count += host(i)->events[CLUSTER_EVENT_SUSPECT] + host(i)->events[CLUSTER_EVENT_DOWN];

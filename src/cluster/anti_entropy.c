@@ -1,15 +1,15 @@
-#include "cluster/sync.h"
+#include "cluster/anti_entropy.h"
 
 #include <string.h>
 
 #define EVERYTHING UINT64_MAX
 
-uint64_t sync_bucket_start(unsigned bucket) {
+uint64_t bucket_start(unsigned bucket) {
     return (uint64_t)bucket << 56;
 }
 
 static uint64_t bucket_end(unsigned bucket) {
-    return sync_bucket_start(bucket) | (UINT64_MAX >> 8);
+    return bucket_start(bucket) | (UINT64_MAX >> 8);
 }
 
 /* What must be equal in the end: the cluster's identity and everything in the table. */
@@ -17,25 +17,25 @@ static uint64_t summary_of(const struct cluster *cluster) {
     return cluster->membership.root ^ random_mix(cluster->id.created_ms ^ cluster->id.random);
 }
 
-bool sync_is_done(const struct cluster_link *link) {
+bool anti_entropy_is_done(const struct cluster_link *link) {
     static const uint8_t none[sizeof link->buckets_left];
-    return !link->summary_awaited && link->ranges_awaited == 0 && link->pulls == 0 &&
-           !link->behind && memcmp(link->buckets_left, none, sizeof none) == 0;
+    return !link->summary_awaited && link->ranges_awaited == 0 && link->pulls_in_flight == 0 &&
+           !link->more_to_pull && memcmp(link->buckets_left, none, sizeof none) == 0;
 }
 
-void sync_begin(struct cluster *cluster, struct cluster_link *link) {
+void anti_entropy_begin(struct cluster *cluster, struct cluster_link *link) {
     uint8_t buffer[64];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_SUMMARY);
-    peer_write_id(&writer, cluster->id);
+    size_t begun = wire_begin(&writer, WIRE_SUMMARY);
+    wire_write_id(&writer, cluster->id);
     write_u64(&writer, summary_of(cluster));
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     link->summary_awaited = true;
     link_send(cluster, link, &writer);
 }
 
 /* One of the links that is not comparing already, with equal chances. */
-void sync_with_someone(struct cluster *cluster) {
+void anti_entropy_with_random_link(struct cluster *cluster) {
     struct cluster_link *link, *chosen = NULL;
     uint64_t seen = 0;
     TAILQ_FOREACH(link, &cluster->links, entry) {
@@ -43,37 +43,37 @@ void sync_with_someone(struct cluster *cluster) {
             chosen = link;
     }
     if (chosen != NULL)
-        sync_begin(cluster, chosen);
+        anti_entropy_begin(cluster, chosen);
 }
 
-static void send_empty(struct cluster *cluster, struct cluster_link *link, enum peer_type type) {
-    uint8_t buffer[PEER_HEAD];
+static void send_empty(struct cluster *cluster, struct cluster_link *link, enum wire_type type) {
+    uint8_t buffer[WIRE_HEAD];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    peer_end(&writer, peer_begin(&writer, type));
+    wire_end(&writer, wire_begin(&writer, type));
     link_send(cluster, link, &writer);
 }
 
 static void send_buckets(struct cluster *cluster, struct cluster_link *link) {
-    uint8_t buffer[PEER_HEAD + PEER_BUCKETS * 8];
+    uint8_t buffer[WIRE_HEAD + WIRE_BUCKETS * 8];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_BUCKET_HASHES);
-    for (unsigned i = 0; i < PEER_BUCKETS; i++)
+    size_t begun = wire_begin(&writer, WIRE_BUCKET_HASHES);
+    for (unsigned i = 0; i < WIRE_BUCKETS; i++)
         write_u64(&writer, cluster->membership.buckets[i]);
-    peer_end(&writer, begun);
+    wire_end(&writer, begun);
     link_send(cluster, link, &writer);
 }
 
 /* --- ranges --- */
 
 static size_t range_begin(struct writer *writer, uint64_t first, uint64_t last, uint8_t flags) {
-    size_t begun = peer_begin(writer, PEER_RANGE);
+    size_t begun = wire_begin(writer, WIRE_RANGE);
     write_u64(writer, first);
     write_u64(writer, last);
     write_u8(writer, flags);
     return begun;
 }
 
-#define RANGE_FLAGS_AT (PEER_HEAD + 16)
+#define RANGE_FLAGS_AT (WIRE_HEAD + 16)
 
 /*
  * Sends the records of [first, last], in as many frames as it takes. A request's frames each cover
@@ -93,18 +93,18 @@ static unsigned send_request(struct cluster *cluster, struct cluster_link *link,
         more = false;
         for (; at < membership->count && membership->ring[at]->hash <= last; at++) {
             const struct member *member = membership->ring[at];
-            if (writer.capacity - writer.len < PEER_RECORD_MAX) {
+            if (writer.capacity - writer.len < WIRE_RECORD_MAX) {
                 more = true;
                 covered = member->hash - 1;
                 break;
             }
             if (member->state == CLUSTER_CLEANED)
                 continue;
-            struct peer_record record = news_record_of(cluster, member);
-            peer_write_record(&writer, &record);
+            struct wire_record record = gossip_record_of(cluster, member);
+            wire_write_record(&writer, &record);
         }
-        peer_end(&writer, begun);
-        struct writer patch = writer_of(buffer + PEER_HEAD + 8, 8);
+        wire_end(&writer, begun);
+        struct writer patch = writer_of(buffer + WIRE_HEAD + 8, 8);
         write_u64(&patch, covered);
         link_send(cluster, link, &writer);
         first = covered + 1;
@@ -113,14 +113,14 @@ static unsigned send_request(struct cluster *cluster, struct cluster_link *link,
 }
 
 static void request_more(struct cluster *cluster, struct cluster_link *link) {
-    for (unsigned bucket = 0; bucket < PEER_BUCKETS && link->ranges_awaited < SYNC_WINDOW;
+    for (unsigned bucket = 0; bucket < WIRE_BUCKETS && link->ranges_awaited < ANTI_ENTROPY_WINDOW;
          bucket++) {
         uint8_t bit = (uint8_t)(1U << (bucket % 8));
         if ((link->buckets_left[bucket / 8] & bit) == 0)
             continue;
         link->buckets_left[bucket / 8] &= (uint8_t)~bit;
         link->ranges_awaited +=
-            send_request(cluster, link, sync_bucket_start(bucket), bucket_end(bucket));
+            send_request(cluster, link, bucket_start(bucket), bucket_end(bucket));
         if (link->gone)
             return;
     }
@@ -128,39 +128,39 @@ static void request_more(struct cluster *cluster, struct cluster_link *link) {
 
 /* --- what comes in --- */
 
-bool sync_receive_summary(struct cluster *cluster, struct cluster_link *link,
-                          struct bytes payload) {
+bool anti_entropy_receive_summary(struct cluster *cluster, struct cluster_link *link,
+                                  struct bytes payload) {
     struct reader reader = reader_of(payload);
     struct cluster_id id;
-    peer_read_id(&reader, &id);
+    wire_read_id(&reader, &id);
     uint64_t theirs = read_u64(&reader);
     if (reader.failed)
         return false;
-    greeting_receive_identity(cluster, link, id);
+    handshake_receive_identity(cluster, link, id);
     if (link->gone)
         return true;
     if (theirs == summary_of(cluster))
-        send_empty(cluster, link, PEER_SAME);
+        send_empty(cluster, link, WIRE_SAME);
     else
         send_buckets(cluster, link);
     return true;
 }
 
-void sync_receive_same(struct cluster *cluster, struct cluster_link *link) {
+void anti_entropy_receive_same(struct cluster *cluster, struct cluster_link *link) {
     if (!link->summary_awaited)
         return;
     link->summary_awaited = false;
-    commands_join_progress(cluster, link);
+    join_progress(cluster, link);
 }
 
-bool sync_receive_buckets(struct cluster *cluster, struct cluster_link *link,
-                          struct bytes payload) {
+bool anti_entropy_receive_buckets(struct cluster *cluster, struct cluster_link *link,
+                                  struct bytes payload) {
     if (!link->summary_awaited)
         return true;
     struct reader reader = reader_of(payload);
     link->summary_awaited = false;
     bool differ = false;
-    for (unsigned i = 0; i < PEER_BUCKETS; i++) {
+    for (unsigned i = 0; i < WIRE_BUCKETS; i++) {
         if (read_u64(&reader) == cluster->membership.buckets[i])
             continue;
         link->buckets_left[i / 8] |= (uint8_t)(1U << (i % 8));
@@ -168,13 +168,13 @@ bool sync_receive_buckets(struct cluster *cluster, struct cluster_link *link,
     }
     if (reader.failed)
         return false;
-    if (differ && cluster->membership.count <= SYNC_FEW) {
+    if (differ && cluster->membership.count <= ANTI_ENTROPY_ONE_RANGE) {
         memset(link->buckets_left, 0, sizeof link->buckets_left);
         link->ranges_awaited += send_request(cluster, link, 0, EVERYTHING);
     } else {
         request_more(cluster, link);
     }
-    commands_join_progress(cluster, link);
+    join_progress(cluster, link);
     return true;
 }
 
@@ -187,29 +187,29 @@ struct answer {
 
 static void answer_frame(struct cluster *cluster, struct cluster_link *link, struct answer *answer,
                          uint8_t flags) {
-    peer_end(&answer->writer, answer->begun);
+    wire_end(&answer->writer, answer->begun);
     answer->writer.start[answer->begun + RANGE_FLAGS_AT] = flags;
     link_send(cluster, link, &answer->writer);
     answer->writer.len = 0;
-    answer->begun = range_begin(&answer->writer, answer->first, answer->last, PEER_RANGE_ANSWER);
+    answer->begun = range_begin(&answer->writer, answer->first, answer->last, WIRE_RANGE_ANSWER);
 }
 
 static void answer_add(struct cluster *cluster, struct cluster_link *link, struct answer *answer,
                        const struct member *member) {
-    if (answer->writer.capacity - answer->writer.len < PEER_RECORD_MAX)
-        answer_frame(cluster, link, answer, PEER_RANGE_ANSWER);
-    struct peer_record record = news_record_of(cluster, member);
-    peer_write_record(&answer->writer, &record);
+    if (answer->writer.capacity - answer->writer.len < WIRE_RECORD_MAX)
+        answer_frame(cluster, link, answer, WIRE_RANGE_ANSWER);
+    struct wire_record record = gossip_record_of(cluster, member);
+    wire_write_record(&answer->writer, &record);
 }
 
 /* Whether we know better than this record of the same member. */
-static bool knows_better(const struct member *member, const struct peer_record *record) {
+static bool knows_better(const struct member *member, const struct wire_record *record) {
     int order = membership_compare(member, record);
     if (order != 0)
         return order < 0;
     if (member->state == CLUSTER_CLEANED)
         return true; /* the other may clean it too: it is down for that long */
-    return !member_is_tombstone(member) && member->life == record->life &&
+    return !member_is_tombstone(member) && member->generation == record->generation &&
            member_names(member).sequence > record->names;
 }
 
@@ -218,17 +218,17 @@ static bool knows_better(const struct member *member, const struct peer_record *
  * walk over both finds whom it does not name; out of order, some are answered needlessly.
  */
 static void receive_request(struct cluster *cluster, struct cluster_link *link,
-                            const struct peer_range *range, struct reader *reader) {
+                            const struct wire_range *range, struct reader *reader) {
     const struct membership *membership = &cluster->membership;
     uint8_t buffer[CLUSTER_FRAME_MAX];
     struct answer answer = {
         .writer = writer_of(buffer, sizeof buffer), .first = range->first, .last = range->last};
-    answer.begun = range_begin(&answer.writer, range->first, range->last, PEER_RANGE_ANSWER);
+    answer.begun = range_begin(&answer.writer, range->first, range->last, WIRE_RANGE_ANSWER);
     uint64_t next = range->first;
     bool more = true;
     while (more && !link->gone) {
-        struct peer_record record;
-        more = peer_next_record(reader, &record);
+        struct wire_record record;
+        more = wire_next_record(reader, &record);
         uint64_t hash = more ? membership_hash(record.name) : range->last;
         for (size_t at = membership_at(membership, next);
              at < membership->count && membership->ring[at]->hash <= hash; at++) {
@@ -241,31 +241,32 @@ static void receive_request(struct cluster *cluster, struct cluster_link *link,
         if (more && hash >= next && hash < UINT64_MAX)
             next = hash + 1;
         if (more)
-            facts_apply(cluster, &record, link);
+            merge_record(cluster, &record, link);
     }
     if (!link->gone && !reader->failed)
-        answer_frame(cluster, link, &answer, PEER_RANGE_ANSWER | PEER_RANGE_LAST);
+        answer_frame(cluster, link, &answer, WIRE_RANGE_ANSWER | WIRE_RANGE_LAST);
 }
 
-bool sync_receive_range(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
+bool anti_entropy_receive_range(struct cluster *cluster, struct cluster_link *link,
+                                struct bytes payload) {
     struct reader reader = reader_of(payload);
-    struct peer_range range = {
+    struct wire_range range = {
         .first = read_u64(&reader), .last = read_u64(&reader), .flags = read_u8(&reader)};
     if (reader.failed || range.first > range.last)
         return false;
-    if ((range.flags & PEER_RANGE_ANSWER) == 0) {
+    if ((range.flags & WIRE_RANGE_ANSWER) == 0) {
         receive_request(cluster, link, &range, &reader);
         return !reader.failed;
     }
     struct bytes records = bytes_of(reader.at, reader.left);
-    if (!facts_receive(cluster, link, records))
+    if (!merge_records(cluster, link, records))
         return false;
     if (link->gone)
         return true;
-    if ((range.flags & PEER_RANGE_LAST) != 0 && link->ranges_awaited > 0) {
+    if ((range.flags & WIRE_RANGE_LAST) != 0 && link->ranges_awaited > 0) {
         link->ranges_awaited--;
         request_more(cluster, link);
     }
-    commands_join_progress(cluster, link);
+    join_progress(cluster, link);
     return true;
 }

@@ -5,7 +5,7 @@
 
 #define PULLS_MAX 8 /* under way on a link */
 
-void catalogue_watch(void *context, const struct directory_entry *entry, bool registered) {
+void replication_watch(void *context, const struct directory_entry *entry, bool registered) {
     struct cluster *cluster = context;
     const struct member *owner = directory_owner_context(entry->owner);
     struct cluster_event event = {
@@ -20,32 +20,32 @@ void catalogue_watch(void *context, const struct directory_entry *entry, bool re
 
 static bool is_behind(const struct member *member) {
     return !member_is_tombstone(member) && member->state != CLUSTER_CLEANED &&
-           member_names(member).sequence < member->names_stated;
+           member_names(member).sequence < member->advertised_sequence;
 }
 
 static void pull(struct cluster *cluster, struct cluster_link *link, struct member *member) {
-    if (link->pulls >= PULLS_MAX) {
-        if (!link->behind || member->hash < link->pull_cursor)
+    if (link->pulls_in_flight >= PULLS_MAX) {
+        if (!link->more_to_pull || member->hash < link->pull_cursor)
             link->pull_cursor = member->hash;
-        link->behind = true;
+        link->more_to_pull = true;
         return;
     }
-    uint8_t buffer[PEER_HEAD + 16 + 1 + CLUSTER_NAME_MAX];
+    uint8_t buffer[WIRE_HEAD + 16 + 1 + CLUSTER_NAME_MAX];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_PULL);
-    peer_write_version(&writer, member_names(member));
-    peer_write_name(&writer, member_name(member));
-    peer_end(&writer, begun);
-    link->pulls++;
+    size_t begun = wire_begin(&writer, WIRE_PULL);
+    wire_write_version(&writer, member_names(member));
+    wire_write_name(&writer, member_name(member));
+    wire_end(&writer, begun);
+    link->pulls_in_flight++;
     member->pulling = link;
     link_send(cluster, link, &writer);
 }
 
 static void pull_more(struct cluster *cluster, struct cluster_link *link) {
     size_t at = membership_at(&cluster->membership, link->pull_cursor);
-    while (link->behind && link->pulls < PULLS_MAX && !link->gone) {
+    while (link->more_to_pull && link->pulls_in_flight < PULLS_MAX && !link->gone) {
         if (at >= cluster->membership.count) {
-            link->behind = false;
+            link->more_to_pull = false;
             return;
         }
         struct member *member = cluster->membership.ring[at++];
@@ -56,31 +56,31 @@ static void pull_more(struct cluster *cluster, struct cluster_link *link) {
 }
 
 /* Someone says that the member has come so far with its names. */
-void catalogue_note(struct cluster *cluster, struct member *member, uint64_t sequence,
-                    struct cluster_link *from) {
+void replication_note_sequence(struct cluster *cluster, struct member *member, uint64_t sequence,
+                               struct cluster_link *from) {
     if (member == cluster->self || member_is_tombstone(member) || member->state == CLUSTER_CLEANED)
         return;
-    if (sequence > member->names_stated)
-        member->names_stated = sequence;
+    if (sequence > member->advertised_sequence)
+        member->advertised_sequence = sequence;
     if (sequence > member_names(member).sequence && from != NULL && !from->gone &&
         member->pulling == NULL)
         pull(cluster, from, member);
 }
 
-void catalogue_pull_done(struct member *member) {
+void replication_pull_done(struct member *member) {
     if (member->pulling == NULL)
         return;
-    member->pulling->pulls--;
+    member->pulling->pulls_in_flight--;
     member->pulling = NULL;
 }
 
-void catalogue_link_gone(struct cluster *cluster, struct cluster_link *link) {
+void replication_link_gone(struct cluster *cluster, struct cluster_link *link) {
     directory_snapshot_abort(link->snapshot);
     link->snapshot = NULL;
-    link->behind = false;
-    if (link->pulls == 0)
+    link->more_to_pull = false;
+    if (link->pulls_in_flight == 0)
         return;
-    link->pulls = 0;
+    link->pulls_in_flight = 0;
     for (size_t i = 0; i < cluster->membership.count; i++) {
         if (cluster->membership.ring[i]->pulling == link)
             cluster->membership.ring[i]->pulling = NULL;
@@ -92,35 +92,35 @@ void catalogue_link_gone(struct cluster *cluster, struct cluster_link *link) {
 static size_t names_begin(struct writer *writer, const struct directory_owner *owner,
                           struct bytes name, uint8_t flags) {
     static const struct directory_version nothing = {0, 0};
-    size_t begun = peer_begin(writer, PEER_NAMES);
-    peer_write_version(writer, owner == NULL ? nothing : directory_owner_version(owner));
+    size_t begun = wire_begin(writer, WIRE_NAMES);
+    wire_write_version(writer, owner == NULL ? nothing : directory_owner_version(owner));
     write_u8(writer, flags);
-    peer_write_name(writer, name);
+    wire_write_name(writer, name);
     return begun;
 }
 
-#define NAMES_FLAGS_AT (PEER_HEAD + 16)
+#define NAMES_FLAGS_AT (WIRE_HEAD + 16)
 
 /* All that we hold, in as many frames as it takes; version (0, 0) when that is no news. */
-void catalogue_receive_pull(struct cluster *cluster, struct cluster_link *link,
-                            struct directory_version version, struct bytes name) {
+void replication_receive_pull(struct cluster *cluster, struct cluster_link *link,
+                              struct directory_version version, struct bytes name) {
     const struct member *member = membership_find(&cluster->membership, name);
     const struct directory_owner *owner = member == NULL ? NULL : member->owner;
     if (owner != NULL && directory_version_compare(version, directory_owner_version(owner)) >= 0)
         owner = NULL;
     const struct directory_entry *entry = owner == NULL ? NULL : directory_entry_first(owner);
     uint8_t buffer[CLUSTER_FRAME_MAX];
-    uint8_t flags = PEER_NAMES_FIRST;
+    uint8_t flags = WIRE_NAMES_FIRST;
     do {
         struct writer writer = writer_of(buffer, sizeof buffer);
         size_t begun = names_begin(&writer, owner, name, 0);
-        while (entry != NULL && writer.capacity - writer.len >= 8 + PEER_NODE_MAX) {
+        while (entry != NULL && writer.capacity - writer.len >= 8 + WIRE_NODE_MAX) {
             write_u64(&writer, entry->sequence);
-            peer_write_node(&writer, &entry->node);
+            wire_write_node(&writer, &entry->node);
             entry = directory_entry_next(entry);
         }
-        peer_end(&writer, begun);
-        buffer[begun + NAMES_FLAGS_AT] = entry == NULL ? flags | PEER_NAMES_LAST : flags;
+        wire_end(&writer, begun);
+        buffer[begun + NAMES_FLAGS_AT] = entry == NULL ? flags | WIRE_NAMES_LAST : flags;
         link_send(cluster, link, &writer);
         flags = 0;
     } while (entry != NULL && !link->gone);
@@ -129,7 +129,7 @@ void catalogue_receive_pull(struct cluster *cluster, struct cluster_link *link,
 /* --- taking in --- */
 
 static bool is_far_ahead(const struct cluster *cluster, struct directory_version version) {
-    return cluster_is_far_ahead(cluster, version.life + version.sequence);
+    return cluster_is_far_ahead(cluster, version.generation + version.sequence);
 }
 
 /* Whether names of this member can be held: there is one who owns them, from the first on. */
@@ -140,7 +140,7 @@ static bool may_own(struct cluster *cluster, struct member *member) {
         member->owner = directory_owner_add(cluster->directory, member_name(member), member);
     if (member->owner == NULL)
         return false;
-    directory_begin_life(member->owner, member->life);
+    directory_begin_generation(member->owner, member->generation);
     return true;
 }
 
@@ -148,27 +148,27 @@ static void commit(struct cluster *cluster, struct cluster_link *link, struct me
     struct directory_snapshot *snapshot = link->snapshot;
     link->snapshot = NULL;
     struct directory_version version = directory_snapshot_version(snapshot);
-    if (member == NULL || version.life != member->life || is_far_ahead(cluster, version) ||
-        !may_own(cluster, member)) {
+    if (member == NULL || version.generation != member->generation ||
+        is_far_ahead(cluster, version) || !may_own(cluster, member)) {
         directory_snapshot_abort(snapshot);
         return;
     }
     if (directory_snapshot_commit(snapshot, member->owner) != DIRECTORY_APPLIED)
         return;
     membership_refresh(&cluster->membership, member);
-    news_queue(cluster, member, link); /* whoever is behind may now ask us */
+    gossip_enqueue(cluster, member, link); /* whoever is behind may now ask us */
     if (is_behind(member) && member->pulling == NULL && !link->gone)
         pull(cluster, link, member); /* it went on while the snapshot was under way */
 }
 
-bool catalogue_receive_names(struct cluster *cluster, struct cluster_link *link,
-                             struct reader *payload) {
-    struct peer_names names;
-    if (!peer_read_names(payload, &names))
+bool replication_receive_names(struct cluster *cluster, struct cluster_link *link,
+                               struct reader *payload) {
+    struct wire_names names;
+    if (!wire_read_names(payload, &names))
         return false;
     struct member *member = membership_find(&cluster->membership, names.owner);
     uint64_t hash = membership_hash(names.owner);
-    if ((names.flags & PEER_NAMES_FIRST) != 0) {
+    if ((names.flags & WIRE_NAMES_FIRST) != 0) {
         directory_snapshot_abort(link->snapshot);
         link->snapshot = directory_snapshot_begin(names.version);
         link->snapshot_owner = hash;
@@ -178,7 +178,7 @@ bool catalogue_receive_names(struct cluster *cluster, struct cluster_link *link,
         directory_version_compare(directory_snapshot_version(link->snapshot), names.version) == 0;
     struct directory_name node;
     uint64_t sequence;
-    while (usable && peer_next_node(payload, &sequence, &node))
+    while (usable && wire_next_node(payload, &sequence, &node))
         usable = directory_snapshot_add(link->snapshot, sequence, &node) == DIRECTORY_APPLIED;
     if (payload->failed)
         return false;
@@ -186,24 +186,24 @@ bool catalogue_receive_names(struct cluster *cluster, struct cluster_link *link,
         directory_snapshot_abort(link->snapshot);
         link->snapshot = NULL;
     }
-    if ((names.flags & PEER_NAMES_LAST) == 0)
+    if ((names.flags & WIRE_NAMES_LAST) == 0)
         return true;
     if (member != NULL && member->pulling == link)
-        catalogue_pull_done(member);
+        replication_pull_done(member);
     if (link->snapshot != NULL)
         commit(cluster, link, member);
     pull_more(cluster, link);
-    commands_join_progress(cluster, link);
+    join_progress(cluster, link);
     return true;
 }
 
 /* --- changes --- */
 
 static void pass_on(struct cluster *cluster, const struct cluster_link *from,
-                    const struct peer_change *change) {
-    uint8_t buffer[PEER_HEAD + 17 + 1 + CLUSTER_NAME_MAX + PEER_NODE_MAX];
+                    const struct wire_change *change) {
+    uint8_t buffer[WIRE_HEAD + 17 + 1 + CLUSTER_NAME_MAX + WIRE_NODE_MAX];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    peer_write_change(&writer, change);
+    wire_write_change(&writer, change);
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link != from && link->established && !link->gone)
@@ -212,16 +212,16 @@ static void pass_on(struct cluster *cluster, const struct cluster_link *from,
 }
 
 static enum directory_verdict apply(struct directory_owner *owner,
-                                    const struct peer_change *change) {
-    if (change->operation == PEER_REGISTERED)
+                                    const struct wire_change *change) {
+    if (change->operation == WIRE_REGISTERED)
         return directory_register(owner, change->version, &change->node);
     return directory_unregister(owner, change->version, change->node.name);
 }
 
-void catalogue_receive_change(struct cluster *cluster, struct cluster_link *link,
-                              const struct peer_change *change) {
+void replication_receive_change(struct cluster *cluster, struct cluster_link *link,
+                                const struct wire_change *change) {
     struct member *member = membership_find(&cluster->membership, change->owner);
-    if (member == NULL || member->life != change->version.life ||
+    if (member == NULL || member->generation != change->version.generation ||
         is_far_ahead(cluster, change->version) || !may_own(cluster, member))
         return; /* its record comes, or anti-entropy does */
     switch (apply(member->owner, change)) {
@@ -230,7 +230,7 @@ void catalogue_receive_change(struct cluster *cluster, struct cluster_link *link
         pass_on(cluster, link, change);
         break;
     case DIRECTORY_GAP:
-        catalogue_note(cluster, member, change->version.sequence, link);
+        replication_note_sequence(cluster, member, change->version.sequence, link);
         break;
     case DIRECTORY_OLD:
     case DIRECTORY_FULL:
@@ -245,7 +245,7 @@ void catalogue_receive_change(struct cluster *cluster, struct cluster_link *link
 static void change_own(struct cluster *cluster, uint8_t operation,
                        const struct directory_name *node) {
     struct member *self = cluster->self;
-    struct peer_change change = {
+    struct wire_change change = {
         .version = directory_owner_version(self->owner),
         .operation = operation,
         .owner = member_name(self),
@@ -266,7 +266,7 @@ static void change_own(struct cluster *cluster, uint8_t operation,
 void cluster_name_registered(struct cluster *cluster, const struct directory_name *name,
                              int64_t now_ms) {
     cluster_enter(cluster, now_ms);
-    change_own(cluster, PEER_REGISTERED, name);
+    change_own(cluster, WIRE_REGISTERED, name);
     cluster_settle(cluster);
 }
 
@@ -274,7 +274,7 @@ void cluster_name_unregistered(struct cluster *cluster, struct bytes name, int64
     cluster_enter(cluster, now_ms);
     if (directory_find_own(cluster->self->owner, name) != NULL) {
         struct directory_name node = {.name = name};
-        change_own(cluster, PEER_UNREGISTERED, &node);
+        change_own(cluster, WIRE_UNREGISTERED, &node);
     }
     cluster_settle(cluster);
 }

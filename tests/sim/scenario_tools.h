@@ -1,23 +1,23 @@
-/* What stories are told with: a world, who is in it, and how to look at it. */
-#ifndef SIM_STORY_TOOLS_H
-#define SIM_STORY_TOOLS_H
+/* What scenarios are told with: a world, who is in it, and how to look at it. */
+#ifndef SIM_SCENARIO_TOOLS_H
+#define SIM_SCENARIO_TOOLS_H
 
 #include "oracle.h"
 
-struct story {
+struct scenario {
     const char *name;
-    void (*tell)(void);
+    void (*run)(void);
 };
-#define STORY(name)                                                                                \
+#define SCENARIO(name)                                                                             \
     { #name, name }
-#define STORIES_END                                                                                \
+#define SCENARIOS_END                                                                              \
     { NULL, NULL }
 
-extern const struct story membership_stories[]; /* join, leave, discovery */
-extern const struct story failure_stories[];    /* faults, splits, sizes */
-extern const struct story hostile_stories[];    /* lies, full lists */
+extern const struct scenario membership_scenarios[]; /* join, leave, discovery */
+extern const struct scenario failure_scenarios[];    /* faults, splits, sizes */
+extern const struct scenario hostile_scenarios[];    /* lies, full lists */
 
-extern struct world *world; /* of the story that is told */
+extern struct world *world; /* of the scenario that is told */
 extern const char *broken;  /* the first thing found wrong */
 extern bool tracing;
 
@@ -42,7 +42,7 @@ bool all_are_one(void);
 int64_t time_until(bool (*a_fact)(int at, int about), int about, int64_t at_most_ms);
 bool has_down(int at, int about);
 bool lists_not(int at, int about);
-size_t accusations(void);
+size_t suspicions_and_downs(void);
 bool incarnations_stand(void);
 bool knows_name(int at, const char *node, int owner);
 int verdict_of_join(int a, int b);

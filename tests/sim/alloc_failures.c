@@ -1,12 +1,12 @@
-#define SIM_SCARCE_ITSELF
-#include "scarce.h"
+#define SIM_ALLOC_FAILURES_ITSELF
+#include "alloc_failures.h"
 
 #include "world.h"
 
 static struct random chance;
 static unsigned one_in; /* 0: memory is plenty */
 
-void scarce_begin(uint64_t seed, unsigned fails_one_in) {
+void alloc_failures_begin(uint64_t seed, unsigned fails_one_in) {
     chance = random_of(seed);
     one_in = fails_one_in;
 }
@@ -15,18 +15,18 @@ static bool is_out(void) {
     return one_in > 0 && random_below(&chance, one_in) == 0;
 }
 
-void *scarce_malloc(size_t size) {
+void *failing_malloc(size_t size) {
     return is_out() ? NULL : malloc(size);
 }
 
-void *scarce_calloc(size_t count, size_t size) {
+void *failing_calloc(size_t count, size_t size) {
     return is_out() ? NULL : calloc(count, size);
 }
 
-void *scarce_realloc(void *memory, size_t size) {
+void *failing_realloc(void *memory, size_t size) {
     return is_out() ? NULL : realloc(memory, size);
 }
 
-char *scarce_strdup(const char *text) {
+char *failing_strdup(const char *text) {
     return is_out() ? NULL : strdup(text);
 }

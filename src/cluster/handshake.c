@@ -10,7 +10,7 @@
  *   3  one cluster: the same id, or one of us lists the other with
  *      the very join that the other tells of                            established
  *   4  we list the peer, by an earlier join than it tells of            it left: its tombstone
- *      ... by a later one: it forgot (its disk lost the last write)     WELCOME with a claim
+ *      ... by a later one: it forgot (its disk lost the last write)     WELCOME with a prior_join
  *   5  one of us wants to join the other (both: the higher name does)   WELCOME; HELLO again
  *   6  discovery brought us together, nobody rests, and one of us is
  *      alone or both use discovery                                      established: two become one
@@ -20,66 +20,66 @@
  * "Established" of two different ids (3, 6) means that both clusters become one under the older id:
  * their records are merged like any others.
  */
+#include "cluster/anti_entropy.h"
 #include "cluster/cluster_inner.h"
-#include "cluster/failure.h"
-#include "cluster/sync.h"
+#include "cluster/failure_detector.h"
 
 #include <string.h>
 
-#define HEARD_LATELY_MS (HEARTBEAT_MS + 300)
-#define CLAIMS_MAX 3 /* joins that we forgot and were told of, in one life */
+#define NAME_HELD_MS (HEARTBEAT_MS + 300)
+#define PRIOR_JOINS_MAX 3 /* joins that we forgot and were told of, in one generation */
 
-static uint8_t intent_towards(const struct cluster *cluster, const struct contact *contact) {
-    if (cluster->join == contact && !cluster->join_adopted)
-        return PEER_INTENT_JOIN;
-    if ((contact->reasons & CONTACT_SEED) != 0)
-        return PEER_INTENT_DISCOVER;
-    return PEER_INTENT_MEMBER;
+static uint8_t intent_towards(const struct cluster *cluster, const struct peer *peer) {
+    if (cluster->join == peer && !cluster->join_adopted)
+        return WIRE_INTENT_JOIN;
+    if ((peer->reasons & REASON_SEED) != 0)
+        return WIRE_INTENT_DISCOVER;
+    return WIRE_INTENT_MEMBER;
 }
 
 static uint8_t own_flags(const struct cluster *cluster) {
-    return (uint8_t)((cluster_is_alone(cluster) ? PEER_FLAG_ALONE : 0) |
-                     (cluster->resting ? PEER_FLAG_RESTING : 0) |
-                     (cluster->discovery ? PEER_FLAG_DISCOVERY : 0));
+    return (uint8_t)((cluster_is_alone(cluster) ? WIRE_FLAG_ALONE : 0) |
+                     (cluster->discovery_paused ? WIRE_FLAG_DISCOVERY_PAUSED : 0) |
+                     (cluster->discovery ? WIRE_FLAG_DISCOVERY : 0));
 }
 
-void greeting_send_hello(struct cluster *cluster, struct cluster_link *link) {
+void handshake_send_hello(struct cluster *cluster, struct cluster_link *link) {
     const struct member *self = cluster->self;
-    struct peer_hello hello = {
-        .version = PEER_VERSION,
+    struct wire_hello hello = {
+        .version = WIRE_VERSION,
         .flags = own_flags(cluster),
-        .intent = intent_towards(cluster, link->contact),
+        .intent = intent_towards(cluster, link->peer),
         .id = cluster->id,
         .joined = self->joined,
-        .life = self->life,
+        .generation = self->generation,
         .incarnation = self->incarnation,
         .names = directory_owner_version(self->owner).sequence,
-        .known_state = PEER_KNOWN_NOTHING,
+        .known_state = WIRE_KNOWN_NOTHING,
         .port = self->port,
         .name = member_name(self),
         .cluster_name = bytes_of_text(cluster->cluster_name),
     };
-    const struct member *peer = contact_member(cluster, link->contact);
-    if (peer != NULL) {
-        hello.known_state = peer->state;
-        hello.known_joined = peer->joined;
-        hello.known_incarnation = peer->incarnation;
+    const struct member *member = peer_member(cluster, link->peer);
+    if (member != NULL) {
+        hello.known_state = member->state;
+        hello.known_joined = member->joined;
+        hello.known_incarnation = member->incarnation;
     }
     uint8_t buffer[1024];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    peer_write_hello(&writer, &hello);
-    link->greeted = true;
+    wire_write_hello(&writer, &hello);
+    link->hello_sent = true;
     link_send(cluster, link, &writer);
 }
 
-static void send_welcome(struct cluster *cluster, struct cluster_link *link, uint64_t known,
-                         uint64_t claim) {
-    uint8_t buffer[PEER_HEAD + 16];
+static void send_join_accept(struct cluster *cluster, struct cluster_link *link, uint64_t known,
+                             uint64_t prior_join) {
+    uint8_t buffer[WIRE_HEAD + 16];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_WELCOME);
+    size_t begun = wire_begin(&writer, WIRE_JOIN_ACCEPT);
     write_u64(&writer, known);
-    write_u64(&writer, claim);
-    peer_end(&writer, begun);
+    write_u64(&writer, prior_join);
+    wire_end(&writer, begun);
     link_send(cluster, link, &writer);
 }
 
@@ -90,13 +90,13 @@ static void adopt_id(struct cluster *cluster, struct cluster_link *from, struct 
     if (cluster_id_compare(id, cluster->id) >= 0)
         return;
     cluster->id = id;
-    cluster_tell(cluster, CLUSTER_EVENT_MERGED, from->contact->name, CLUSTER_CAUSE_NONE);
+    cluster_notify(cluster, CLUSTER_EVENT_MERGED, from->peer->name, CLUSTER_CAUSE_NONE);
     cluster->io.persist(cluster->io_context, true);
-    uint8_t buffer[PEER_HEAD + 16];
+    uint8_t buffer[WIRE_HEAD + 16];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = peer_begin(&writer, PEER_IDENTITY);
-    peer_write_id(&writer, id);
-    peer_end(&writer, begun);
+    size_t begun = wire_begin(&writer, WIRE_IDENTITY);
+    wire_write_id(&writer, id);
+    wire_end(&writer, begun);
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
         if (link != from && link->established && !link->gone)
@@ -104,8 +104,8 @@ static void adopt_id(struct cluster *cluster, struct cluster_link *from, struct 
     }
 }
 
-void greeting_receive_identity(struct cluster *cluster, struct cluster_link *link,
-                               struct cluster_id id) {
+void handshake_receive_identity(struct cluster *cluster, struct cluster_link *link,
+                                struct cluster_id id) {
     adopt_id(cluster, link, id);
 }
 
@@ -117,23 +117,24 @@ void greeting_receive_identity(struct cluster *cluster, struct cluster_link *lin
  */
 static bool replaces(const struct cluster *cluster, const struct cluster_link *new_link,
                      const struct cluster_link *old_link) {
-    if (new_link->hello.life != old_link->hello.life || new_link->outgoing == old_link->outgoing)
+    if (new_link->hello.generation != old_link->hello.generation ||
+        new_link->outgoing == old_link->outgoing)
         return true;
-    if (cluster->now_ms - old_link->contact->heard_ms > FAILURE_HEARD_MS)
+    if (cluster->now_ms - old_link->peer->last_seen_ms > RESPONSIVE_MS)
         return true;
-    bool we_are_lower = strcmp(cluster->self->name, new_link->contact->name) < 0;
+    bool we_are_lower = strcmp(cluster->self->name, new_link->peer->name) < 0;
     return new_link->outgoing == we_are_lower;
 }
 
-static struct peer_record record_of_peer(const struct cluster_link *link) {
-    return (struct peer_record){
+static struct wire_record record_of_peer(const struct cluster_link *link) {
+    return (struct wire_record){
         .state = CLUSTER_ALIVE,
         .port = link->hello.port,
         .joined = link->hello.joined,
-        .life = link->hello.life,
+        .generation = link->hello.generation,
         .incarnation = link->hello.incarnation,
         .names = link->hello.names,
-        .name = bytes_of_text(link->contact->name),
+        .name = bytes_of_text(link->peer->name),
     };
 }
 
@@ -141,58 +142,58 @@ static struct peer_record record_of_peer(const struct cluster_link *link) {
  * we have forgotten: our disk lost it, and the clock was set back. */
 static void refute(struct cluster *cluster, const struct cluster_link *link) {
     uint8_t state = link->hello.known_state;
-    if (state != PEER_KNOWN_NOTHING && link->hello.known_incarnation > cluster->self->incarnation) {
-        facts_new_life(cluster, link->hello.known_incarnation);
+    if (state != WIRE_KNOWN_NOTHING && link->hello.known_incarnation > cluster->self->incarnation) {
+        self_new_generation(cluster, link->hello.known_incarnation);
         return;
     }
     if (state != CLUSTER_SUSPECT && state != CLUSTER_DOWN && state != CLUSTER_CLEANED)
         return;
     if (link->hello.known_incarnation == cluster->self->incarnation)
-        facts_raise_self(cluster, link->hello.known_incarnation);
+        self_bump_incarnation(cluster, link->hello.known_incarnation);
 }
 
 static void establish(struct cluster *cluster, struct cluster_link *link, bool hello_again) {
-    struct contact *contact = link->contact;
-    if (contact->link != NULL && contact->link != link) {
-        if (!replaces(cluster, link, contact->link)) {
-            link_refuse(cluster, link, CLUSTER_CAUSE_DUPLICATE);
+    struct peer *peer = link->peer;
+    if (peer->link != NULL && peer->link != link) {
+        if (!replaces(cluster, link, peer->link)) {
+            link_reject(cluster, link, CLUSTER_CAUSE_DUPLICATE);
             return;
         }
-        link_drop(cluster, contact->link, CLUSTER_CAUSE_DUPLICATE);
+        link_drop(cluster, peer->link, CLUSTER_CAUSE_DUPLICATE);
     }
     bool first = !link->established;
     link->found_alone = first ? cluster_is_alone(cluster) : link->found_alone;
     if (cluster_id_compare(link->hello.id, cluster->id) != 0)
         adopt_id(cluster, link, link->hello.id);
     refute(cluster, link);
-    if (!link->greeted || hello_again)
-        greeting_send_hello(cluster, link);
+    if (!link->hello_sent || hello_again)
+        handshake_send_hello(cluster, link);
     if (link->gone)
         return;
     link->established = true;
-    contact->link = link;
-    contact->next_try_ms = INT64_MAX;
-    contact->reasons &= ~(unsigned)(CONTACT_SEED | CONTACT_HEAL);
-    contact->unwanted_ms = cluster->now_ms;
+    peer->link = link;
+    peer->next_try_ms = INT64_MAX;
+    peer->reasons &= ~(unsigned)(REASON_SEED | REASON_HEAL);
+    peer->unwanted_ms = cluster->now_ms;
     if (link->outgoing)
-        contact->connecting = false;
-    struct peer_record record = record_of_peer(link);
-    enum facts_verdict verdict = facts_apply(cluster, &record, link);
-    if (verdict == FACTS_REFUSED && membership_find(&cluster->membership, record.name) == NULL) {
-        link_refuse(cluster, link, CLUSTER_CAUSE_FULL);
+        peer->connecting = false;
+    struct wire_record record = record_of_peer(link);
+    enum merge_result verdict = merge_record(cluster, &record, link);
+    if (verdict == MERGE_REFUSED && membership_find(&cluster->membership, record.name) == NULL) {
+        link_reject(cluster, link, CLUSTER_CAUSE_FULL);
         return;
     }
-    failure_heard(cluster, contact);
-    cluster_beat(cluster);
-    contact->attempts = 0;
+    peer_seen(cluster, peer);
+    arm_heartbeat(cluster);
+    peer->attempts = 0;
     if (first)
-        cluster_tell(cluster, CLUSTER_EVENT_LINK_UP, contact->name, CLUSTER_CAUSE_NONE);
-    if (cluster->join == contact) {
+        cluster_notify(cluster, CLUSTER_EVENT_LINK_UP, peer->name, CLUSTER_CAUSE_NONE);
+    if (cluster->join == peer) {
         cluster->join_adopted = true;
         link->join_sync = true;
     }
     if ((first && link->outgoing) || link->join_sync)
-        sync_begin(cluster, link);
+        anti_entropy_begin(cluster, link);
 }
 
 /* --- judging --- */
@@ -202,21 +203,22 @@ static bool is_tombstone_state(uint8_t state) {
 }
 
 static bool peer_lists_us(const struct cluster_link *link) {
-    return link->hello.known_state != PEER_KNOWN_NOTHING &&
+    return link->hello.known_state != WIRE_KNOWN_NOTHING &&
            !is_tombstone_state(link->hello.known_state);
 }
 
 static bool is_one_cluster(const struct cluster *cluster, const struct cluster_link *link,
-                           const struct member *peer) {
+                           const struct member *member) {
     if (cluster_id_compare(cluster->id, link->hello.id) == 0)
         return true;
-    if (peer != NULL && !member_is_tombstone(peer) && peer->joined == link->hello.joined)
+    if (member != NULL && !member_is_tombstone(member) && member->joined == link->hello.joined)
         return true;
     return peer_lists_us(link) && link->hello.known_joined == cluster->self->joined;
 }
 
-static bool is_ended(const struct cluster_link *link, const struct member *peer) {
-    return peer != NULL && member_is_tombstone(peer) && peer->incarnation >= link->hello.joined;
+static bool is_ended(const struct cluster_link *link, const struct member *member) {
+    return member != NULL && member_is_tombstone(member) &&
+           member->incarnation >= link->hello.joined;
 }
 
 /* Line 2 of the table above. */
@@ -229,80 +231,81 @@ static bool does_not_know_its_end(const struct cluster *cluster, const struct cl
 enum joiner { NOBODY_JOINS, PEER_JOINS, WE_JOIN };
 
 static enum joiner who_joins(const struct cluster *cluster, const struct cluster_link *link) {
-    bool we = intent_towards(cluster, link->contact) == PEER_INTENT_JOIN;
-    bool peer = link->hello.intent == PEER_INTENT_JOIN;
-    if (we && peer)
-        return strcmp(cluster->self->name, link->contact->name) < 0 ? PEER_JOINS : WE_JOIN;
-    return peer ? PEER_JOINS : we ? WE_JOIN : NOBODY_JOINS;
+    bool we = intent_towards(cluster, link->peer) == WIRE_INTENT_JOIN;
+    bool peer_wants = link->hello.intent == WIRE_INTENT_JOIN;
+    if (we && peer_wants)
+        return strcmp(cluster->self->name, link->peer->name) < 0 ? PEER_JOINS : WE_JOIN;
+    return peer_wants ? PEER_JOINS : we ? WE_JOIN : NOBODY_JOINS;
 }
 
 static bool may_merge(const struct cluster *cluster, const struct cluster_link *link) {
     unsigned both = link->hello.flags & own_flags(cluster);
     unsigned either = link->hello.flags | own_flags(cluster);
-    bool discovered = link->hello.intent == PEER_INTENT_DISCOVER ||
-                      intent_towards(cluster, link->contact) == PEER_INTENT_DISCOVER;
-    return discovered && (either & PEER_FLAG_RESTING) == 0 &&
-           ((either & PEER_FLAG_ALONE) != 0 || (both & PEER_FLAG_DISCOVERY) != 0);
+    bool discovered = link->hello.intent == WIRE_INTENT_DISCOVER ||
+                      intent_towards(cluster, link->peer) == WIRE_INTENT_DISCOVER;
+    return discovered && (either & WIRE_FLAG_DISCOVERY_PAUSED) == 0 &&
+           ((either & WIRE_FLAG_ALONE) != 0 || (both & WIRE_FLAG_DISCOVERY) != 0);
 }
 
 /*
  * Line 6. Who was ended has to join anew, with a number above its tombstone: after a restart only,
  * for until then it rests. (It may have forgotten that it was ever a member, and so not know.)
  */
-static void merge(struct cluster *cluster, struct cluster_link *link, const struct member *peer) {
+static void merge_clusters(struct cluster *cluster, struct cluster_link *link,
+                           const struct member *member) {
     bool we_were_ended = is_tombstone_state(link->hello.known_state) &&
                          link->hello.known_incarnation >= cluster->self->joined;
-    if (is_ended(link, peer)) {
-        if (link->hello.life > peer->incarnation)
-            send_welcome(cluster, link, peer->incarnation, 0);
+    if (is_ended(link, member)) {
+        if (link->hello.generation > member->incarnation)
+            send_join_accept(cluster, link, member->incarnation, 0);
         else
-            link_refuse(cluster, link, CLUSTER_CAUSE_OUT);
+            link_reject(cluster, link, CLUSTER_CAUSE_OUT);
     } else if (!we_were_ended) {
         establish(cluster, link, false);
-    } else if (link->hello.known_incarnation >= cluster->self->life) {
+    } else if (link->hello.known_incarnation >= cluster->self->generation) {
         if (cluster_is_alone(cluster))
-            commands_go_out(cluster, (enum cluster_state)link->hello.known_state,
-                            link->hello.known_incarnation);
+            leave_as_ended(cluster, (enum cluster_state)link->hello.known_state,
+                           link->hello.known_incarnation);
         else
-            link_refuse(cluster, link, CLUSTER_CAUSE_OUT);
+            link_reject(cluster, link, CLUSTER_CAUSE_OUT);
     }
 }
 
 static void judge(struct cluster *cluster, struct cluster_link *link) {
-    struct member *peer = contact_member(cluster, link->contact);
+    struct member *member = peer_member(cluster, link->peer);
     enum joiner joiner = who_joins(cluster, link);
-    bool ended = is_ended(link, peer);
+    bool ended = is_ended(link, member);
     if (ended && joiner != PEER_JOINS && does_not_know_its_end(cluster, link)) {
         link->established = false;
-        news_send_member(cluster, link, peer);
-        link_refuse(cluster, link, CLUSTER_CAUSE_OUT);
+        gossip_send_member(cluster, link, member);
+        link_reject(cluster, link, CLUSTER_CAUSE_OUT);
         return;
     }
-    if (!ended && is_one_cluster(cluster, link, peer)) {
+    if (!ended && is_one_cluster(cluster, link, member)) {
         establish(cluster, link, false);
         return;
     }
-    if (peer != NULL && !member_is_tombstone(peer)) {
-        if (link->hello.joined > peer->joined) {
-            facts_end_membership(cluster, peer, CLUSTER_LEFT, link->hello.joined - 1, NULL);
+    if (member != NULL && !member_is_tombstone(member)) {
+        if (link->hello.joined > member->joined) {
+            end_membership(cluster, member, CLUSTER_LEFT, link->hello.joined - 1, NULL);
             link->closing = false;
-            peer = contact_member(cluster, link->contact);
+            member = peer_member(cluster, link->peer);
         } else if (joiner == NOBODY_JOINS) {
-            send_welcome(cluster, link, peer->incarnation, peer->joined);
+            send_join_accept(cluster, link, member->incarnation, member->joined);
             return;
         }
     }
     if (joiner == PEER_JOINS)
-        send_welcome(cluster, link, peer == NULL ? 0 : peer->incarnation, 0);
+        send_join_accept(cluster, link, member == NULL ? 0 : member->incarnation, 0);
     else if (joiner == NOBODY_JOINS && may_merge(cluster, link))
-        merge(cluster, link, peer);
+        merge_clusters(cluster, link, member);
     else if (joiner == NOBODY_JOINS && !peer_lists_us(link))
-        link_refuse(cluster, link, CLUSTER_CAUSE_NOT_MEMBER);
+        link_reject(cluster, link, CLUSTER_CAUSE_NOT_MEMBER);
 }
 
 /* --- hello --- */
 
-static void remember(struct cluster_link *link, const struct peer_hello *hello) {
+static void remember(struct cluster_link *link, const struct wire_hello *hello) {
     link->hello.heard = true;
     link->hello.intent = hello->intent;
     link->hello.flags = hello->flags;
@@ -310,7 +313,7 @@ static void remember(struct cluster_link *link, const struct peer_hello *hello) 
     link->hello.port = hello->port;
     link->hello.id = hello->id;
     link->hello.joined = hello->joined;
-    link->hello.life = hello->life;
+    link->hello.generation = hello->generation;
     link->hello.incarnation = hello->incarnation;
     link->hello.names = hello->names;
     link->hello.known_joined = hello->known_joined;
@@ -319,15 +322,15 @@ static void remember(struct cluster_link *link, const struct peer_hello *hello) 
 
 /*
  * Someone else under a running member's name: the member's link stands, was heard of lately, and
- * the newcomer has another life. If it is the same member, started again, the old link is about to
+ * the newcomer has another generation. If it is the same member, started again, the old link is about to
  * be found dead, and its next call succeeds.
  */
 static bool is_name_in_use(const struct cluster *cluster, const struct cluster_link *link,
-                           const struct peer_hello *hello) {
-    const struct contact *contact = contact_find(cluster, hello->name);
-    return contact != NULL && contact->link != NULL && contact->link != link &&
-           contact->link->hello.life != hello->life &&
-           cluster->now_ms - contact->heard_ms <= HEARD_LATELY_MS;
+                           const struct wire_hello *hello) {
+    const struct peer *peer = peer_find(cluster, hello->name);
+    return peer != NULL && peer->link != NULL && peer->link != link &&
+           peer->link->hello.generation != hello->generation &&
+           cluster->now_ms - peer->last_seen_ms <= NAME_HELD_MS;
 }
 
 /*
@@ -335,17 +338,17 @@ static bool is_name_in_use(const struct cluster *cluster, const struct cluster_l
  * know: a daemon that does not remember that it left is another one.
  */
 static bool joins_under_a_taken_name(const struct cluster *cluster,
-                                     const struct peer_hello *hello) {
+                                     const struct wire_hello *hello) {
     const struct member *member = membership_find(&cluster->membership, hello->name);
-    return hello->intent == PEER_INTENT_JOIN && member != NULL && member_is_running(member) &&
-           member->life != hello->life && hello->joined <= member->joined &&
-           !failure_hears(cluster, member);
+    return hello->intent == WIRE_INTENT_JOIN && member != NULL && member_is_running(member) &&
+           member->generation != hello->generation && hello->joined <= member->joined &&
+           !is_responsive(cluster, member);
 }
 
 /* Also of what it says of us: we would have to go above that. */
-static bool is_far_ahead(const struct cluster *cluster, const struct peer_hello *hello) {
+static bool is_far_ahead(const struct cluster *cluster, const struct wire_hello *hello) {
     return cluster_is_far_ahead(cluster, hello->incarnation) ||
-           cluster_is_far_ahead(cluster, hello->life + hello->names) ||
+           cluster_is_far_ahead(cluster, hello->generation + hello->names) ||
            cluster_is_far_ahead(cluster, hello->known_incarnation) ||
            cluster_is_far_ahead(cluster, hello->known_joined);
 }
@@ -353,47 +356,46 @@ static bool is_far_ahead(const struct cluster *cluster, const struct peer_hello 
 /* Whether it would come into our list, by its will or ours: told before it has given up anything
  * for that. If we go over to it, its list counts. */
 static bool wants_in(const struct cluster *cluster, const struct cluster_link *link,
-                     const struct peer_hello *hello) {
-    uint8_t ours =
-        link->contact == NULL ? PEER_INTENT_MEMBER : intent_towards(cluster, link->contact);
-    return ours != PEER_INTENT_JOIN &&
-           (hello->intent != PEER_INTENT_MEMBER || ours == PEER_INTENT_DISCOVER);
+                     const struct wire_hello *hello) {
+    uint8_t ours = link->peer == NULL ? WIRE_INTENT_MEMBER : intent_towards(cluster, link->peer);
+    return ours != WIRE_INTENT_JOIN &&
+           (hello->intent != WIRE_INTENT_MEMBER || ours == WIRE_INTENT_DISCOVER);
 }
 
-static enum cluster_cause objection(struct cluster *cluster, struct cluster_link *link,
-                                    const struct peer_hello *hello) {
-    if (hello->version != PEER_VERSION)
+static enum cluster_cause reject_reason(struct cluster *cluster, struct cluster_link *link,
+                                        const struct wire_hello *hello) {
+    if (hello->version != WIRE_VERSION)
         return CLUSTER_CAUSE_WRONG_VERSION;
     if (!bytes_equal(hello->cluster_name, bytes_of_text(cluster->cluster_name)))
         return CLUSTER_CAUSE_WRONG_CLUSTER_NAME;
     if (bytes_equal(hello->name, member_name(cluster->self))) {
-        if (hello->life == cluster->self->life)
+        if (hello->generation == cluster->self->generation)
             return CLUSTER_CAUSE_OURSELVES;
-        cluster_tell(cluster, CLUSTER_EVENT_NAME_CLASH, cluster->self->name,
-                     CLUSTER_CAUSE_NAME_IN_USE);
+        cluster_notify(cluster, CLUSTER_EVENT_NAME_CLASH, cluster->self->name,
+                       CLUSTER_CAUSE_NAME_IN_USE);
         return CLUSTER_CAUSE_NAME_IN_USE;
     }
-    if (link->contact != NULL && !bytes_equal(hello->name, bytes_of_text(link->contact->name)))
+    if (link->peer != NULL && !bytes_equal(hello->name, bytes_of_text(link->peer->name)))
         return CLUSTER_CAUSE_WRONG_NAME;
     if (is_far_ahead(cluster, hello))
         return CLUSTER_CAUSE_CLOCK;
-    if (wants_in(cluster, link, hello) && !facts_may_list(cluster, hello->name))
+    if (wants_in(cluster, link, hello) && !merge_has_place_for(cluster, hello->name))
         return CLUSTER_CAUSE_FULL;
     if (is_name_in_use(cluster, link, hello) || joins_under_a_taken_name(cluster, hello))
         return CLUSTER_CAUSE_NAME_IN_USE;
     return CLUSTER_CAUSE_NONE;
 }
 
-static bool may_be_called(struct cluster *cluster, struct cluster_link *link) {
-    return cluster->io.may_be_called == NULL ||
-           cluster->io.may_be_called(cluster->io_context, link->handle, link->contact->name);
+static bool name_allowed(struct cluster *cluster, struct cluster_link *link) {
+    return cluster->io.name_allowed == NULL ||
+           cluster->io.name_allowed(cluster->io_context, link->handle, link->peer->name);
 }
 
 /* Who called is known by its HELLO alone, so dropping the link tells nobody. */
-static void tell_of_objection(struct cluster *cluster, const struct cluster_link *link,
-                              struct bytes name, enum cluster_cause cause) {
+static void notify_rejected(struct cluster *cluster, const struct cluster_link *link,
+                            struct bytes name, enum cluster_cause cause) {
     char text[CLUSTER_NAME_MAX + 1];
-    if (link->contact != NULL || bytes_equal(name, member_name(cluster->self)))
+    if (link->peer != NULL || bytes_equal(name, member_name(cluster->self)))
         return;
     memcpy(text, name.data, name.len);
     text[name.len] = '\0';
@@ -402,31 +404,31 @@ static void tell_of_objection(struct cluster *cluster, const struct cluster_link
     cluster->io.notify(cluster->io_context, &event);
 }
 
-void greeting_receive_hello(struct cluster *cluster, struct cluster_link *link,
-                            const struct peer_hello *hello) {
-    enum cluster_cause cause = objection(cluster, link, hello);
+void handshake_receive_hello(struct cluster *cluster, struct cluster_link *link,
+                             const struct wire_hello *hello) {
+    enum cluster_cause cause = reject_reason(cluster, link, hello);
     if (cause != CLUSTER_CAUSE_NONE) {
-        tell_of_objection(cluster, link, hello->name, cause);
-        link_refuse(cluster, link, cause);
+        notify_rejected(cluster, link, hello->name, cause);
+        link_reject(cluster, link, cause);
         return;
     }
-    if (link->contact == NULL) {
-        struct contact *contact = contact_get(cluster, hello->name);
-        if (contact == NULL) {
-            link_refuse(cluster, link, CLUSTER_CAUSE_NO_MEMORY);
+    if (link->peer == NULL) {
+        struct peer *peer = peer_get(cluster, hello->name);
+        if (peer == NULL) {
+            link_reject(cluster, link, CLUSTER_CAUSE_NO_MEMORY);
             return;
         }
-        contact_attach(contact, link);
+        peer_attach(peer, link);
     }
     remember(link, hello);
-    if (!may_be_called(cluster, link)) {
-        link_refuse(cluster, link, CLUSTER_CAUSE_CERTIFICATE);
+    if (!name_allowed(cluster, link)) {
+        link_reject(cluster, link, CLUSTER_CAUSE_CERTIFICATE);
         return;
     }
-    if (!link->greeted && is_one_cluster(cluster, link, contact_member(cluster, link->contact)))
+    if (!link->hello_sent && is_one_cluster(cluster, link, peer_member(cluster, link->peer)))
         refute(cluster, link); /* our HELLO is to say the higher incarnation already */
-    if (!link->greeted)
-        greeting_send_hello(cluster, link);
+    if (!link->hello_sent)
+        handshake_send_hello(cluster, link);
     if (!link->gone)
         judge(cluster, link);
 }
@@ -435,34 +437,35 @@ void greeting_receive_hello(struct cluster *cluster, struct cluster_link *link,
 
 /* Who was ended and meets the cluster again by discovery, after a restart, joins it anew. */
 static void join_anew(struct cluster *cluster, struct cluster_link *link, uint64_t known) {
-    if (known < cluster->self->joined || cluster->resting)
+    if (known < cluster->self->joined || cluster->discovery_paused)
         return;
-    facts_new_life(cluster, known);
-    cluster->self->joined = cluster->self->life;
+    self_new_generation(cluster, known);
+    cluster->self->joined = cluster->self->generation;
     membership_refresh(&cluster->membership, cluster->self);
-    greeting_send_hello(cluster, link);
+    handshake_send_hello(cluster, link);
     if (!link->gone)
-        link->hello.known_state = PEER_KNOWN_NOTHING;
+        link->hello.known_state = WIRE_KNOWN_NOTHING;
     if (!link->gone && may_merge(cluster, link))
         establish(cluster, link, false);
 }
 
-void greeting_receive_welcome(struct cluster *cluster, struct cluster_link *link, uint64_t known,
-                              uint64_t claim) {
+void handshake_receive_join_accept(struct cluster *cluster, struct cluster_link *link,
+                                   uint64_t known, uint64_t prior_join) {
     if (link->established || !link->hello.heard)
         return;
-    bool we_join = intent_towards(cluster, link->contact) == PEER_INTENT_JOIN;
-    bool forgot = claim > cluster->self->joined && cluster->claims_followed < CLAIMS_MAX;
-    if (claim > 0 && !we_join) {
+    bool we_join = intent_towards(cluster, link->peer) == WIRE_INTENT_JOIN;
+    bool forgot =
+        prior_join > cluster->self->joined && cluster->prior_joins_followed < PRIOR_JOINS_MAX;
+    if (prior_join > 0 && !we_join) {
         if (forgot && cluster->join == NULL) {
-            cluster->claims_followed++;
-            commands_become_member(cluster, link, known, claim);
+            cluster->prior_joins_followed++;
+            join_become_member(cluster, link, known, prior_join);
             establish(cluster, link, true);
         } else {
-            link_refuse(cluster, link, CLUSTER_CAUSE_NOT_MEMBER);
+            link_reject(cluster, link, CLUSTER_CAUSE_NOT_MEMBER);
         }
     } else if (we_join) {
-        commands_become_member(cluster, link, known, 0);
+        join_become_member(cluster, link, known, 0);
         establish(cluster, link, true);
     } else if (may_merge(cluster, link)) {
         join_anew(cluster, link, known);
