@@ -143,7 +143,7 @@ enum cluster_verdict {
 };
 
 enum cluster_event_type {
-    CLUSTER_EVENT_UP, /* a member runs again: it was down or cleaned. same_generation: a split healed */
+    CLUSTER_EVENT_UP, /* a member that was down or cleaned runs again */
     CLUSTER_EVENT_SUSPECT,
     CLUSTER_EVENT_DOWN,   /* cause: REFUSED, SILENT, STOPPED, or NONE when others said so */
     CLUSTER_EVENT_JOINED, /* a member new to the list */
@@ -172,8 +172,8 @@ struct cluster_event {
     enum cluster_event_type type;
     const char *name; /* borrowed until notify returns */
     enum cluster_cause cause;
-    bool by_us; /* the cause is our objection to the peer, not the peer's to us */
-    bool same_generation;
+    bool by_us;           /* the cause is our objection to the peer, not the peer's to us */
+    bool same_generation; /* of UP: it did not restart, a split healed */
     const struct directory_name *node; /* borrowed until notify returns, else NULL */
     size_t count, names;
 };

@@ -154,7 +154,8 @@ void join_no_room(struct cluster *cluster, struct cluster_link *link) {
     cluster->discovery_paused = false;
 }
 
-/* Our record in the new cluster: above all that it knows of us. A prior_join is a join that happened. */
+/* Our record in the new cluster: above all that it knows of us. A prior join is one that took place
+ * and that we lost. */
 void join_become_member(struct cluster *cluster, struct cluster_link *link, uint64_t known,
                         uint64_t prior_join) {
     if (cluster_is_in(cluster))

@@ -10,7 +10,7 @@
  *
  * The ideas are those of SWIM (Das et al. 2002) and Lifeguard (Dadgar et al. 2018): asking others
  * before accusing; a suspicion that the suspect can refute with a higher incarnation; a time to do
- * so that grows with log(members) and shrinks with each independent suspector; and doubting oneself:
+ * so that grows with log(members) and shrinks with each independent suspector; and local health:
  * who was not given the processor in time grants everyone the time that it lost (cluster_enter).
  *
  * A refused connection is as good as a death notice, for the kernel that answers is alive: there is
@@ -28,8 +28,8 @@
 #define RESPONSIVE_MS 1500        /* a prober hears who spoke so lately */
 #define SUSPICION_CONFIRMATIONS 3 /* that shorten a suspicion to its minimum */
 
-/* How long a suspicion lasts among so many running members, with so many suspectors beside the first.
- */
+/* How long a suspicion lasts among so many running members, with so many suspectors besides the
+ * first. */
 int64_t suspicion_timeout_ms(size_t members, size_t confirmations);
 
 void failure_detector_tick(struct cluster *cluster);

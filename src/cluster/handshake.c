@@ -322,8 +322,8 @@ static void remember(struct cluster_link *link, const struct wire_hello *hello) 
 
 /*
  * Someone else under a running member's name: the member's link stands, was heard of lately, and
- * the newcomer has another generation. If it is the same member, started again, the old link is about to
- * be found dead, and its next call succeeds.
+ * the newcomer has another generation. If it is the same member, started again, the old link is
+ * about to be found dead, and its next call succeeds.
  */
 static bool is_name_in_use(const struct cluster *cluster, const struct cluster_link *link,
                            const struct wire_hello *hello) {

@@ -12,9 +12,9 @@
  * stands: above 2^53 there is none with which a member could answer a lie. So many years are no
  * limit for a clock that was never set (1970), and leave room for answers until 2155.
  *
- * joined <= generation <= incarnation. Others may add a state to the record, for this incarnation. A
- * tombstone has one number, the incarnation at which the member left or was forced out: it ends all
- * memberships that were joined at or before it. Records of a member are ordered by
+ * joined <= generation <= incarnation. Others may add a state to the record, for this incarnation.
+ * A tombstone has one number, the incarnation at which the member left or was forced out: it ends
+ * all memberships that were joined at or before it. Records of a member are ordered by
  *
  *   (joined, 0, incarnation, state)      ALIVE < SUSPECT < DOWN = CLEANED
  *   (incarnation, 1, 0, state)           of a tombstone; LEFT < FORCED_OUT
@@ -39,11 +39,10 @@ struct cluster_link;
 struct member {
     uint64_t hash; /* its place on the ring */
     uint64_t joined, generation, incarnation;
-    uint64_t stamp_ms; /* tombstones: when, since 1970, by the clock of who made it */
-    uint64_t
-        advertised_sequence; /* the highest sequence of this generation that anyone claims to hold */
-    uint64_t digest;         /* what its bucket holds of it */
-    int64_t since_ms;        /* in its state */
+    uint64_t stamp_ms;             /* tombstones: when, since 1970, by the clock of who made it */
+    uint64_t advertised_sequence;  /* the highest of this generation that anyone claims to hold */
+    uint64_t digest;               /* what its bucket holds of it */
+    int64_t since_ms;              /* in its state */
     int64_t clean_not_before_ms;   /* DOWN: not cleaned before then, for it is called once more */
     struct directory_owner *owner; /* borrowed from the directory; NULL until it has names */
     struct suspicion *suspicion;   /* borrowed from failure; NULL unless SUSPECT */

@@ -12,13 +12,13 @@
  * that later versions may add fields. A `name` is len:8 and that many bytes, Name@Host, 3 to 255 of
  * them.
  *
- *   HELLO    1 | version:8 flags:8 intent:8 created:64 random:64 joined:64 generation:64 incarnation:64
- *              | names:64 known_joined:64 known_incarnation:64 known_state:8 port:16 name
- *              | cluster_len:8 cluster_name
- *   WELCOME  2 | known:64 prior_join:64
- *   REFUSE   3 | cause:8                                                    enum cluster_cause
+ *   HELLO    1 | version:8 flags:8 intent:8 created:64 random:64 joined:64 generation:64
+ *              | incarnation:64 names:64 known_joined:64 known_incarnation:64 known_state:8
+ *              | port:16 name cluster_len:8 cluster_name
+ *   JOIN_ACCEPT 2 | known:64 prior_join:64
+ *   REJECT   3 | cause:8                                                    enum cluster_cause
  *   PING     4 |
- *   FACTS    5 | record ...                                                 news
+ *   RECORDS  5 | record ...                                                 news
  *   SUMMARY  6 | created:64 random:64 hash:64
  *   SAME     7 |                                                            answer to SUMMARY
  *   BUCKETS  8 | hash:64 x 256                                              answer to SUMMARY
@@ -26,8 +26,8 @@
  *   PULL    10 | generation:64 sequence:64 name                          "the names of this member"
  *   NAMES   11 | generation:64 sequence:64 flags:8 name (sequence:64 node) ...    answer to PULL
  *   CHANGE  12 | generation:64 sequence:64 operation:8 name node                  news
- *   ASK     13 | ttl:8 to:64 from:64 subject:64 number:32
- *   ANSWER  14 | ttl:8 to:64 subject:64 number:32 heard:8
+ *   PROBE_REQ 13 | ttl:8 to:64 from:64 subject:64 number:32
+ *   PROBE_ACK 14 | ttl:8 to:64 subject:64 number:32 responsive:8
  *   IDENTITY 15 | created:64 random:64                                      news
  *
  *   HELLO    flags: 1 alone, 2 discovery_paused, 4 discovery; intent: 0 member, 1 join, 2 discover

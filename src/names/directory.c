@@ -247,7 +247,7 @@ void directory_begin_generation(struct directory_owner *owner, uint64_t generati
     owner->version = (struct directory_version){.generation = generation};
 }
 
-/* Whether a change of this version is the next. A change that begins a generation is the next after 0. */
+/* Whether a change of this version is the next. The first of a generation is the next after 0. */
 static enum directory_verdict check_next(const struct directory_owner *owner,
                                          struct directory_version version) {
     if (directory_version_compare(version, owner->version) <= 0)

@@ -2,11 +2,12 @@
  * The directory: which Erlang nodes every member of the cluster has, at every member.
  *
  * A member (an owner here) alone writes its names. Each registration or end of one is a change with
- * the next sequence number of the owner's present generation; a generation is the incarnation with which the
- * owner started or joined (cluster/membership.h). So a version is (generation, sequence), and what is
- * held of an owner is complete up to its version: a change applies when it is the very next, is old
- * when it is not newer, and leaves a gap otherwise, to be closed with a snapshot: all names of the
- * owner at one version. A new generation starts empty: nothing of a dead generation outlives it.
+ * the next sequence number of the owner's present generation; a generation is the incarnation with
+ * which the owner started or joined (cluster/membership.h). So a version is (generation, sequence),
+ * and what is held of an owner is complete up to its version: a change applies when it is the very
+ * next, is old when it is not newer, and leaves a gap otherwise, to be closed with a snapshot: all
+ * names of the owner at one version. A new generation starts empty: nothing of a dead generation
+ * outlives it.
  *
  * The directory owns its owners and their entries. Pointers to an entry are good until it is
  * removed, to an owner until directory_owner_remove.

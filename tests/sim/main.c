@@ -1,9 +1,10 @@
 /*
  * The simulator's program.
  *
- *   sim [--seeds N] [--first S]   the scenarios, then random lives, one a seed (--seeds-only: no
- * scenarios) sim --trace SEED              one of them, told line by line sim --scenarios [NAME] the
- * named scenarios alone sim --scale N                 one cluster of N members
+ *   sim [--seeds N] [--first S]   the scenarios, then N seeds (--seeds-only: no scenarios)
+ *   sim --trace SEED              one of them, printed line by line
+ *   sim --scenarios [NAME]        the scenarios alone, or one of them with its trace
+ *   sim --scale N                 one cluster of N members
  */
 #include "chaos.h"
 #include "scenarios.h"

@@ -1,4 +1,4 @@
-/* Tells the scenarios: scenarios that read like one: who is there, what happens, what must be so. */
+/* Runs the scenarios: who is there, what happens, what must hold then. */
 #include "scenarios.h"
 
 #include "scenario_tools.h"

@@ -1,11 +1,11 @@
 /*
- * A world for clusters: hosts with a process, a disk and two clocks each, connections between them, and a
- * queue of events in virtual time. The state machine of src/cluster runs in it as it is; struct
- * cluster_io is implemented here with queues. All chance comes from one seed.
+ * A world for clusters: hosts with a process, a disk and two clocks each, connections between them,
+ * and a queue of events in virtual time. The state machine of src/cluster runs in it as it is;
+ * struct cluster_io is implemented here with queues. All chance comes from one seed.
  *
  * What is modelled, in milliseconds:
  *   - a connection takes round trips; it is refused where no process runs, and times out over a cut
- *     connection or at a dead host; frames on it arrive in order, later or (cut) when the connection is mended
+ *     path or at a dead host; frames on it arrive in order, later or (cut) when the path is mended
  *   - a process that crashes has its connections reset by its kernel; a host that dies does not
  *   - what is persisted reaches the disk some time later; a crash before that loses it
  *   - each host has its own monotonic clock (another start) and wall clock (skewed, stepping)
