@@ -24,7 +24,7 @@ enum task {
 struct command {
     struct config config;
     struct config_report report;
-    struct daemon_options options;
+    struct start_options options;
     unsigned debug_flags;
     enum task task;
     bool as_json;

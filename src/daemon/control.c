@@ -44,6 +44,19 @@ static json_t *describe_ports(const struct config *config) {
                      config->dist_base_port);
 }
 
+static bool is_watched(void *context) {
+    return control_server_is_watched(context);
+}
+
+static void publish(void *context, json_t *event) {
+    control_server_publish(context, event);
+}
+
+void control_connect_events(struct events *events, struct control_server *server) {
+    *events = (struct events){
+        .watched = server != NULL ? is_watched : NULL, .publish = publish, .context = server};
+}
+
 static json_int_t count_leases(const struct control_host *host) {
     const struct port_pool *pool = host->service->pool;
     return pool == NULL ? 0 : (json_int_t)port_pool_count(pool);
@@ -55,7 +68,7 @@ static json_t *describe_turns(const struct loop_turns *turns) {
 }
 
 static json_t *describe_control(const struct control_host *host) {
-    const struct control_counters counters = control_server_counters(host->events->control);
+    const struct control_counters counters = control_server_counters(host->server);
     return json_pack("{s:I, s:I, s:I, s:I}", "connected", (json_int_t)counters.connected, "waiting",
                      (json_int_t)counters.waiting, "accepted", (json_int_t)counters.accepted,
                      "busy", (json_int_t)counters.busy);

@@ -23,6 +23,7 @@ struct control_host {
     const struct epmd_service *service;
     struct epmd_server *epmd_server;
     struct events *events;
+    struct control_server *server;
     const struct listeners *listeners;
     struct cluster_shell *cluster; /* NULL: the daemon runs alone */
     const struct loop_turns *turns;
@@ -40,6 +41,9 @@ struct control_host {
     bool (*reload)(void *context, json_t *applied, json_t *restart, char *error);
     void (*stop)(void *context);
 };
+
+/* Those who watch on this server are told the events from now on; NULL: nobody is. */
+void control_connect_events(struct events *events, struct control_server *server);
 
 /* A control_handler; its context is a struct control_host. */
 struct control_stream *control_handle(void *context, struct control_peer *peer,

@@ -420,7 +420,8 @@ static bool build_control(struct daemon *daemon) {
     const struct control_server_options options = daemon_control_options(daemon);
     daemon->control = control_server_new(daemon->base, control_fd, daemon->config->control_socket,
                                          &options, control_handle, &daemon->control_host);
-    daemon->events.control = daemon->control;
+    daemon->control_host.server = daemon->control;
+    control_connect_events(&daemon->events, daemon->control);
     return daemon->control != NULL;
 }
 
@@ -431,7 +432,7 @@ static void destroy(struct daemon *daemon) {
     daemon->control = NULL;
     if (daemon->control_fd >= 0)
         control_unlisten(daemon->control_fd, daemon->config->control_socket);
-    daemon->events.control = NULL;
+    control_connect_events(&daemon->events, NULL);
     cluster_shell_free(daemon->cluster);
     daemon->cluster = NULL;
     orphans_free(daemon->orphans);
@@ -496,7 +497,7 @@ static enum exit_code run(struct daemon *daemon) {
 }
 
 /* -daemon returns when all runs, or has failed. */
-enum exit_code daemon_run(struct config *config, const struct daemon_options *options) {
+enum exit_code daemon_run(struct config *config, const struct start_options *options) {
     struct daemon daemon = {.config = config, .options = options, .control_fd = -1};
     enum exit_code code;
     char error[CLUSTER_KEY_ERROR_SIZE];

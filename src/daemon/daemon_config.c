@@ -12,7 +12,7 @@
 
 /* --- log --- */
 
-static int start_log(const struct config *config, const struct daemon_options *options) {
+static int start_log(const struct config *config, const struct start_options *options) {
     bool console = strcmp(config->log_to, "console") == 0;
     bool to_syslog = strcmp(config->log_to, "syslog") == 0 || (console && options->detach);
     enum log_target target = to_syslog ? LOG_TO_SYSLOG : console ? LOG_TO_CONSOLE : LOG_TO_FILE;
@@ -20,7 +20,7 @@ static int start_log(const struct config *config, const struct daemon_options *o
                     (enum log_format)config->log_format, target, config->log_to);
 }
 
-bool daemon_open_log(const struct config *config, const struct daemon_options *options) {
+bool daemon_open_log(const struct config *config, const struct start_options *options) {
     int error = start_log(config, options);
     if (error == 0)
         return true;

@@ -14,7 +14,7 @@
 /* The parts, in the order in which they are built. */
 struct daemon {
     struct config *config; /* borrowed; a reload changes it */
-    const struct daemon_options *options;
+    const struct start_options *options;
     struct creations *creations;
     struct state_worker *worker; /* writes the files of the stores */
     struct creation_store *creation_store;
@@ -50,7 +50,7 @@ struct port_pool_options daemon_pool_options(const struct config *config);
 size_t daemon_user_descriptors(const struct config *config);
 
 /* Opens the log, and says on standard error why it cannot be opened. */
-bool daemon_open_log(const struct config *config, const struct daemon_options *options);
+bool daemon_open_log(const struct config *config, const struct start_options *options);
 
 /* Reads the configuration anew and puts it in force: see control_host. */
 bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error);

@@ -27,7 +27,7 @@ json_t *events_json_time(int64_t wall_ms) {
 }
 
 bool events_is_watched(const struct events *events) {
-    return events->control != NULL && control_server_is_watched(events->control);
+    return events->watched != NULL && events->watched(events->context);
 }
 
 void events_publish(struct events *events, const char *kind, json_t *event) {
@@ -35,7 +35,7 @@ void events_publish(struct events *events, const char *kind, json_t *event) {
                               events_json_time(clock_wall_ms()));
     if (whole != NULL && event != NULL) {
         json_object_update(whole, event);
-        control_server_publish(events->control, whole);
+        events->publish(events->context, whole);
     } else {
         json_decref(whole);
     }

@@ -9,11 +9,15 @@
 #include "base/log.h"
 #include "names/port_pool.h"
 #include "names/registry.h"
-#include "net/control_server.h"
 #include "net/epmd_server.h"
 
+#include <jansson.h>
+
 struct events {
-    struct control_server *control; /* borrowed; NULL: nobody can watch */
+    /* Those who watch; the control socket has them. */
+    bool (*watched)(void *context);                /* NULL: nobody can watch */
+    void (*publish)(void *context, json_t *event); /* borrows the event */
+    void *context;
 };
 
 void events_registered(struct events *events, const struct registration *registration);

@@ -5,6 +5,7 @@
 #include "daemon/process.h"
 #include "erlang/ekka_port.h"
 #include "net/port_owner.h"
+#include "net/systemd_listeners.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
  * An epmd is often there because a node started it when no daemon ran: nothing needs it then, and
  * nodes that register again every 2 s come to this daemon once it has the port.
  */
-static void print_taken_by_epmd(const struct daemon_options *options, const char *address,
+static void print_taken_by_epmd(const struct start_options *options, const char *address,
                                 uint16_t port, pid_t pid) {
     int names = epmd_client_count_names(port);
     if (names == 0)
@@ -35,7 +36,7 @@ static void print_taken_by_epmd(const struct daemon_options *options, const char
                 options->program, address, (int)pid, (int)pid);
 }
 
-static void say_taken(const struct daemon_options *options, const char *address, uint16_t port) {
+static void say_taken(const struct start_options *options, const char *address, uint16_t port) {
     struct port_owner holder;
     if (!port_owner_find(port, &holder))
         fprintf(stderr,
@@ -68,7 +69,7 @@ const char *listening_cure(int error) {
     }
 }
 
-static enum exit_code explain(const struct daemon_options *options, uint16_t port,
+static enum exit_code explain(const struct start_options *options, uint16_t port,
                               const struct listen_failure *failure) {
     char address[ADDRESS_TEXT_SIZE];
     if (failure->item[0] != '\0') {
@@ -91,7 +92,7 @@ static enum exit_code explain(const struct daemon_options *options, uint16_t por
 }
 
 /* 0, said on standard error, when the rule gives no port that exists. */
-static uint16_t front_port(const struct config *config, const struct daemon_options *options) {
+static uint16_t front_port(const struct config *config, const struct start_options *options) {
     uint32_t port;
     if (ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &port) && port > 0)
         return (uint16_t)port;
@@ -103,7 +104,7 @@ static uint16_t front_port(const struct config *config, const struct daemon_opti
 }
 
 static bool open_one(struct listeners *listeners, enum listener_role role, const char *addresses,
-                     uint16_t port, const struct daemon_options *options, enum exit_code *code) {
+                     uint16_t port, const struct start_options *options, enum exit_code *code) {
     struct listen_failure failure;
     if (listeners_open(listeners, role, addresses, port, &failure))
         return true;
@@ -121,7 +122,7 @@ static bool has_port(const struct listeners *listeners, uint16_t port) {
 
 /* All ports of the configuration, but those that systemd brought. */
 static bool open_all(struct listeners *listeners, const struct config *config,
-                     const struct daemon_options *options, enum exit_code *code) {
+                     const struct start_options *options, enum exit_code *code) {
     uint16_t front = 0;
     if (config->front_enable && (front = front_port(config, options)) == 0)
         return false;
@@ -141,7 +142,7 @@ static bool open_all(struct listeners *listeners, const struct config *config,
 }
 
 static bool adopt_from_systemd(struct listeners *listeners, const struct config *config,
-                               const struct daemon_options *options) {
+                               const struct start_options *options) {
     const char *error;
     bool separate = config->front_enable && config->epmd_enable;
     uint32_t front = 0;
@@ -149,14 +150,14 @@ static bool adopt_from_systemd(struct listeners *listeners, const struct config 
         ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &front);
     /* see open_all for the port that serves both */
     uint16_t epmd_port = separate && front == config->epmd_port ? 0 : config->epmd_port;
-    if (process_systemd_listeners(listeners, epmd_port, &error))
+    if (systemd_listeners(listeners, epmd_port, &error))
         return true;
     fprintf(stderr, "%s: %s\n", options->program, error);
     return false;
 }
 
 bool listening_open(struct listeners *listeners, const struct config *config,
-                    const struct daemon_options *options, enum exit_code *code) {
+                    const struct start_options *options, enum exit_code *code) {
     *listeners = (struct listeners){.count = 0};
     *code = EXIT_FAILED;
     if (options->from_systemd && !adopt_from_systemd(listeners, config, options))
@@ -209,7 +210,7 @@ static const char *obstacle_at(const char *path) {
     return obstacle == NULL ? "somebody was there a moment ago; try again" : obstacle;
 }
 
-int listening_open_control(const struct config *config, const struct daemon_options *options) {
+int listening_open_control(const struct config *config, const struct start_options *options) {
     if (control_path_is_in_tmp(config->control_socket) &&
         !control_path_make_private(config->control_socket))
         return LISTENING_NO_CONTROL;

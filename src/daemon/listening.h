@@ -5,8 +5,8 @@
 #ifndef PORTOLAN_DAEMON_LISTENING_H
 #define PORTOLAN_DAEMON_LISTENING_H
 
-#include "daemon/daemon.h"
-#include "net/control_server.h"
+#include "daemon/start_options.h"
+#include "net/control_listen.h"
 #include "net/listener.h"
 
 /*
@@ -14,7 +14,7 @@
  * when a taken port is what options->quiet_if_taken expects, else EXIT_FAILED.
  */
 bool listening_open(struct listeners *listeners, const struct config *config,
-                    const struct daemon_options *options, enum exit_code *code);
+                    const struct start_options *options, enum exit_code *code);
 
 /* What to do about an address that cannot be listened on, for the end of a sentence: "; ...". */
 const char *listening_cure(int error);
@@ -30,6 +30,6 @@ const char *listening_control_obstacle(enum control_place place);
  * and cannot be trusted (base/control_path.h); the daemon runs without a socket, and logs it.
  */
 #define LISTENING_NO_CONTROL (-4096) /* below every -errno */
-int listening_open_control(const struct config *config, const struct daemon_options *options);
+int listening_open_control(const struct config *config, const struct start_options *options);
 
 #endif

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -145,34 +146,6 @@ void process_detached(int exit_code) {
 
 #ifdef HAVE_LIBSYSTEMD
 
-static uint16_t port_of(int fd) {
-    struct address address;
-    socklen_t len = sizeof address;
-    return getsockname(fd, &address.any, &len) == 0 ? address_port(&address) : 0;
-}
-
-bool process_systemd_listeners(struct listeners *listeners, uint16_t epmd_port,
-                               const char **error) {
-    int count = sd_listen_fds(1);
-    *listeners = (struct listeners){.count = 0};
-    if (count <= 0) {
-        *error = "systemd passed no sockets; is this started by a .socket unit?";
-        return false;
-    }
-    for (int i = 0; i < count; i++) {
-        enum listener_role role =
-            port_of(SD_LISTEN_FDS_START + i) == epmd_port ? LISTENER_EPMD : LISTENER_FRONT;
-        if (listeners_adopt(listeners, role, SD_LISTEN_FDS_START + i))
-            continue;
-        *error =
-            "a socket that systemd passed does not listen for TCP; ListenStream= in the .socket "
-            "unit gives one that does";
-        listeners_close(listeners);
-        return false;
-    }
-    return true;
-}
-
 void process_notify_ready(void) {
     sd_notify(0, "READY=1");
 }
@@ -182,14 +155,6 @@ void process_notify_stopping(void) {
 }
 
 #else
-
-bool process_systemd_listeners(struct listeners *listeners, uint16_t epmd_port,
-                               const char **error) {
-    (void)epmd_port;
-    *listeners = (struct listeners){.count = 0};
-    *error = "this build knows nothing of systemd; install libsystemd-dev and build again";
-    return false;
-}
 
 void process_notify_ready(void) {
 }

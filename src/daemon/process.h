@@ -1,8 +1,9 @@
-/* The daemon as a process: detaching, descriptors, and what systemd hands over. */
+/* The daemon as a process: detaching, descriptors, and what systemd is told. */
 #ifndef PORTOLAN_DAEMON_PROCESS_H
 #define PORTOLAN_DAEMON_PROCESS_H
 
-#include "net/listener.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 /* Allows itself as many descriptors as it may. */
 void process_raise_descriptor_limit(void);
@@ -25,10 +26,6 @@ int process_detach(const char *program);
 /* In the background: lets go of the process that was started, which exits with that code, and of
  * its standard error. Without process_detach, and when called again, it does nothing. */
 void process_detached(int exit_code);
-
-/* The listening sockets that systemd passed; those of epmd_port serve epmd, others are front ports.
- * False, with a text for people, when there are none to use. */
-bool process_systemd_listeners(struct listeners *listeners, uint16_t epmd_port, const char **error);
 
 /* Tells systemd, where it waits for that. */
 void process_notify_ready(void);

@@ -227,9 +227,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct control_server *server =
         control_server_new(base, listener, socket_path, &options, control_handle, &host);
     must(server != NULL);
-    events.control = server;
+    host.server = server;
+    control_connect_events(&events, server);
     check_input(bytes_of(data + 2, size - 2), data[0] == 0 ? 4096 : data[0]);
-    events.control = NULL;
+    control_connect_events(&events, NULL);
     control_server_free(server);
     port_pool_free(service.pool);
     registry_free(service.registry);
