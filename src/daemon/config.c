@@ -43,16 +43,14 @@ static bool refuse_key(const char *name, const struct config_origin *origin,
     config_quote(name, quoted);
     if (config_ignored_is_emqx(name))
         config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot set %s: the key is EMQX's own and means nothing here; leave "
-                          "it out",
+                          "%s: cannot set %s: this key of EMQX has no meaning here; remove it",
                           origin->where, quoted);
     else if (nearest != NULL)
-        config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot set %s: there is no such key; did you mean %s?",
+        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s: unknown key; did you mean %s?",
                           origin->where, quoted, nearest);
     else
         config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot set %s: there is no such key; --print-config lists all",
+                          "%s: cannot set %s: unknown key; --print-config lists all keys",
                           origin->where, quoted);
     return false;
 }
@@ -76,18 +74,18 @@ bool config_set(struct config *config, const char *name, const char *value,
         return refuse_key(name, origin, report);
     if (is_about_emqx_log(key, value, origin)) {
         config_report_add(report, CONFIG_NOTE,
-                          "%s: %s = %s is about EMQX's own log files; this log stays where it is",
-                          origin->where, name, value);
+                          "%s: %s = %s concerns EMQX's log files and is ignored", origin->where,
+                          name, value);
         return true;
     }
     const char *why = config_type_parse(key->type, value, config->directory, &parsed);
     if (why != NULL && key->type == CONFIG_SECRET) {
-        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s: %s; it takes %s", origin->where,
+        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s: %s; expected %s", origin->where,
                           name, why, config_type_takes(key->type));
         return false;
     }
     if (why != NULL) {
-        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s to '%s': %s; it takes %s",
+        config_report_add(report, CONFIG_ERROR, "%s: cannot set %s to '%s': %s; expected %s",
                           origin->where, name, config_quote(value, quoted), why,
                           config_type_takes(key->type));
         return false;
@@ -106,7 +104,7 @@ bool config_set_pair(struct config *config, const char *pair, const char *flag,
     const char *equals = strchr(pair, '=');
     if (equals == NULL) {
         config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot set '%s': there is no = in it; it takes KEY=VALUE, such as "
+                          "%s: cannot set '%s': no = in it; expected KEY=VALUE, such as "
                           "log.level=debug",
                           flag, config_quote(pair, quoted));
         return false;

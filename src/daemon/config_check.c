@@ -15,7 +15,7 @@ static bool check_range(const struct config *config, struct config_report *repor
         return true;
     config_report_add(report, CONFIG_ERROR,
                       "cannot use the range of ports: node.dist_listen_min is %u (%s) and "
-                      "node.dist_listen_max is %u (%s); the first must not be the greater one",
+                      "node.dist_listen_max is %u (%s); the first must not exceed the second",
                       config->dist_listen_min, config_where(config, "node.dist_listen_min"),
                       config->dist_listen_max, config_where(config, "node.dist_listen_max"));
     return false;
@@ -27,7 +27,7 @@ static bool check_tool_ports(const struct config *config, struct config_report *
         return true;
     config_report_add(
         report, CONFIG_ERROR,
-        "cannot keep ports for tools: node.dist_tool_ports is %llu (%s) and the range "
+        "cannot reserve ports for tools: node.dist_tool_ports is %llu (%s) and the range "
         "%u-%u has %u; leave at least one for leases, or set node.dist_listen_max (%s) "
         "higher",
         (unsigned long long)config->dist_tool_ports, config_where(config, "node.dist_tool_ports"),
@@ -47,7 +47,7 @@ static bool check_addresses(const struct config *config, const char *name, const
         snprintf(item, sizeof item, "%.*s", (int)len, list);
         if (!address_parse(item, 0, &address)) {
             config_report_add(report, CONFIG_ERROR,
-                              "%s: cannot set %s: '%s' is no IP address; it takes %s",
+                              "%s: cannot set %s: '%s' is not an IP address; expected %s",
                               config_where(config, name), name, config_quote(item, quoted),
                               config_type_takes(CONFIG_ADDRESSES));
             return false;
@@ -64,8 +64,8 @@ static bool check_front_port(const struct config *config, struct config_report *
         return true;
     if (ekka_is_remote_shell(node)) {
         config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot open the front port of node.name %s: the rule gives names "
-                          "that begin with remsh no port; choose another name, or set "
+                          "%s: cannot open the front port of node.name %s: names that "
+                          "begin with remsh have no port; choose another name, or set "
                           "front.enable = off",
                           config_where(config, "node.name"), config->node_name);
         return false;
@@ -74,7 +74,7 @@ static bool check_front_port(const struct config *config, struct config_report *
         return true;
     config_report_add(report, CONFIG_ERROR,
                       "%s: cannot open the front port of node.name %s: node.dist_base_port %u (%s) "
-                      "and the offset %u make %u, and ports end at 65535; use a smaller number "
+                      "plus the offset %u is %u, which is above 65535; use a smaller number "
                       "before the @",
                       config_where(config, "node.name"), config->node_name, config->dist_base_port,
                       config_where(config, "node.dist_base_port"), ekka_offset(node), port);
@@ -85,8 +85,8 @@ static bool check_some_port(const struct config *config, struct config_report *r
     if (config->epmd_enable || config->front_enable)
         return true;
     config_report_add(report, CONFIG_ERROR,
-                      "there is no port to open: epmd.enable (%s) and front.enable (%s) are off; "
-                      "set one of them on",
+                      "no port to open: epmd.enable (%s) and front.enable (%s) are both off; "
+                      "turn one of them on",
                       config_where(config, "epmd.enable"), config_where(config, "front.enable"));
     return false;
 }

@@ -95,10 +95,10 @@ static void warn_of(const char *variable, const char *name, struct config_report
     int len = (int)strcspn(variable, "=");
     if (nearest == NULL)
         config_report_add(report, CONFIG_WARNING,
-                          "%.*s: there is no key %s; --print-config lists all", len, variable,
+                          "%.*s: unknown key %s; --print-config lists all keys", len, variable,
                           name);
     else
-        config_report_add(report, CONFIG_WARNING, "%.*s: there is no key %s; did you mean %s?", len,
+        config_report_add(report, CONFIG_WARNING, "%.*s: unknown key %s; did you mean %s?", len,
                           variable, name, config_environment_variable(OURS, nearest, "__", meant));
 }
 
@@ -111,7 +111,7 @@ static void warn_of_single_underscore(const char *variable, struct config_report
         if (strlen(ours) != (size_t)len || strncmp(ours, variable, (size_t)len) != 0)
             continue;
         config_report_add(report, CONFIG_WARNING,
-                          "%s is not used: the variable of %s is %s, with two underscores", ours,
+                          "%s is ignored: the variable of %s is %s, with two underscores", ours,
                           config_keys[i].name,
                           config_environment_variable(OURS, config_keys[i].name, "__", meant));
     }

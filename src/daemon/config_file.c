@@ -102,7 +102,7 @@ static void refuse_long_line(struct parser *parser, const char *line) {
 
 static void answer_for_last_line(struct parser *parser) {
     if (parser->line_unanswered)
-        complain(parser, "cannot read the line: it is not of the form key = value; comments begin "
+        complain(parser, "cannot read the line: not of the form key = value; comments begin "
                          "with #");
     parser->line_unanswered = false;
 }
@@ -119,7 +119,7 @@ static char *next_line(char *out, int size, void *context) {
     bool fits = result != READ_TOO_LONG && strlen(line) + 2 < (size_t)size;
     out[0] = '\0';
     if (result == READ_HAS_NUL)
-        complain(parser, "cannot read the line: there is a NUL byte in it; is this a text file?");
+        complain(parser, "cannot read the line: it contains a NUL byte; is this a text file?");
     else if (line[0] == '[' || line[0] == ';')
         parser->line_unanswered = true; /* to inih a section, a comment; to EMQX an error */
     else if (!fits)
@@ -148,8 +148,8 @@ static void warn_if_set_again(struct parser *parser, const struct config_key *ke
     size_t *line = &parser->set_on_line[config_key_number(key)];
     if (*line != 0)
         config_report_add(parser->report, CONFIG_WARNING,
-                          "%s: %s is set again, after line %zu; the last one counts", parser->where,
-                          key->name, *line);
+                          "%s: %s is set again, after line %zu; the last value is used",
+                          parser->where, key->name, *line);
     *line = parser->line;
 }
 
@@ -161,7 +161,7 @@ static void take(struct parser *parser, const char *name, const char *text) {
     if (copy == NULL)
         complain(parser, "out of memory");
     else if (value == NULL)
-        complain(parser, "cannot read the value: its quotes do not match; put one \" at each end, "
+        complain(parser, "cannot read the value: unbalanced quotes; put one \" at each end, "
                          "or none");
     else
         config_set(parser->config, name, value, &origin, parser->report);
@@ -220,7 +220,7 @@ bool config_file_load(struct config *config, const char *path, struct config_rep
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
         config_report_add(report, CONFIG_ERROR,
-                          "cannot read the configuration file %s: %s; -c names another", path,
+                          "cannot read the configuration file %s: %s; use -c to name another", path,
                           strerror(errno));
         return false;
     }

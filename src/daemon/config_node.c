@@ -30,34 +30,34 @@ static bool is_all_digits_and_dots(const char *host) {
 static const char *check_host(const char *host) {
     bool qualified = false;
     if (host[0] == '\0')
-        return "there is no host behind the @";
+        return "no host after the @";
     if (is_ip_address(host))
         return NULL;
     if (is_all_digits_and_dots(host))
-        return "its host is no IP address";
+        return "its host is not a valid IP address";
     if (strlen(host) > HOST_MAX)
-        return "its host is longer than host names can be";
+        return "its host name is too long";
     for (const char *label = host; *label != '\0';) {
         size_t len = strcspn(label, ".");
         if (len == 0 || len > LABEL_MAX || !is_word(label, len))
-            return "its host is no host name";
+            return "its host is not a valid host name";
         label += len;
         if (*label == '.') {
             qualified = true;
             label++;
         }
     }
-    return qualified ? NULL : "its host name is short, and other hosts cannot find it by that";
+    return qualified ? NULL : "its host name is not fully qualified, so other hosts cannot find it";
 }
 
 const char *config_node_check(const char *node) {
     const char *at = strchr(node, '@');
     if (at == NULL)
-        return "there is no @ in it";
+        return "no @ in it";
     if (strchr(at + 1, '@') != NULL)
-        return "there is more than one @ in it";
+        return "more than one @ in it";
     size_t len = (size_t)(at - node);
     if (alive_name_check(bytes_of(node, len)) != ALIVE_NAME_OK || !is_word(node, len))
-        return "what stands before the @ is no name";
+        return "invalid name before the @";
     return check_host(at + 1);
 }

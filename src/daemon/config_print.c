@@ -108,16 +108,15 @@ void config_print_checked(const struct config *config, const struct config_repor
     config_report_print(report, CONFIG_NOTE, program, out);
     if (file != NULL && config->ignored.keys > 0) {
         config_ignored_format(&config->ignored, families, sizeof families);
-        fprintf(out, "%s: %s: ignored as not Portolan's, %zu keys: %s\n", program, file,
+        fprintf(out, "%s: %s: %zu keys of other programs ignored: %s\n", program, file,
                 config->ignored.keys, families);
     }
     if (file == NULL)
         fprintf(out, "%s: no configuration file was read\n", program);
     if (report->counts[CONFIG_WARNING] == 0)
-        fprintf(out, "%s: configuration is fine\n", program);
+        fprintf(out, "%s: the configuration is valid\n", program);
     else
-        fprintf(out, "%s: configuration can be used; see the warning%s\n", program,
-                report->counts[CONFIG_WARNING] == 1 ? "" : "s");
+        fprintf(out, "%s: the configuration is valid, with warnings\n", program);
 }
 
 /* --- the table --- */
@@ -132,8 +131,8 @@ void config_print_help(enum config_personality personality, FILE *out) {
     }
 }
 
-/* Breaks a sentence into comment lines. */
-static void print_comment(const char *text, FILE *out) {
+/* Breaks a text into lines that begin with `prefix`. */
+static void print_wrapped(const char *prefix, const char *text, FILE *out) {
     const size_t width = 96;
     while (*text != '\0') {
         size_t len = strlen(text);
@@ -142,7 +141,7 @@ static void print_comment(const char *text, FILE *out) {
             while (len > 0 && text[len] != ' ')
                 len--;
         }
-        fprintf(out, "# %.*s\n", (int)len, text);
+        fprintf(out, "%s%.*s\n", prefix, (int)len, text);
         text += len;
         text += *text == ' ' ? 1 : 0;
     }
@@ -156,44 +155,56 @@ static void print_family(size_t number, FILE *out) {
 }
 
 void config_print_example(FILE *out) {
-    print_comment("The configuration of portoland, which reads " CONFIG_DEFAULT_FILE
-                  " or the file that -c names. Every key stands here at its default: take the # "
-                  "away from those that are to be different. portolan.conf(5) has more, portoland "
-                  "--check-config judges a file, and portoland --print-config says which values "
-                  "count, and where each comes from.",
-                  out);
+    print_wrapped(
+        "# ",
+        "The configuration of portoland, which reads " CONFIG_DEFAULT_FILE
+        " or the file given with -c. Every key is listed with its default: uncomment the "
+        "ones to change. See portolan.conf(5). portoland --check-config checks a file, and "
+        "portoland --print-config prints the effective values and their origin.",
+        out);
     for (size_t i = 0; i < config_keys_count; i++) {
         const struct config_key *key = &config_keys[i];
         char text[1024];
-        snprintf(text, sizeof text, "%s.%s", key->meaning,
-                 key->live ? " A reload applies it." : "");
+        snprintf(text, sizeof text, "%s.%s", key->meaning, key->live ? " Applied on reload." : "");
         print_family(i, out);
         fputc('\n', out);
-        print_comment(text, out);
+        print_wrapped("# ", text, out);
         fprintf(out, "#%s =%s%s\n", key->name, key->initial[0] == '\0' ? "" : " ", key->initial);
     }
 }
 
 static void print_mdoc_default(const char *label, const char *value, FILE *out) {
     if (value[0] == '\0')
-        fprintf(out, "%s: nothing.\n", label);
+        fprintf(out, "%s: empty.\n", label);
     else
         fprintf(out, "%s:\n.Ql %s .\n", label, value);
 }
 
+/* Each on lines of its own, as mdoc wants them; the last full stop is added. */
+static void print_sentences(const char *text, FILE *out) {
+    char sentence[1024];
+    for (const char *end; text != NULL; text = end == NULL ? NULL : end + 2) {
+        end = strstr(text, ". ");
+        size_t len = end == NULL ? strlen(text) : (size_t)(end - text);
+        snprintf(sentence, sizeof sentence, "%.*s.", (int)len, text);
+        print_wrapped("", sentence, out);
+    }
+}
+
 static void print_mdoc_key(const struct config_key *key, FILE *out) {
     char variable[CONFIG_VARIABLE_SIZE];
-    fprintf(out, ".It Cm %s\n%s.\n", key->name, key->meaning);
-    fprintf(out, "It takes %s.\n", config_type_takes(key->type));
+    const char *takes = config_type_takes(key->type);
+    fprintf(out, ".It Cm %s Pq %s\n", key->name, strncmp(takes, "a ", 2) == 0 ? takes + 2 : takes);
+    print_sentences(key->meaning, out);
     print_mdoc_default("Default", key->initial, out);
     if (key->initial_epmd != NULL)
         print_mdoc_default("Under the name epmd", key->initial_epmd, out);
     config_environment_variable("PORTOLAN_", key->name, "__", variable);
-    fprintf(out, "In the environment:\n.Ev %s", variable);
+    fprintf(out, "Environment:\n.Ev %s", variable);
     if (key->variable != NULL)
         fprintf(out, " ,\n.Ev %s", key->variable);
     fputs(" .\n", out);
-    fputs(key->live ? "A reload applies it.\n" : "A change needs a restart.\n", out);
+    fputs(key->live ? "Applied on reload.\n" : "Requires a restart.\n", out);
 }
 
 void config_print_mdoc(FILE *out) {

@@ -39,26 +39,26 @@ static void judge_discovery(const struct config *config, struct config_report *r
     bool manual = config->cluster_discovery == DISCOVERY_MANUAL;
     if (manual && config->cluster_seeds[0] != '\0')
         warn(config, "cluster.static.seeds", report,
-             "is not used, for cluster.discovery is manual; set that to static");
+             "is ignored, because cluster.discovery is manual; set that to static");
     if (manual)
         return;
     if (!has_secret(config))
         warn(config, "cluster.discovery", report,
-             "finds nobody: a cluster needs a secret, and none is set; set node.cookie_file, "
-             "node.cookie or cluster.tls.*");
+             "has no effect: a cluster needs a secret; set node.cookie_file, node.cookie or "
+             "cluster.tls.*");
     if (!names_another(config))
         warn(config, "cluster.discovery", report,
-             "finds nobody: cluster.static.seeds names no other daemon");
+             "has no effect: cluster.static.seeds names no other daemon");
 }
 
 static void judge_secret(const struct config *config, struct config_report *report) {
     if (strcmp(config->cookie, KNOWN_COOKIE) == 0)
         warn(config, "node.cookie", report,
-             "is the one that EMQX ships, which everybody knows; choose a secret of your own, and "
-             "use it on all hosts");
+             "is the default of EMQX, which is publicly known; choose another secret for all "
+             "hosts");
     if (has_secret(config) && !config->front_enable)
         warn(config, "front.enable", report,
-             "is off: daemons talk through the front port, so there is no cluster without it");
+             "is off, so there is no cluster: daemons connect to each other through front ports");
 }
 
 /* The last port that a node may open as a front port. */
@@ -84,20 +84,22 @@ static void judge_ports(const struct config *config, struct config_report *repor
     bool has_own = ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &own);
     if (config->port_enforce && config->port_policy == PORT_POLICY_ANY)
         warn(config, "node.port_enforce", report,
-             "has no effect, for node.port_policy is any; set that to range or derived");
+             "has no effect, because node.port_policy is any; set that to range or derived");
     if (config->epmd_enable && config->epmd_port >= first && config->epmd_port <= last)
-        warn(config, "epmd.port", report,
-             "lies in the range of leases, node.dist_listen_min to node.dist_listen_max; move one "
-             "of them");
+        warn(
+            config, "epmd.port", report,
+            "is within the range of leases, node.dist_listen_min to node.dist_listen_max; move one "
+            "of them");
     if (!config->front_enable)
         return;
     if ((config->dist_base_port <= last && front_last >= first) ||
         (has_own && own >= first && own <= last))
-        config_report_add(report, CONFIG_WARNING,
-                          "%s: the range of leases, %u-%u, covers front ports (%u-%u, and that of "
-                          "node.name, %u): no lease is given for those in use; move the range",
-                          where_ranges_meet(config), first, last, config->dist_base_port,
-                          front_last, (unsigned)own);
+        config_report_add(
+            report, CONFIG_WARNING,
+            "%s: the range of leases, %u-%u, overlaps front ports (%u-%u, and that of "
+            "node.name, %u): those in use are not leased; move the range",
+            where_ranges_meet(config), first, last, config->dist_base_port, front_last,
+            (unsigned)own);
 }
 
 static void judge_event_program(const struct config *config, struct config_report *report) {
@@ -118,8 +120,8 @@ static void judge_event_program(const struct config *config, struct config_repor
                           config_where(config, "cluster.on_event"), path, reason);
     if (!has_secret(config))
         warn(config, "cluster.on_event", report,
-             "is never run: there are no events of a cluster without node.cookie_file, "
-             "node.cookie or cluster.tls.*");
+             "is never run: without node.cookie_file, node.cookie or cluster.tls.* there is no "
+             "cluster");
 }
 
 /* The text was judged when it was set. */
@@ -127,10 +129,10 @@ static void judge_admission(const struct config *config, struct config_report *r
     struct allow_list allow;
     bool restricted = allow_list_parse(config->front_allow, &allow) == NULL && !allow.any;
     if (restricted && !config->front_enable)
-        warn(config, "front.allow", report, "has no effect, for front.enable is off");
+        warn(config, "front.allow", report, "has no effect, because front.enable is off");
     if (allow.members && !has_secret(config))
         warn(config, "front.allow", report,
-             "lets in members, and there are none: a cluster needs a secret; set node.cookie_file, "
+             "allows members, but there are none: a cluster needs a secret; set node.cookie_file, "
              "node.cookie or cluster.tls.*");
 }
 

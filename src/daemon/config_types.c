@@ -38,7 +38,7 @@ static const char *parse_nodes(const char *text, union config_value *out) {
         if (why != NULL)
             return why;
         if (++count > DISCOVERY_NAMES_MAX)
-            return "there are more names in it than are looked at";
+            return "it has too many names";
     }
     return parse_text(text, out);
 }
@@ -47,7 +47,7 @@ static const char *parse_nodes(const char *text, union config_value *out) {
 static const char *parse_secret(const char *text, union config_value *out) {
     for (const char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at <= ' ' || *at == 0x7f)
-            return "there is a blank or a control character in it";
+            return "it contains a blank or a control character";
     }
     return strlen(text) > 255 ? "it is longer than 255 bytes" : parse_text(text, out);
 }
@@ -56,7 +56,7 @@ static const char *parse_word(const char *text, union config_value *out) {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     for (const char *at = text; *at != '\0'; at++) {
         if (strchr(letters, *at) == NULL && strchr("_-.", *at) == NULL)
-            return "there is something else in it";
+            return "it contains another character";
     }
     if (text[0] == '\0')
         return "it is empty";
@@ -82,15 +82,15 @@ static const char *parse_socket(const char *text, union config_value *out) {
     if (text[0] == '\0' || strcasecmp(text, "off") == 0)
         return parse_text("", out);
     if (text[0] != '/')
-        return "it is no absolute path";
+        return "not an absolute path";
     if (strlen(text) > SOCKET_PATH_MAX)
-        return "the path is longer than sockets can have";
+        return "the path is too long for a socket";
     return parse_text(text, out);
 }
 
 static const char *parse_log_target(const char *text, union config_value *out) {
     bool known = strcmp(text, "console") == 0 || strcmp(text, "syslog") == 0 || text[0] == '/';
-    return known ? parse_text(text, out) : "that is no place to log to";
+    return known ? parse_text(text, out) : "not a valid log target";
 }
 
 static const char *parse_allowed(const char *text, union config_value *out) {
@@ -102,7 +102,7 @@ static const char *parse_allowed(const char *text, union config_value *out) {
 static const char *parse_port(const char *text, union config_value *out) {
     uint64_t port;
     if (!text_parse_number(text, 1, UINT16_MAX, &port))
-        return "that is no port";
+        return "not a valid port";
     out->port = (uint16_t)port;
     return NULL;
 }
@@ -110,7 +110,7 @@ static const char *parse_port(const char *text, union config_value *out) {
 static const char *parse_duration(const char *text, union config_value *out) {
     int64_t ms;
     if (!text_parse_duration_ms(text, &ms) || ms == 0)
-        return "that is no time";
+        return "not a valid time";
     out->ms = ms;
     return NULL;
 }
@@ -120,16 +120,16 @@ static const char *parse_interval(const char *text, union config_value *out) {
     if (text_parse_switch(text, &on) && !on)
         out->ms = 0;
     else if (!text_parse_duration_ms(text, &out->ms))
-        return "that is no time";
+        return "not a valid time";
     return NULL;
 }
 
 static const char *parse_switch(const char *text, union config_value *out) {
-    return text_parse_switch(text, &out->on) ? NULL : "that is neither on nor off";
+    return text_parse_switch(text, &out->on) ? NULL : "neither on nor off";
 }
 
 static const char *parse_count(const char *text, union config_value *out) {
-    return text_parse_number(text, 0, UINT32_MAX, &out->count) ? NULL : "that is no number";
+    return text_parse_number(text, 0, UINT32_MAX, &out->count) ? NULL : "not a valid number";
 }
 
 static const char *parse_percent(const char *text, union config_value *out) {
@@ -138,9 +138,9 @@ static const char *parse_percent(const char *text, union config_value *out) {
     if (len > 0 && text[len - 1] == '%')
         len--;
     if (len == 0 || len >= sizeof number)
-        return "not a valid share";
+        return "not a valid percentage";
     memcpy(number, text, len);
-    return text_parse_number(number, 1, 100, &out->count) ? NULL : "not a valid share";
+    return text_parse_number(number, 1, 100, &out->count) ? NULL : "not a valid percentage";
 }
 
 static bool find_name(const char *text, const char *const *names, int *out) {
@@ -155,7 +155,7 @@ static bool find_name(const char *text, const char *const *names, int *out) {
 
 static const char *parse_choice(const char *text, const char *const *names,
                                 union config_value *out) {
-    return find_name(text, names, &out->choice) ? NULL : "that is none of the choices";
+    return find_name(text, names, &out->choice) ? NULL : "not a valid choice";
 }
 
 /* Whatever says on or off elsewhere does so here. */
@@ -171,7 +171,7 @@ static const char *parse_discovery(const char *text, union config_value *out) {
     static const char *const later[] = {"mcast", "dns", "etcd", "k8s", NULL};
     int ignored;
     if (find_name(text, later, &ignored))
-        return "this way to find others comes later";
+        return "this strategy is not implemented yet";
     return parse_choice(text, discovery_names, out);
 }
 
@@ -191,7 +191,7 @@ static const char *parse_log_level(const char *text, union config_value *out) {
             return NULL;
         }
     }
-    return find_name(text, log_level_names, &out->choice) ? NULL : "that is no level";
+    return find_name(text, log_level_names, &out->choice) ? NULL : "not a valid level";
 }
 
 const char *config_type_parse(enum config_type type, const char *text, const char *directory,
@@ -250,11 +250,11 @@ const char *config_type_takes(enum config_type type) {
     case CONFIG_NODE:
         return "Name@Host, such as portolan@192.0.2.1 or portolan@s1.example.com";
     case CONFIG_NODES:
-        return "names of nodes, Name@Host, with commas between them, or nothing";
+        return "node names, Name@Host, separated by commas, or nothing";
     case CONFIG_SECRET:
         return "1 to 255 printable characters without blanks, or nothing";
     case CONFIG_WORD:
-        return "letters, digits, _, - and .";
+        return "letters, digits, underscores, hyphens and dots";
     case CONFIG_PATH:
         return "the path of a file, or nothing";
     case CONFIG_DIRECTORY:
@@ -262,23 +262,23 @@ const char *config_type_takes(enum config_type type) {
     case CONFIG_SOCKET:
         return "an absolute path of at most 107 bytes, or off";
     case CONFIG_ADDRESSES:
-        return "IP addresses with commas between them, or nothing for all";
+        return "IP addresses separated by commas, or nothing for all";
     case CONFIG_ALLOWED:
-        return "any, or members and networks such as 192.0.2.0/24 with commas between them";
+        return "any, or members and networks such as 192.0.2.0/24, separated by commas";
     case CONFIG_LOG_TARGET:
         return "console, syslog or an absolute path";
     case CONFIG_PORT:
         return "a port from 1 to 65535";
     case CONFIG_DURATION:
-        return "a time over 0 such as 60, 500ms, 5m or 1h";
+        return "a time above 0, such as 60, 500ms, 5m or 1h";
     case CONFIG_INTERVAL:
-        return "a time such as 60, 5m or 1h, or off";
+        return "a time, such as 60, 5m or 1h, or off";
     case CONFIG_SWITCH:
         return "on or off";
     case CONFIG_COUNT:
         return "a number from 0 to 4294967295";
     case CONFIG_PERCENT:
-        return "a share from 1% to 100%";
+        return "a percentage from 1% to 100%";
     case CONFIG_POLICY:
         return "range, derived or any";
     case CONFIG_LISTERS:

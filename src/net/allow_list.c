@@ -39,7 +39,7 @@ static const char *parse_network(char *item, struct allow_network *network) {
     if (slash != NULL)
         *slash++ = '\0';
     if (strchr(item, '%') != NULL || !address_parse(item, 0, &address))
-        return "there is something in it that is not an address, a network or 'members'";
+        return "it contains something other than addresses, networks or 'members'";
     struct bytes host = address_host(&address);
     unsigned unmapped = address.any.sa_family == AF_INET6 && host.len == 4 ? 96 : 0;
     *network = (struct allow_network){.len = (uint8_t)host.len, .bits = (uint8_t)(host.len * 8)};
@@ -47,9 +47,9 @@ static const char *parse_network(char *item, struct allow_network *network) {
     if (slash == NULL)
         return NULL;
     if (!text_parse_number(slash, unmapped, host.len * 8 + unmapped, &bits))
-        return "the number of bits after a '/' is not one of that kind of address";
+        return "invalid prefix length after a '/'";
     network->bits = (uint8_t)(bits - unmapped);
-    return has_bits_beyond(network) ? "an address has bits beyond those that its '/' counts" : NULL;
+    return has_bits_beyond(network) ? "an address has bits beyond its prefix length" : NULL;
 }
 
 static const char *add_item(struct allow_list *list, char *item) {
@@ -62,7 +62,7 @@ static const char *add_item(struct allow_list *list, char *item) {
         return NULL;
     }
     if (list->count == ALLOW_NETWORKS_MAX)
-        return "there are more than 64 networks in it";
+        return "it has more than 64 networks";
     return parse_network(item, &list->networks[list->count++]);
 }
 
@@ -76,7 +76,7 @@ const char *allow_list_parse(const char *text, struct allow_list *list) {
     }
     if (!list->any && !list->members && list->count == 0)
         return "it is empty";
-    return list->any && (list->members || list->count > 0) ? "'any' stands alone" : NULL;
+    return list->any && (list->members || list->count > 0) ? "'any' cannot be combined" : NULL;
 }
 
 static bool is_in(const struct allow_network *network, struct bytes host) {

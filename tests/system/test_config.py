@@ -65,9 +65,9 @@ def test_an_emqx_conf_is_accepted_and_what_is_not_ours_is_counted():
             "node.cookie", "cluster.name", "cluster.discovery", "cluster.autoheal", "cluster.autoclean"}
     ignored = [line for line in settings if line.split(" = ")[0] not in ours]
     listeners = sum(line.startswith("listener.") for line in ignored)
-    assert f"ignored as not Portolan's, {len(ignored)} keys: listener {listeners}, " in done.stdout
-    assert "log.to = both is about EMQX's own log files; this log stays where it is" in done.stdout
-    assert done.stdout.endswith("portoland: configuration can be used; see the warning\n")
+    assert f"{len(ignored)} keys of other programs ignored: listener {listeners}, " in done.stdout
+    assert "log.to = both concerns EMQX's log files and is ignored" in done.stdout
+    assert done.stdout.endswith("portoland: the configuration is valid, with warnings\n")
 
 
 def test_an_emqx_conf_with_every_key_in_it_set_is_accepted(conf):
@@ -75,7 +75,7 @@ def test_an_emqx_conf_with_every_key_in_it_set_is_accepted(conf):
     done = call("-c", conf(*text.splitlines()), "--check-config")
     assert done.returncode == 0
     assert warned_keys(done) == ["cluster.static.seeds", "node.cookie"]
-    assert re.search(r"keys: listener 148, zone 57, ", done.stdout)
+    assert re.search(r"keys of other programs ignored: listener 148, zone 57, ", done.stdout)
 
 
 def test_an_emqx_conf_means_what_it_means_to_emqx(tmp_path):
@@ -94,28 +94,28 @@ def test_a_single_long_line_of_emqx_is_no_trouble(conf):
 # --- what is wrong, and how it is said ---
 
 WRONG = {
-    "node.name = emqx@s1": "cannot set node.name to 'emqx@s1': its host name is short, and other hosts cannot find it by "
-                           "that; it takes Name@Host, such as portolan@192.0.2.1 or portolan@s1.example.com",
-    "node.name = emqx": "cannot set node.name to 'emqx': there is no @ in it; it takes Name@Host",
-    "node.nmae = a@b.c": "cannot set node.nmae: there is no such key; did you mean node.name?",
-    "node.proces_limit = 1": "cannot set node.proces_limit: there is no such key; did you mean node.process_limit?",
-    "epmd.something_else = 1": "cannot set epmd.something_else: there is no such key; --print-config lists all",
-    "epmd.port = 99999": "cannot set epmd.port to '99999': that is no port; it takes a port from 1 to 65535",
-    "epmd.packet_timeout = 0": "cannot set epmd.packet_timeout to '0': that is no time; it takes a time over 0",
-    "epmd.enable = perhaps": "cannot set epmd.enable to 'perhaps': that is neither on nor off; it takes on or off",
-    "node.port_policy = best": "cannot set node.port_policy to 'best': that is none of the choices; it takes range, derived",
-    "epmd.peer_connections = -1": "cannot set epmd.peer_connections to '-1': that is no number; it takes a number from 0",
-    "log.level = loud": "cannot set log.level to 'loud': that is no level; it takes error, warn, info, debug or trace",
-    "log.to = stdout": "cannot set log.to to 'stdout': that is no place to log to; it takes console, syslog",
-    "log.format = xml": "cannot set log.format to 'xml': that is none of the choices; it takes text or json",
-    "control.socket = x.sock": "cannot set control.socket to 'x.sock': it is no absolute path; it takes an absolute path",
-    "node.data_dir =": "cannot set node.data_dir to '': it is empty; it takes the path of a directory",
-    "front.address = localhost": "cannot set front.address: 'localhost' is no IP address; it takes IP addresses with commas",
-    "epmd.port 4369": "cannot read the line: it is not of the form key = value; comments begin with #",
-    "[epmd]": "cannot read the line: it is not of the form key = value; comments begin with #",
-    'log.to = "/var/log/x': 'cannot read the value: its quotes do not match; put one " at each end, or none',
-    "node.name = remsh1@192.0.2.1": "cannot open the front port of node.name remsh1@192.0.2.1: the rule gives names that "
-                                    "begin with remsh no port",
+    "node.name = emqx@s1": "cannot set node.name to 'emqx@s1': its host name is not fully qualified, so other hosts cannot find "
+                           "it; expected Name@Host, such as portolan@192.0.2.1 or portolan@s1.example.com",
+    "node.name = emqx": "cannot set node.name to 'emqx': no @ in it; expected Name@Host",
+    "node.nmae = a@b.c": "cannot set node.nmae: unknown key; did you mean node.name?",
+    "node.proces_limit = 1": "cannot set node.proces_limit: unknown key; did you mean node.process_limit?",
+    "epmd.something_else = 1": "cannot set epmd.something_else: unknown key; --print-config lists all keys",
+    "epmd.port = 99999": "cannot set epmd.port to '99999': not a valid port; expected a port from 1 to 65535",
+    "epmd.packet_timeout = 0": "cannot set epmd.packet_timeout to '0': not a valid time; expected a time above 0",
+    "epmd.enable = perhaps": "cannot set epmd.enable to 'perhaps': neither on nor off; expected on or off",
+    "node.port_policy = best": "cannot set node.port_policy to 'best': not a valid choice; expected range, derived",
+    "epmd.peer_connections = -1": "cannot set epmd.peer_connections to '-1': not a valid number; expected a number from 0",
+    "log.level = loud": "cannot set log.level to 'loud': not a valid level; expected error, warn, info, debug or trace",
+    "log.to = stdout": "cannot set log.to to 'stdout': not a valid log target; expected console, syslog",
+    "log.format = xml": "cannot set log.format to 'xml': not a valid choice; expected text or json",
+    "control.socket = x.sock": "cannot set control.socket to 'x.sock': not an absolute path; expected an absolute path",
+    "node.data_dir =": "cannot set node.data_dir to '': it is empty; expected the path of a directory",
+    "front.address = localhost": "cannot set front.address: 'localhost' is not an IP address; expected IP addresses separated by commas",
+    "epmd.port 4369": "cannot read the line: not of the form key = value; comments begin with #",
+    "[epmd]": "cannot read the line: not of the form key = value; comments begin with #",
+    'log.to = "/var/log/x': 'cannot read the value: unbalanced quotes; put one " at each end, or none',
+    "node.name = remsh1@192.0.2.1": "cannot open the front port of node.name remsh1@192.0.2.1: names that "
+                                    "begin with remsh have no port",
 }
 
 
@@ -137,20 +137,20 @@ def test_all_errors_of_a_file_are_told_at_once(conf):
 def test_a_range_that_ends_before_it_begins_names_both_keys(conf):
     path = conf("node.dist_listen_min = 9000")
     assert complaint(path) == [f"cannot use the range of ports: node.dist_listen_min is 9000 ({path}:1) and "
-                               "node.dist_listen_max is 7369 (the default); the first must not be the greater one"]
+                               "node.dist_listen_max is 7369 (the default); the first must not exceed the second"]
 
 
 def test_a_key_that_is_set_twice_is_warned_of_and_the_last_one_counts(conf):
     path = conf("epmd.port = 1111", "epmd.port = 2222")
     done = call("-c", path, "--check-config")
     assert done.returncode == 0
-    assert done.stderr == f"portoland: {path}:2: epmd.port is set again, after line 1; the last one counts\n"
+    assert done.stderr == f"portoland: {path}:2: epmd.port is set again, after line 1; the last value is used\n"
     assert printed("-c", path)["epmd.port"]["value"] == 2222
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     path = tmp_path / "none.conf"
-    assert complaint(path) == [f"cannot read the configuration file {path}: No such file or directory; -c names another"]
+    assert complaint(path) == [f"cannot read the configuration file {path}: No such file or directory; use -c to name another"]
 
 
 def test_a_daemon_does_not_start_on_a_wrong_file(conf):
@@ -161,7 +161,7 @@ def test_a_daemon_does_not_start_on_a_wrong_file(conf):
 
 def test_nothing_to_open_is_an_error(conf):
     (said,) = complaint(conf("front.enable = off"))
-    assert said.startswith("there is no port to open: epmd.enable (the default) and front.enable (")
+    assert said.startswith("no port to open: epmd.enable (the default) and front.enable (")
 
 
 # --- who wins, and who says so ---
@@ -210,7 +210,7 @@ def test_a_debug_flag_is_named_as_the_source_of_the_level():
 def test_an_almost_right_variable_is_warned_of():
     done = call("--check-config", PORTOLAN_NODE__NMAE="a@b.c")
     assert done.returncode == 0
-    assert done.stderr == ("portoland: PORTOLAN_NODE__NMAE: there is no key node.nmae; "
+    assert done.stderr == ("portoland: PORTOLAN_NODE__NMAE: unknown key node.nmae; "
                            "did you mean PORTOLAN_NODE__NAME?\n")
 
 
@@ -296,7 +296,7 @@ def test_the_manual_s_list_is_what_the_table_says():
 def test_the_example_file_and_the_manual_have_each_key_and_its_default():
     keys = printed()
     page = (REPOSITORY / "man" / "portolan.conf.5").read_text()
-    assert list(example_keys()) == list(keys) == re.findall(r"^\.It Cm (\S+)$", page, re.MULTILINE)
+    assert list(example_keys()) == list(keys) == re.findall(r"^\.It Cm (\S+) Pq ", page, re.MULTILINE)
     for key, default in example_keys().items():
         value = keys[key]["default" if key in OF_THE_PLACE else "value"]
         shown = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -87,7 +87,7 @@ START_TEST(emqx_s_log_to_is_about_its_own_files) {
     setenv("EMQX_LOG__TO", "file", 1);
     ck_assert(load());
     ck_assert_str_eq(config.log_to, "console");
-    ck_assert_ptr_nonnull(strstr(remarks(CONFIG_NOTE), "EMQX_LOG__TO: log.to = file is about"));
+    ck_assert_ptr_nonnull(strstr(remarks(CONFIG_NOTE), "EMQX_LOG__TO: log.to = file concerns"));
 
     setenv("PORTOLAN_LOG__TO", "file", 1);
     ck_assert(!load());
@@ -142,7 +142,7 @@ START_TEST(a_variable_that_is_almost_a_key_is_warned_of) {
     setenv("PORTOLAN_BUILD", "build", 1);
     setenv("PORTOLAN_PORT_4370_TCP", "tcp://10.0.0.1:4370", 1);
     ck_assert(load());
-    ck_assert_str_eq(remarks(CONFIG_WARNING), "t: PORTOLAN_NODE__NMAE: there is no key node.nmae; "
+    ck_assert_str_eq(remarks(CONFIG_WARNING), "t: PORTOLAN_NODE__NMAE: unknown key node.nmae; "
                                               "did you mean PORTOLAN_NODE__NAME?\n");
 }
 END_TEST

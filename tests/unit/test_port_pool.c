@@ -131,7 +131,7 @@ START_TEST(the_port_it_had_may_have_gone_to_another) {
     ck_assert_uint_eq(lease("a"), FIRST + 1);
     release("b");
     release("a");
-    ck_assert_uint_eq(lease("a"), FIRST + 1); /* the last one counts */
+    ck_assert_uint_eq(lease("a"), FIRST + 1); /* the last value is used */
 
     release("a");
     host->listens[FIRST + 1] = true;
