@@ -69,7 +69,7 @@ SIM_OBJS  := $(call objects,tests/sim/*.c)
 BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop $(BUILD)/bench/client_calls
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all check-library record-abi help run check check-unit check-sim check-mutations sim scale \
+.PHONY: all check-library record-abi help run check check-unit check-sim check-mutations check-mutator mutation sim scale \
         check-system check-long check-otp check-valgrind bench bench-smoke attack attack-smoke \
         fuzz fuzzers lint format docs-from-keys install install-epmd uninstall clean
 
@@ -86,6 +86,8 @@ help:
 	@echo 'make check-otp  OTP'"'"'s own tests of epmd, OTP_RUNS=$(OTP_RUNS) times; fetches Debian'"'"'s source of erlang'
 	@echo 'make sim      random scenarios of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
+	@echo 'make mutation change the source at random, COUNT=$(COUNT) times, and show what no test notices:'
+	@echo '              ROOM=base,names (all), SEED=$(SEED)'
 	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
 	@echo 'make attack   attack a daemon and measure what its users feel; ATTACKS= names some'
 	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
@@ -157,7 +159,7 @@ run:
 
 check:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all check-unit check-sim check-system
+	@$(MAKE) --no-print-directory all check-unit check-sim check-mutator check-system
 
 check-unit: $(UNIT)
 	$(UNIT)
@@ -223,6 +225,17 @@ check-sim: $(SIM)
 
 check-mutations:
 	tests/sim/mutations.py
+
+# Random changes of the source outside the cluster, and whether a test notices (tests/mutation).
+SEED  ?= 1
+COUNT ?= 40
+
+mutation:
+	@scripts/deps test
+	$(PYTHON) tests/mutation/run.py $(if $(ROOM),--room $(ROOM)) --seed $(SEED) --count $(COUNT)
+
+check-mutator:
+	$(PYTHON) tests/mutation/test_mutator.py
 
 scale: $(SIM)
 	@for members in $(SCALE); do $(SIM) --scale $$members || exit 1; done
