@@ -67,7 +67,9 @@ UNIT_OBJS := $(call objects,tests/unit/*.c)
 SIM       := $(BUILD)/tests/sim
 SIM_OBJS  := $(call objects,tests/sim/*.c)
 BENCH     := $(BUILD)/bench/load $(BUILD)/bench/bare_loop $(BUILD)/bench/client_calls
-FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+# all of them, or those that FUZZ names without their fuzz_
+FUZZERS   := $(if $(FUZZ),$(FUZZ:%=$(BUILD)/fuzz/fuzz_%), \
+               $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))
 
 .PHONY: all check-library record-abi help run check check-unit check-sim check-mutations check-mutator mutation sim scale \
         check-system check-long check-otp check-valgrind bench bench-smoke attack attack-smoke \
@@ -90,7 +92,7 @@ help:
 	@echo '              ROOM=base,names (all), SEED=$(SEED)'
 	@echo 'make bench    compare with stock epmd, a bare loop, serf, HAProxy, nginx (bench-smoke: briefly)'
 	@echo 'make attack   attack a daemon and measure what its users feel; ATTACKS= names some'
-	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each'
+	@echo 'make fuzz     fuzz every parser for FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ= names some'
 	@echo 'make lint     formatting, floors, warnings of both compilers, manual pages, scripts'
 	@echo 'make record-abi  make the binary interface of libportolan the one that lint compares with'
 	@echo 'make format   let clang-format have its way'
@@ -253,7 +255,7 @@ $(SIM): $(SIM_OBJS) $(ALLOC_FAILURES)
 
 WRAPPED    := malloc calloc strdup socket connect send recv poll epoll_create1 epoll_ctl \
               timerfd_create timerfd_settime eventfd pthread_create getaddrinfo
-UNIT_WRAPS := $(foreach call,$(WRAPPED),-Wl$(comma)--wrap=$(call))
+UNIT_WRAPS := $(foreach call,$(WRAPPED) _tcase_add_test,-Wl$(comma)--wrap=$(call))
 
 # --- bench ---
 
@@ -304,7 +306,7 @@ fuzz:
 	@scripts/deps fuzz
 	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) SANITIZE=address,undefined,fuzzer-no-link fuzzers
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh \
-	    build/flavour/$(notdir $(FUZZ_CC))-address-undefined-fuzzer-no-link/fuzz
+	    build/flavour/$(notdir $(FUZZ_CC))-address-undefined-fuzzer-no-link/fuzz $(FUZZ)
 
 fuzzers: $(FUZZERS)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the fuzz targets that were built into DIR, each for FUZZ_SECONDS (60).
 #
-#   tests/fuzz/run.sh [DIR]      DIR: where fuzz_* are; build/fuzz unless it is said
+#   tests/fuzz/run.sh [DIR [NAME ...]]      DIR: where fuzz_* are (build/fuzz); NAME: only fuzz_NAME
 #
 # Each starts from the seeds in tests/fuzz/corpus/ and from what earlier runs found, which is kept
 # in build/fuzz/corpus/. An input that breaks a target is left in build/fuzz/findings/; give it to
@@ -10,6 +10,7 @@ set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 programs=${1:-$root/build/fuzz}
+[ $# -eq 0 ] || shift
 seconds=${FUZZ_SECONDS:-60}
 findings=$root/build/fuzz/findings
 logs=$root/build/fuzz/logs
@@ -24,10 +25,21 @@ executions_of() {
     sed -n 's/^stat::number_of_executed_units: *//p' "$1" | tail -n 1
 }
 
+# wanted TARGET [NAME ...]: whether it is one of the names, or there are none
+wanted() {
+    sought=$1
+    shift
+    case " $* " in
+    "  " | *" $sought "*) return 0 ;;
+    esac
+    return 1
+}
+
 passed=0
 failed=0
 for source in "$root"/tests/fuzz/fuzz_*.c; do
     target=$(basename "$source" .c)
+    wanted "${target#fuzz_}" "$@" || continue
     corpus=$root/build/fuzz/corpus/$target
     log=$logs/$target.log
     mkdir -p "$corpus" "$root/tests/fuzz/corpus/$target" || exit 1
