@@ -329,6 +329,7 @@ static bool build_front(struct daemon *daemon) {
     daemon->front_host = (struct front_host){.config = daemon->config,
                                              .events = &daemon->events,
                                              .users = &daemon->users,
+                                             .budget = &daemon->turns.budget,
                                              .own_port = front_port(daemon),
                                              .link = on_link,
                                              .route_changed = on_route_changed,

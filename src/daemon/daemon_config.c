@@ -33,12 +33,13 @@ bool daemon_open_log(const struct config *config, const struct start_options *op
 
 /* --- reload --- */
 
-struct epmd_server_options daemon_server_options(const struct daemon *daemon) {
+struct epmd_server_options daemon_server_options(struct daemon *daemon) {
     return (struct epmd_server_options){
         .packet_timeout_ms = daemon->config->packet_timeout_ms,
         .peer_connections = (unsigned)daemon->config->peer_connections,
         .delay_accept_s = daemon->options->delay_accept_s,
         .delay_write_s = daemon->options->delay_write_s,
+        .budget = &daemon->turns.budget,
     };
 }
 

@@ -44,7 +44,7 @@ struct daemon {
 };
 
 /* The configuration as the parts take it. */
-struct epmd_server_options daemon_server_options(const struct daemon *daemon);
+struct epmd_server_options daemon_server_options(struct daemon *daemon);
 struct control_server_options daemon_control_options(const struct daemon *daemon);
 struct port_pool_options daemon_pool_options(const struct config *config);
 size_t daemon_user_descriptors(const struct config *config);

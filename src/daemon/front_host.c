@@ -126,6 +126,7 @@ static struct proxy_options stream_options(struct front_host *host) {
         .peer_streams = (unsigned)config->front_peer_streams,
         .user_streams = user_share_of(streams, config->user_share),
         .users = host->users,
+        .budget = host->budget,
         .check_owner = config->front_check_owner,
         .refused = on_stream_refused,
         .context = host,

@@ -16,6 +16,7 @@ struct front_host {
     const struct config *config;
     struct events *events;
     const struct local_users *users;
+    struct turn_budget *budget;
     uint16_t own_port;   /* the daemon's own front port */
     struct front *front; /* set by front_host_build */
     bool told_unknown;   /* that the kernel does not say whose a socket is */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/turn_budget.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #define REASON_SIZE 128
-#define ENDS_A_TURN 128
 
 /* A request may trickle in, and a reply out, for this many packet timeouts in all. */
 #define TIMEOUTS_IN_ALL 10
@@ -319,29 +319,14 @@ static void on_writable(struct epmd_conn *conn) {
         epmd_server_touch(conn->server, conn);
 }
 
-/*
- * Thousands of nodes may end at once, and to end a registration takes much longer than to look a
- * name up. Those beyond ENDS_A_TURN are left for the next turn of the loop, in which they are
- * reported again: so others come in between.
- */
-static bool may_end_now(struct epmd_server *server) {
-    struct timeval turn; /* when the wait of this turn ended: the same for all that it reports */
-    if (event_base_gettimeofday_cached(server->base, &turn) < 0)
-        return true;
-    if (turn.tv_sec != server->ends_turn.tv_sec || turn.tv_usec != server->ends_turn.tv_usec) {
-        server->ends_turn = turn;
-        server->ends_left = ENDS_A_TURN;
-    }
-    if (server->ends_left == 0)
-        return false;
-    server->ends_left--;
-    return true;
-}
-
+/* Thousands of nodes may end at once, or thousands of callers that had said nothing: those that the
+ * turn has no time for are reported again in the next one, and others come in between. */
 static void on_ready(evutil_socket_t fd, short what, void *context) {
     struct epmd_conn *conn = context;
     (void)fd;
     (void)what;
+    if (!turn_budget_allows(conn->server->options.budget, &conn->served))
+        return;
     switch (conn->state) {
     case EPMD_CONN_READING:
         on_request(conn);
@@ -354,8 +339,7 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
         break;
     case EPMD_CONN_REFUSED:
     case EPMD_CONN_REGISTERED:
-        if (may_end_now(conn->server))
-            epmd_conn_close_if_ended(conn);
+        epmd_conn_close_if_ended(conn);
         break;
     }
 }

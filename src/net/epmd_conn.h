@@ -72,6 +72,7 @@ struct epmd_conn {
     struct address peer;
     int64_t opened_ms;
     int64_t active_ms;
+    uint32_t served;                       /* see base/turn_budget.h */
     struct request_buffer *request_buffer; /* what has come of a request that is not whole yet; of a
                                           look-up that is held, the name */
     struct lookup_waiter waiter;           /* the same */
@@ -103,9 +104,9 @@ struct epmd_server {
     struct epmd_conns unsettled; /* of those, whose reply waits; the first first */
     bool on_reserve;             /* the descriptor in use is the reserve */
     int reserve_fd;
-    int64_t accepted_us;      /* when callers were accepted last */
-    struct timeval ends_turn; /* the turn of the loop that `ends_left` is for */
-    unsigned ends_left;       /* registrations that may still end in it */
+    int64_t accepted_us;         /* when callers were accepted last */
+    struct event *settled_event; /* replies that may go out are left from the last turn */
+    uint64_t settled;            /* they wait for numbers up to this */
     struct epmd_counters counters;
     size_t waiting_count, registered_count;
     uint8_t received[EPMD_FRAME_MAX]; /* a request that is being read; nobody's between two calls */

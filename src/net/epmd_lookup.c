@@ -1,6 +1,7 @@
 /* Look-ups that wait for their turn (names/lookup_queue): what is asked of their sockets, and when
  * they go on. */
 #include "base/clock.h"
+#include "base/turn_budget.h"
 #include "net/epmd_conn.h"
 #include "net/loop.h"
 
@@ -37,11 +38,25 @@ static void answer_all(struct lookup_queue *queue) {
         epmd_conn_resume(EPMD_CONN_OF_WAITER(ready));
 }
 
+/* The same, as far as the turn has time. False: some are left for the next one. */
+static bool answer_in_time(struct epmd_server *server, struct lookup_queue *queue) {
+    struct lookup_waiter *ready;
+    while ((ready = lookup_queue_next_ready(queue)) != NULL) {
+        epmd_conn_resume(EPMD_CONN_OF_WAITER(ready));
+        if (turn_budget_is_left(server->options.budget))
+            continue;
+        loop_set_timer_or_now(server->lookup_event, 0);
+        return false;
+    }
+    return true;
+}
+
 void epmd_server_answer_ready(struct epmd_server *server) {
     struct lookup_queue *queue = queue_of(server);
     if (queue == NULL)
         return;
-    answer_all(queue);
+    if (!answer_in_time(server, queue))
+        return;
     int64_t now_ms = clock_monotonic_ms(), until_ms = lookup_queue_deadline(queue);
     if (until_ms == INT64_MAX) {
         event_del(server->lookup_event);
@@ -77,7 +92,8 @@ void epmd_lookup_on_time(evutil_socket_t fd, short what, void *context) {
         return;
     int64_t now_ms = clock_monotonic_ms(), due_ms = lookup_queue_deadline(queue);
     bool patient = due_ms <= now_ms && now_ms - due_ms < BACKLOG_MAX_MS && has_backlog(server);
-    answer_all(queue);
+    if (!answer_in_time(server, queue))
+        return;
     if (patient && loop_set_timer(server->lookup_event, BACKLOG_PAUSE_MS))
         return;
     lookup_queue_tick(queue, now_ms);

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/turn_budget.h"
 #include "net/epmd_conn.h"
 #include "net/loop.h"
 
@@ -76,6 +77,8 @@ static void on_expiry(evutil_socket_t fd, short what, void *context) {
            now_ms - first->active_ms >= server->idle_limit_ms) {
         server->counters.timed_out++;
         epmd_conn_close(first, expiry_reason(first));
+        if (!turn_budget_is_left(server->options.budget))
+            break;
     }
     arm_expiry(server);
 }
@@ -171,7 +174,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context) {
     bool one = !door->lasting || now_us - server->accepted_us < ACCEPT_GAP_US;
     int most = one ? 1 : ACCEPTS_MAX;
     (void)what;
-    while (most-- > 0 && accept_next(door, listener))
+    while (accept_next(door, listener) && --most > 0 && turn_budget_is_left(server->options.budget))
         ;
     server->accepted_us = one ? now_us : clock_monotonic_us();
 }
@@ -248,12 +251,32 @@ bool epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
     return any;
 }
 
+/* Sends the replies that may go out, as far as the turn has time. */
+static void send_settled(struct epmd_server *server) {
+    struct epmd_conn *first;
+    while ((first = TAILQ_FIRST(&server->unsettled)) != NULL && first->awaited <= server->settled) {
+        epmd_conn_settle(first);
+        if (turn_budget_is_left(server->options.budget))
+            continue;
+        loop_set_timer_or_now(server->settled_event, 0);
+        return;
+    }
+}
+
+static void on_settled(evutil_socket_t fd, short what, void *context) {
+    struct epmd_server *server = context;
+    (void)fd;
+    (void)what;
+    send_settled(server);
+}
+
 static bool start_events(struct epmd_server *server) {
     server->expiry_event = event_new(server->base, -1, 0, on_expiry, server);
     server->resume_event = event_new(server->base, -1, 0, on_resume, server);
     server->lookup_event = event_new(server->base, -1, 0, epmd_lookup_on_time, server);
+    server->settled_event = event_new(server->base, -1, 0, on_settled, server);
     return server->expiry_event != NULL && server->resume_event != NULL &&
-           server->lookup_event != NULL;
+           server->lookup_event != NULL && server->settled_event != NULL;
 }
 
 /*
@@ -295,9 +318,9 @@ struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_s
 }
 
 void epmd_server_settled(struct epmd_server *server, uint64_t number) {
-    struct epmd_conn *first;
-    while ((first = TAILQ_FIRST(&server->unsettled)) != NULL && first->awaited <= number)
-        epmd_conn_settle(first);
+    if (number > server->settled)
+        server->settled = number;
+    send_settled(server);
 }
 
 static void close_all(struct epmd_conns *conns) {
@@ -316,6 +339,7 @@ void epmd_server_free(struct epmd_server *server) {
     loop_free_event(server->expiry_event);
     loop_free_event(server->resume_event);
     loop_free_event(server->lookup_event);
+    loop_free_event(server->settled_event);
     host_limit_free(server->host_limit);
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);

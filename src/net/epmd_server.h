@@ -24,12 +24,14 @@
 
 struct event_base;
 struct epmd_server;
+struct turn_budget;
 
 struct epmd_server_options {
     int64_t packet_timeout_ms; /* > 0; N whole seconds end nothing before N + 1 have passed */
     unsigned peer_connections; /* see above; 0: any number */
     unsigned delay_accept_s;   /* to play a busy server: sleeps, holding all up */
     unsigned delay_write_s;
+    struct turn_budget *budget; /* borrowed; NULL: a turn of the loop takes what it takes */
 };
 
 /* What was refused, and to whom. All is borrowed for the call. */

@@ -1,6 +1,7 @@
 #include "net/front_assignment.h"
 
 #include "base/clock.h"
+#include "base/turn_budget.h"
 #include "net/listener_owner.h"
 #include "net/loop.h"
 #include "net/port_probe.h"
@@ -13,6 +14,14 @@
 
 #define PORTS 65536
 
+/* Over all names, in steps of a turn of the loop each. */
+enum walk {
+    WALK_NONE,
+    WALK_MOVE,          /* the rule has changed: each gets the port that it has now */
+    WALK_REPORT_SHARED, /* behind that one */
+    WALK_RETRY,         /* those without their port */
+};
+
 struct front_assignment {
     struct front_deps deps;
     struct front_options options;
@@ -20,13 +29,13 @@ struct front_assignment {
     struct routes *ports;
     size_t opened; /* front ports besides the daemon's own */
 
-    /* nodes that are tried again */
+    /* walks, and nodes that are tried again */
     bool any_unassigned; /* some node may be without its front port */
     struct event *retry_event;
     int64_t retry_at_ms; /* while the event is pending */
     int64_t delay_ms;    /* of the next time that it is set */
-    bool walking;
-    struct registry_cursor cursor;  /* while walking */
+    enum walk walk;
+    struct registry_cursor cursor;  /* of the walk */
     uint8_t cannot_open[PORTS / 8]; /* the ports that were tried in this walk */
 };
 
@@ -166,7 +175,7 @@ static void retry_soon(struct front_assignment *assignment) {
     assignment->delay_ms = FRONT_RETRY_FIRST_MS;
     bool is_soon = event_pending(assignment->retry_event, EV_TIMEOUT, NULL) &&
                    assignment->retry_at_ms <= clock_monotonic_ms() + FRONT_RETRY_FIRST_MS;
-    if (!assignment->walking && !is_soon)
+    if (assignment->walk == WALK_NONE && !is_soon)
         retry_later(assignment);
 }
 
@@ -200,50 +209,7 @@ static bool try_again(struct front_assignment *assignment, struct registration *
     return true;
 }
 
-static void begin_walk(struct front_assignment *assignment) {
-    registry_cursor_begin(&assignment->cursor, assignment->deps.registry, REGISTRY_LIVE);
-    memset(assignment->cannot_open, 0, sizeof assignment->cannot_open);
-    assignment->walking = true;
-    assignment->any_unassigned = false;
-}
-
-static void end_walk(struct front_assignment *assignment) {
-    if (!assignment->walking)
-        return;
-    registry_cursor_end(&assignment->cursor);
-    assignment->walking = false;
-}
-
-/* A step of a walk. False: it has come to its end. */
-static bool walk(struct front_assignment *assignment) {
-    const struct registration *next;
-    unsigned opens = 0;
-    for (unsigned i = 0; i < FRONT_RETRY_STEP && opens < FRONT_RETRY_OPENS; i++) {
-        next = registry_cursor_peek(&assignment->cursor);
-        if (next == NULL)
-            return false;
-        registry_cursor_advance(&assignment->cursor);
-        opens += try_again(assignment, registry_find(assignment->deps.registry, next->node.name));
-    }
-    return true;
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *context) {
-    struct front_assignment *assignment = context;
-    (void)fd;
-    (void)what;
-    if (!assignment->walking)
-        begin_walk(assignment);
-    if (walk(assignment)) {
-        retry_in(assignment, 0);
-        return;
-    }
-    end_walk(assignment);
-    if (assignment->any_unassigned)
-        retry_later(assignment);
-}
-
-/* --- coming, going, changing --- */
+/* --- what its port is --- */
 
 static void assign_port(struct front_assignment *assignment, struct registration *registration) {
     uint16_t port = wanted_port(assignment, registration);
@@ -260,6 +226,90 @@ static void assign_port(struct front_assignment *assignment, struct registration
     retry_soon(assignment);
 }
 
+static void move(struct front_assignment *assignment, struct registration *registration) {
+    uint16_t before = registration->front_port;
+    if (before == wanted_port(assignment, registration))
+        return;
+    route_remove(assignment, registration);
+    assign_port(assignment, registration);
+    if (registration->front_port != before)
+        assignment->hooks.route_changed(assignment->hooks.context, registration);
+}
+
+/* --- walks over the names --- */
+
+static void end_walk(struct front_assignment *assignment) {
+    if (assignment->walk == WALK_NONE)
+        return;
+    registry_cursor_end(&assignment->cursor);
+    assignment->walk = WALK_NONE;
+}
+
+static void begin_walk(struct front_assignment *assignment, enum walk walk) {
+    end_walk(assignment);
+    registry_cursor_begin(&assignment->cursor, assignment->deps.registry, REGISTRY_LIVE);
+    memset(assignment->cannot_open, 0, sizeof assignment->cannot_open);
+    assignment->walk = walk;
+    if (walk == WALK_RETRY)
+        assignment->any_unassigned = false;
+}
+
+/* Whether a port was tried to be opened again. */
+static bool visit(struct front_assignment *assignment, struct registration *registration) {
+    switch (assignment->walk) {
+    case WALK_MOVE:
+        move(assignment, registration);
+        return false;
+    case WALK_REPORT_SHARED:
+        report_if_shared(assignment, registration);
+        return false;
+    default:
+        return try_again(assignment, registration);
+    }
+}
+
+/* A step of a walk. False: it has come to its end. */
+static bool step(struct front_assignment *assignment) {
+    const struct registration *next;
+    unsigned names = 0, opens = 0;
+    do {
+        next = registry_cursor_peek(&assignment->cursor);
+        if (next == NULL)
+            return false;
+        registry_cursor_advance(&assignment->cursor);
+        opens += visit(assignment, registry_find(assignment->deps.registry, next->node.name));
+    } while (++names < FRONT_STEP && opens < FRONT_RETRY_OPENS &&
+             turn_budget_is_left(assignment->options.streams.budget));
+    return true;
+}
+
+/* Shared ports are reported once all nodes have theirs and the first of each is known. */
+static void go_on(struct front_assignment *assignment) {
+    bool more = step(assignment);
+    if (!more && assignment->walk == WALK_MOVE) {
+        begin_walk(assignment, WALK_REPORT_SHARED);
+        more = step(assignment);
+    }
+    if (more) {
+        retry_in(assignment, 0);
+        return;
+    }
+    end_walk(assignment);
+    if (assignment->any_unassigned)
+        retry_later(assignment);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *context) {
+    struct front_assignment *assignment = context;
+    (void)fd;
+    (void)what;
+    if (assignment->walk == WALK_NONE)
+        begin_walk(assignment, WALK_RETRY);
+    go_on(assignment);
+}
+
+/* --- coming and going --- */
+
 void front_assignment_add(struct front_assignment *assignment, struct registration *registration) {
     assign_port(assignment, registration);
     report_if_shared(assignment, registration);
@@ -271,28 +321,6 @@ void front_assignment_remove(struct front_assignment *assignment,
     retry_soon(assignment);
 }
 
-static void for_all(struct front_assignment *assignment,
-                    void (*visit)(struct front_assignment *assignment,
-                                  struct registration *registration)) {
-    struct registry *registry = assignment->deps.registry;
-    struct registry_cursor cursor;
-    const struct registration *next;
-    registry_cursor_begin(&cursor, registry, REGISTRY_LIVE);
-    for (; (next = registry_cursor_peek(&cursor)) != NULL; registry_cursor_advance(&cursor))
-        visit(assignment, registry_find(registry, next->node.name));
-    registry_cursor_end(&cursor);
-}
-
-static void move(struct front_assignment *assignment, struct registration *registration) {
-    uint16_t before = registration->front_port;
-    if (before == wanted_port(assignment, registration))
-        return;
-    route_remove(assignment, registration);
-    assign_port(assignment, registration);
-    if (registration->front_port != before)
-        assignment->hooks.route_changed(assignment->hooks.context, registration);
-}
-
 void front_assignment_configure(struct front_assignment *assignment,
                                 const struct front_options *options) {
     if (assignment->options.proxy == options->proxy &&
@@ -300,8 +328,8 @@ void front_assignment_configure(struct front_assignment *assignment,
         return;
     assignment->options.proxy = options->proxy;
     assignment->options.rule.offset_max = options->rule.offset_max;
-    for_all(assignment, move);
-    for_all(assignment, report_if_shared); /* once the first of each port is known */
+    begin_walk(assignment, WALK_MOVE);
+    go_on(assignment);
 }
 
 /* --- beginning and end --- */

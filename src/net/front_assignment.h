@@ -8,8 +8,11 @@
  * A node that could not be given its port, for whatever reason, is tried again: after
  * FRONT_RETRY_FIRST_MS, then after twice the time, up to FRONT_RETRY_MAX_MS. A new error, or a
  * node that leaves, makes the time short again. Nothing is kept for it but one timer: a try is a
- * walk over the registered names in steps of FRONT_RETRY_STEP, each a turn of the loop, and a port
+ * walk over the registered names in steps of FRONT_STEP, each a turn of the loop, and a port
  * that cannot be opened is tried once in each walk. So it works without memory too.
+ *
+ * A reload that changes which port is whose is such a walk as well: the first FRONT_STEP names have
+ * theirs when front_assignment_configure returns.
  *
  * This module sets a registration's front_port and loopback_only. Internal to net/front.
  */
@@ -20,8 +23,8 @@
 
 #define FRONT_RETRY_FIRST_MS 1000
 #define FRONT_RETRY_MAX_MS 60000
-#define FRONT_RETRY_STEP 128 /* names looked at in a turn of the loop */
-#define FRONT_RETRY_OPENS 8  /* and ports that are tried to be opened */
+#define FRONT_STEP 128      /* names looked at in a turn of the loop, at most */
+#define FRONT_RETRY_OPENS 8 /* and ports that are tried to be opened again */
 
 struct front_assignment;
 

@@ -53,8 +53,10 @@ static void count_turn(struct loop_turns *turns, int64_t took_us) {
 bool loop_run(struct event_base *base, struct loop_turns *turns) {
     int64_t counted_us = clock_monotonic_us(), used_us = processor_us();
     int result;
+    turns->budget.limit_us = TURN_BUDGET_US;
     do {
         result = event_base_loop(base, EVLOOP_ONCE);
+        turn_budget_renew(&turns->budget);
         int64_t now_us = clock_monotonic_us();
         if (now_us - counted_us < LOOP_TURN_COUNTED_US)
             continue;

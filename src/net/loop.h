@@ -2,6 +2,8 @@
 #ifndef PORTOLAN_NET_LOOP_H
 #define PORTOLAN_NET_LOOP_H
 
+#include "base/turn_budget.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/time.h>
@@ -19,7 +21,8 @@ struct event_base;
 #define LOOP_TURN_COUNTED_US 1000
 struct loop_turns {
     int64_t longest_us;
-    uint64_t long_turns; /* of more than LOOP_LONG_TURN_US */
+    uint64_t long_turns;       /* of more than LOOP_LONG_TURN_US */
+    struct turn_budget budget; /* of the turn under way, for all who ask for it */
 };
 
 /* Runs the loop until it is told to end. False when it cannot. */

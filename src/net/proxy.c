@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/turn_budget.h"
 #include "net/listener_owner.h"
 #include "net/loop.h"
 #include "net/proxy_inner.h"
@@ -142,6 +143,12 @@ static void pass_cursors_by(const struct stream *stream) {
     }
 }
 
+static void forget_due(struct stream *stream) {
+    if (stream->due)
+        TAILQ_REMOVE(&stream->proxy->due, stream, as_due);
+    stream->due = false;
+}
+
 void proxy_stream_close(struct stream *stream, const char *reason) {
     struct proxy *proxy = stream->proxy;
     char peer[ADDRESS_TEXT_SIZE];
@@ -158,6 +165,7 @@ void proxy_stream_close(struct stream *stream, const char *reason) {
     proxy_way_end(&stream->out);
     proxy_shares_uncount(stream);
     leave_node(stream);
+    forget_due(stream);
     pass_cursors_by(stream);
     TAILQ_REMOVE(&proxy->streams, stream, link);
     proxy->count--;
@@ -191,6 +199,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context);
 void proxy_stream_set_timer(struct stream *stream, int64_t ms) {
     if (stream->has_timer)
         event_del(&stream->timer);
+    forget_due(stream);
     event_assign(&stream->timer, stream->proxy->store.base, -1, 0, on_timer, stream);
     stream->moved_before = stream->in.moved + stream->out.moved;
     stream->has_timer = loop_set_timer(&stream->timer, ms);
@@ -198,10 +207,8 @@ void proxy_stream_set_timer(struct stream *stream, int64_t ms) {
         proxy_stream_close(stream, "out of memory");
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *context) {
-    struct stream *stream = context;
-    (void)fd;
-    (void)what;
+/* Its time has come. */
+static void look_at(struct stream *stream) {
     if (is_half_open(stream)) {
         if (stream->in.moved + stream->out.moved == stream->moved_before)
             proxy_stream_close(stream, "one side has ended it, and the other is silent");
@@ -210,6 +217,60 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
     } else if (!has_answered(stream)) {
         close_unanswered(stream, "the node does not answer");
     }
+}
+
+/*
+ * Thousands of streams may come to their end in one turn of the loop: their node has left, or they
+ * began together and their time is over. Those that the turn has no time for wait in a list, and
+ * the streams that move bytes come in between.
+ */
+static void put_off(struct stream *stream, const char *reason) {
+    struct proxy *proxy = stream->proxy;
+    if (!stream->due)
+        TAILQ_INSERT_TAIL(&proxy->due, stream, as_due);
+    stream->due = true;
+    stream->due_reason = reason;
+    loop_set_timer_or_now(proxy->due_event, 0);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *context) {
+    struct proxy *proxy = context;
+    struct stream *stream;
+    (void)fd;
+    (void)what;
+    while ((stream = TAILQ_FIRST(&proxy->due)) != NULL) {
+        forget_due(stream);
+        if (stream->due_reason != NULL)
+            proxy_stream_close(stream, stream->due_reason);
+        else
+            look_at(stream);
+        if (!turn_budget_is_left(proxy->options.budget))
+            break;
+    }
+    if (!TAILQ_EMPTY(&proxy->due))
+        loop_set_timer_or_now(proxy->due_event, 0);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context) {
+    struct stream *stream = context;
+    (void)fd;
+    (void)what;
+    if (turn_budget_is_left(stream->proxy->options.budget))
+        look_at(stream);
+    else
+        put_off(stream, NULL);
+}
+
+/* Nothing that it waits for counts any more. */
+static void close_in_time(struct stream *stream, const char *reason) {
+    if (turn_budget_is_left(stream->proxy->options.budget)) {
+        proxy_stream_close(stream, reason);
+        return;
+    }
+    if (stream->has_timer)
+        event_del(&stream->timer);
+    stream->has_timer = false;
+    put_off(stream, reason);
 }
 
 /* A way has ended, or one of its sockets has broken. */
@@ -234,7 +295,7 @@ void proxy_node_left(struct proxy *proxy, const struct registration *registratio
         struct stream *stream = TAILQ_FIRST(&node->streams);
         leave_node(stream);
         if (!stream->open || stream->out.state == PROXY_ENDED)
-            proxy_stream_close(stream, "the node has left");
+            close_in_time(stream, "the node has left");
     }
 }
 
@@ -367,11 +428,13 @@ struct proxy *proxy_new(struct event_base *base, const struct proxy_options *opt
     if (proxy == NULL)
         return NULL;
     TAILQ_INIT(&proxy->streams);
+    TAILQ_INIT(&proxy->due);
     proxy_store_init(&proxy->store, base);
+    proxy->due_event = event_new(base, -1, 0, on_due, proxy);
     proxy->peers = host_limit_new(options->peer_streams);
     proxy->user_streams = user_share_new(options->user_streams,
                                          options->users == NULL ? NULL : options->users->owners);
-    if (proxy->peers != NULL && proxy->user_streams != NULL) {
+    if (proxy->due_event != NULL && proxy->peers != NULL && proxy->user_streams != NULL) {
         proxy_configure(proxy, options);
         return proxy;
     }
@@ -386,6 +449,7 @@ void proxy_configure(struct proxy *proxy, const struct proxy_options *options) {
     if (options->half_open_ms == 0)
         proxy->options.half_open_ms = PROXY_HALF_OPEN_MS;
     proxy->store.copies = options->copies;
+    proxy->store.budget = options->budget;
     host_limit_configure(proxy->peers, options->peer_streams);
     user_share_configure(proxy->user_streams, options->user_streams);
 }
@@ -395,6 +459,7 @@ void proxy_free(struct proxy *proxy) {
         return;
     while (!TAILQ_EMPTY(&proxy->streams))
         proxy_stream_close(TAILQ_FIRST(&proxy->streams), "the daemon ends");
+    loop_free_event(proxy->due_event);
     proxy_store_clear(&proxy->store);
     host_limit_free(proxy->peers);
     user_share_free(proxy->user_streams);

@@ -40,12 +40,14 @@
 
 struct event_base;
 struct proxy;
+struct turn_budget;
 
 struct proxy_options {
-    size_t streams_max;    /* of all callers */
-    unsigned peer_streams; /* of one other host, or one user of this one; 0 for any number */
-    size_t user_streams;   /* to the nodes of one user; 0 for any number */
-    bool copies;           /* never splice, for tests of that */
+    size_t streams_max;         /* of all callers */
+    unsigned peer_streams;      /* of one other host, or one user of this one; 0 for any number */
+    size_t user_streams;        /* to the nodes of one user; 0 for any number */
+    struct turn_budget *budget; /* borrowed; NULL: a turn of the loop takes what it takes */
+    bool copies;                /* never splice, for tests of that */
     int64_t answer_ms, half_open_ms; /* for tests; 0: as above */
 
     /* The users of this host; borrowed. NULL: nobody asks, and users have no limit. */

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/turn_budget.h"
 #include "net/hop_mark.h"
 #include "net/listener_owner.h"
 #include "net/loop.h"
@@ -64,10 +65,19 @@ static bool is_node(struct stream *stream) {
     return false;
 }
 
+/* There is one time for all addresses. */
+static bool wait_for_node(struct stream *stream) {
+    return loop_set_timer(&stream->timer,
+                          stream->since_ms + PROXY_CONNECT_MS - clock_monotonic_ms());
+}
+
 static void on_connected(evutil_socket_t fd, short what, void *context) {
     struct stream *stream = context;
     int error = 0;
     socklen_t len = sizeof error;
+    if (!turn_budget_allows(stream->proxy->options.budget, &stream->served) &&
+        wait_for_node(stream))
+        return; /* it is reported again */
     if ((what & EV_TIMEOUT) != 0)
         error = ETIMEDOUT;
     else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
@@ -83,12 +93,10 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
     proxy_connect(stream);
 }
 
-/* There is one time for all addresses. 0, or an errno. */
+/* 0, or an errno. */
 static int begin_connecting(struct stream *stream) {
     const struct address address = address_of(stream);
-    int64_t left_ms = stream->since_ms + PROXY_CONNECT_MS - clock_monotonic_ms();
-    const struct timeval time = loop_timeval(left_ms);
-    if (left_ms <= 0)
+    if (clock_monotonic_ms() - stream->since_ms >= PROXY_CONNECT_MS)
         return ETIMEDOUT;
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -96,7 +104,7 @@ static int begin_connecting(struct stream *stream) {
     prepare_for_node(fd);
     event_assign(&stream->timer, stream->proxy->store.base, fd, EV_WRITE, on_connected, stream);
     if ((connect(fd, &address.any, address_len(&address)) < 0 && errno != EINPROGRESS) ||
-        event_add(&stream->timer, &time) < 0) {
+        !wait_for_node(stream)) {
         close(fd);
         return ECONNREFUSED;
     }

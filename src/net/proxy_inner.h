@@ -27,6 +27,10 @@ struct stream {
     uint16_t node_port;
     enum attempt attempt;
     bool open, tls, guessed;
+    bool due;               /* in the list of the proxy */
+    const char *due_reason; /* why it is to be closed; NULL: its timer has come */
+    TAILQ_ENTRY(stream) as_due;
+    uint32_t served;                         /* see base/turn_budget.h */
     bool of_caller, of_user, of_descriptors; /* where it is counted */
     struct limit_key caller_key;
     uint32_t user;  /* of the node */
@@ -70,6 +74,8 @@ struct proxy {
     struct host_limit *peers;
     struct user_share *user_streams;
     struct streams streams;
+    struct streams due; /* that a turn of the loop had no time for, the first first */
+    struct event *due_event;
     struct node_streams *nodes;
     struct caller_streams *callers;
     size_t count;

@@ -1,5 +1,7 @@
 #include "net/proxy_way.h"
 
+#include "base/turn_budget.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -222,9 +224,11 @@ static void settle(struct proxy_way *way, enum turn turn) {
 
 static void on_ready(evutil_socket_t fd, short what, void *context) {
     struct proxy_way *way = context;
-    enum turn turn = holds(way) ? pour(way) : TURN_GOES_ON;
     (void)fd;
     (void)what;
+    if (!turn_budget_allows(way->store->budget, &way->served))
+        return;
+    enum turn turn = holds(way) ? pour(way) : TURN_GOES_ON;
     if (turn == TURN_GOES_ON && !way->over)
         turn = move(way);
     if (turn == TURN_WAITS)

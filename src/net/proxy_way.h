@@ -27,6 +27,7 @@
 #define PROXY_PIPES_MAX 16 /* that wait for the next transfer */
 
 struct event_base;
+struct turn_budget;
 
 struct proxy_pipe {
     int out, in;
@@ -34,7 +35,8 @@ struct proxy_pipe {
 
 /* What the ways of a proxy share. */
 struct proxy_store {
-    struct event_base *base; /* borrowed */
+    struct event_base *base;    /* borrowed */
+    struct turn_budget *budget; /* borrowed; NULL: a turn of the loop takes what it takes */
     struct proxy_pipe pipes[PROXY_PIPES_MAX];
     size_t pipe_count;
     bool copies; /* splice does not work here, or is not to be used */
@@ -60,7 +62,8 @@ struct proxy_way {
     size_t piped;  /* bytes in it */
     uint8_t *kept; /* bytes that were copied and are not taken yet */
     size_t kept_at, kept_len;
-    uint64_t moved; /* bytes that `to` took */
+    uint64_t moved;  /* bytes that `to` took */
+    uint32_t served; /* see base/turn_budget.h */
     struct event event;
     void (*changed)(void *context, bool broken); /* the way has ended, or a socket broke */
     void *context;

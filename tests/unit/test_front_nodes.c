@@ -206,7 +206,7 @@ END_TEST
 START_TEST(many_names_are_tried_in_steps) {
     uint16_t port = (uint16_t)(own_port + 1);
     int fd = sockets_listen("127.0.0.1", &port);
-    struct registration *nodes[3 * FRONT_RETRY_STEP];
+    struct registration *nodes[3 * FRONT_STEP];
     const size_t count = sizeof nodes / sizeof nodes[0];
     for (size_t i = 0; i < count; i++) {
         char name[32];
@@ -224,6 +224,36 @@ START_TEST(many_names_are_tried_in_steps) {
 END_TEST
 
 /* --- on and off --- */
+
+START_TEST(many_names_move_in_steps) {
+    struct registration *nodes[3 * FRONT_STEP];
+    const size_t count = sizeof nodes / sizeof nodes[0];
+    const struct routes *routes = front_ports_of(front);
+    turn_proxy(false);
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%zu-1", i);
+        nodes[i] = some_registration(some.registry, name, 1234);
+        front_registered(front, nodes[i]);
+    }
+    turn_proxy(true);
+    ck_assert_uint_eq(route_changes, FRONT_STEP);
+    ck_assert_uint_eq(shared, 0);
+    turn_until(base, shared == count - 1);
+    ck_assert_uint_eq(route_changes, count);
+    ck_assert_uint_eq(routes_count(routes, (uint16_t)(own_port + 1)), count);
+
+    /* in the midst of one walk the next one begins */
+    options.rule.offset_max = 0;
+    front_configure(front, &options);
+    options.rule.offset_max = 99;
+    front_configure(front, &options);
+    turn_until(base, shared == 2 * (count - 1));
+    ck_assert_uint_eq(routes_count(routes, (uint16_t)(own_port + 1)), count);
+    for (size_t i = 0; i < count; i++)
+        unregister(nodes[i]);
+}
+END_TEST
 
 START_TEST(nodes_move_when_the_largest_offset_changes) {
     const struct some_listening_node one = make_node("rabbit1"), two = make_node("hare2");
@@ -309,6 +339,7 @@ Suite *front_nodes_suite(void) {
     tcase_add_test(tests, a_node_that_led_to_this_daemon_is_tried_again_when_it_does_no_longer);
     tcase_add_test(tests, a_node_that_has_left_is_not_tried_again);
     tcase_add_test(tests, many_names_are_tried_in_steps);
+    tcase_add_test(tests, many_names_move_in_steps);
     tcase_add_test(tests, nodes_move_when_the_largest_offset_changes);
     tcase_add_test(tests, without_the_proxy_nobody_is_behind_a_port);
     tcase_add_test(tests, the_first_registered_stays_the_owner_when_the_proxy_comes_back);
