@@ -42,8 +42,8 @@ int regular_file_open_trusted(const char *path) {
 
 const char *regular_file_error(int error) {
     if (error == ENOTBLK)
-        return "it is not a regular file";
+        return "not a regular file";
     if (error == ELOOP)
-        return "it is a symbolic link, and others may have put it there";
+        return "a symbolic link that another user may have created";
     return strerror(error);
 }

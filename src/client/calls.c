@@ -81,16 +81,17 @@ enum verdict operation_bad_reply(struct portolan_operation *operation, enum epmd
     if (reply == EPMD_REPLY_INCOMPLETE && !ended)
         return VERDICT_MORE;
     if (reply == EPMD_REPLY_INCOMPLETE && operation->exchange.reply_len == 0)
-        failure_note(failure, PORTOLAN_ERROR_CLOSED, "%s closed without an answer", server);
-    else if (reply == EPMD_REPLY_INCOMPLETE)
-        failure_note(failure, PORTOLAN_ERROR_CLOSED, "%s closed in the midst of its answer",
+        failure_note(failure, PORTOLAN_ERROR_CLOSED, "%s closed the connection without a reply",
                      server);
+    else if (reply == EPMD_REPLY_INCOMPLETE)
+        failure_note(failure, PORTOLAN_ERROR_CLOSED,
+                     "%s closed the connection in the middle of its reply", server);
     else if (reply == EPMD_REPLY_TOO_LARGE)
-        failure_note(failure, PORTOLAN_ERROR_TOO_LARGE, "%s answers more than can be", server);
+        failure_note(failure, PORTOLAN_ERROR_TOO_LARGE, "the reply from %s is too long", server);
     else if (reply == EPMD_REPLY_NO_MEMORY)
-        failure_note(failure, PORTOLAN_ERROR_MEMORY, "no memory for the answer of %s", server);
+        failure_note(failure, PORTOLAN_ERROR_MEMORY, "out of memory for the reply from %s", server);
     else
-        failure_note(failure, PORTOLAN_ERROR_REPLY, "%s does not answer as epmd does", server);
+        failure_note(failure, PORTOLAN_ERROR_REPLY, "invalid reply from %s", server);
     return reply == EPMD_REPLY_NO_MEMORY ? VERDICT_STOP : VERDICT_NEXT;
 }
 

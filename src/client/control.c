@@ -144,7 +144,7 @@ static enum portolan_code refused(struct bytes root, struct failure *failure) {
                            : word;
     enum portolan_code code = code_of(word);
     list_holders(json_view_member(error, "holders"), holders, sizeof holders);
-    failure_note(failure, code, "portoland says: %s%s",
+    failure_note(failure, code, "portoland reports: %s%s",
                  failure_show(bytes_of_text(told), shown, sizeof shown), holders);
     failure->is_advised = true; /* portoland has its own way to say it */
     return code;
@@ -162,12 +162,12 @@ static enum portolan_code read_head(struct bytes root, struct failure *failure) 
 
 static enum portolan_code note_bad(enum portolan_code code, struct failure *failure) {
     if (code == PORTOLAN_ERROR_MEMORY)
-        failure_note(failure, code, "out of memory for portoland's answer");
+        failure_note(failure, code, "out of memory for portoland's reply");
     if (code == PORTOLAN_ERROR_TOO_LARGE)
         failure_note(failure, code, "portoland lists more than %d names",
                      PORTOLAN_CLUSTER_NAMES_MAX);
     if (code == PORTOLAN_ERROR_REPLY)
-        failure_note(failure, code, "the answer of portoland is not that of its protocol");
+        failure_note(failure, code, "invalid reply from portoland");
     return code;
 }
 

@@ -12,37 +12,36 @@ static const struct {
     int telling;        /* of the codes of several servers the highest is reported */
 } codes[] = {
     [PORTOLAN_OK] = {"done", NULL, 0},
-    [PORTOLAN_ERROR_ARGUMENT] = {"impossible argument", NULL, 90},
+    [PORTOLAN_ERROR_ARGUMENT] = {"invalid argument", NULL, 90},
     [PORTOLAN_ERROR_MEMORY] = {"out of memory", NULL, 80},
     [PORTOLAN_ERROR_SYSTEM] = {"this host is out of descriptors or threads",
                                "raise the limits of this process (ulimit -n, -u)", 70},
-    [PORTOLAN_ERROR_TIMEOUT] = {"no answer in time", "is its TCP port open in the firewall?", 25},
-    [PORTOLAN_ERROR_HOST] = {"host name without an address",
-                             "is the name right, and does this host's resolver know it?", 20},
-    [PORTOLAN_ERROR_CONNECT] = {"no connection", "does epmd or portoland run there?", 15},
-    [PORTOLAN_ERROR_CLOSED] = {"closed without an answer",
-                               "is that epmd or portoland, and does it answer this host?", 30},
-    [PORTOLAN_ERROR_REPLY] = {"malformed answer", "is it epmd or portoland that listens there?",
-                              35},
-    [PORTOLAN_ERROR_TOO_LARGE] = {"answer over the limits",
-                                  "is it epmd or portoland that listens there?", 40},
-    [PORTOLAN_ERROR_NOT_FOUND] = {"not found", "does the node run, and is it registered there?",
-                                  50},
+    [PORTOLAN_ERROR_TIMEOUT] = {"no reply in time", "is its TCP port open in the firewall?", 25},
+    [PORTOLAN_ERROR_HOST] = {"host not found",
+                             "check the name, and whether this host can resolve it", 20},
+    [PORTOLAN_ERROR_CONNECT] = {"connection failed", "is epmd or portoland running there?", 15},
+    [PORTOLAN_ERROR_CLOSED] = {"closed the connection without a reply",
+                               "is that epmd or portoland, and does it serve this host?", 30},
+    [PORTOLAN_ERROR_REPLY] = {"invalid reply",
+                              "is the program that listens there epmd or portoland?", 35},
+    [PORTOLAN_ERROR_TOO_LARGE] = {"reply too large",
+                                  "is the program that listens there epmd or portoland?", 40},
+    [PORTOLAN_ERROR_NOT_FOUND] = {"not found", "is the node running, and registered there?", 50},
     [PORTOLAN_ERROR_REFUSED] = {"registration refused",
-                                "stop the node that has the name, or take another name", 60},
-    [PORTOLAN_ERROR_NO_PORT] = {"no port by the rule", "name the node otherwise, or lower the base",
+                                "stop the node with that name, or use another name", 60},
+    [PORTOLAN_ERROR_NO_PORT] = {"no port can be derived", "rename the node, or lower the base port",
                                 55},
-    [PORTOLAN_ERROR_PORTS_TAKEN] = {"all ports are taken",
+    [PORTOLAN_ERROR_PORTS_TAKEN] = {"all ports are in use",
                                     "stop a node, release a lease, or widen "
                                     "node.dist_listen_min to node.dist_listen_max",
                                     60},
     [PORTOLAN_ERROR_NO_DAEMON] = {"no portoland on this host",
                                   "start it, or name its control socket in the options", 10},
     [PORTOLAN_ERROR_DENIED] = {"permission denied",
-                               "be root, portoland's user or a member of the group portolan", 60},
-    [PORTOLAN_ERROR_DAEMON] = {"portoland could not", NULL, 60},
-    [PORTOLAN_ERROR_TRY_AGAIN] = {"the name server cannot say now",
-                                  "try again; does this host reach its name server?", 22},
+                               "run as root, as portoland's user or in the group portolan", 60},
+    [PORTOLAN_ERROR_DAEMON] = {"portoland failed", NULL, 60},
+    [PORTOLAN_ERROR_TRY_AGAIN] = {"temporary failure of the name server",
+                                  "try again; can this host reach its name server?", 22},
 };
 #define CODES (sizeof codes / sizeof codes[0])
 
@@ -52,7 +51,7 @@ static bool is_known(enum portolan_code code) {
 
 const char *portolan_error_text(enum portolan_code code) {
     if (code == PORTOLAN_PENDING)
-        return "not done yet";
+        return "in progress";
     return is_known(code) ? codes[code].text : "unknown error";
 }
 

@@ -105,7 +105,7 @@ static void note_lookup_timeout(struct portolan_operation *operation, int64_t wa
     char host[FAILURE_SHOWN_SIZE];
     failure_note(&operation->failure, PORTOLAN_ERROR_TIMEOUT,
                  "no address for the host %s within %" PRId64
-                 " ms; does this host's resolver reach its name server?",
+                 " ms; can this host reach its name server?",
                  failure_show(bytes_of_text(operation->node.host), host, sizeof host), waited_ms);
     operation->failure.is_advised = true;
 }
@@ -113,22 +113,22 @@ static void note_lookup_timeout(struct portolan_operation *operation, int64_t wa
 static void note_control_timeout(struct portolan_operation *operation, int64_t waited_ms) {
     char server[OPERATION_SERVER_SIZE];
     int error = operation->busy_error;
-    const char *what = error == 0        ? "did not answer"
-                       : error == EAGAIN ? "is busy, and took no connection"
-                                         : "closed without an answer";
+    const char *what = error == 0        ? "did not reply"
+                       : error == EAGAIN ? "is busy and accepted no connection"
+                                         : "closed the connection without a reply";
     enum portolan_code code =
         error == 0 || error == EAGAIN ? PORTOLAN_ERROR_TIMEOUT : PORTOLAN_ERROR_CLOSED;
     operation->control_failed = true;
-    failure_note(&operation->failure, code, "%s %s within %" PRId64 " ms; what does its log say?",
+    failure_note(&operation->failure, code, "%s %s within %" PRId64 " ms; check its log",
                  operation_server(operation, server), what, waited_ms);
     operation->failure.is_advised = true;
 }
 
 static void note_epmd_timeout(struct portolan_operation *operation, int64_t waited_ms) {
     char server[OPERATION_SERVER_SIZE];
-    const char *what = operation->exchange.state == EXCHANGE_CONNECTING ? "take the connection"
-                       : operation->exchange.reply_len > 0              ? "end its answer"
-                                                                        : "answer";
+    const char *what = operation->exchange.state == EXCHANGE_CONNECTING ? "accept the connection"
+                       : operation->exchange.reply_len > 0              ? "finish its reply"
+                                                                        : "reply";
     failure_note(&operation->failure, PORTOLAN_ERROR_TIMEOUT, "%s did not %s within %" PRId64 " ms",
                  operation_server(operation, server), what, waited_ms);
 }

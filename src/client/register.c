@@ -54,7 +54,7 @@ static enum verdict receive(struct portolan_operation *operation, struct bytes r
     if (got != EPMD_REPLY_NO)
         return operation_bad_reply(operation, got, ended);
     failure_note(&operation->failure, PORTOLAN_ERROR_REFUSED,
-                 "%s refuses the name, most often because it is taken",
+                 "%s refused the name, probably because it is in use",
                  operation_server(operation, server));
     return VERDICT_STOP;
 }

@@ -76,7 +76,7 @@ static enum verdict receive_from_epmd(struct portolan_operation *operation, stru
     if (got != EPMD_REPLY_COMPLETE)
         return operation_bad_reply(operation, got, ended);
     if (node.port == 0) {
-        note_unknown(operation, PORTOLAN_ERROR_NO_PORT, "says that it listens on no port");
+        note_unknown(operation, PORTOLAN_ERROR_NO_PORT, "reports it without a port");
         return VERDICT_STOP;
     }
     set_host(operation);
@@ -101,13 +101,13 @@ static bool derive(struct portolan_operation *operation) {
         return false;
     if (!ekka_port(name, base, &port)) {
         failure_note(&operation->failure, PORTOLAN_ERROR_NO_PORT,
-                     "the rule gives port %u, base %u and offset %u, which is over 65535", port,
-                     base, ekka_offset(name));
+                     "the derived port %u (base %u + offset %u) is above 65535", port, base,
+                     ekka_offset(name));
         return false;
     }
     if (port == 0) {
         failure_note(&operation->failure, PORTOLAN_ERROR_NO_PORT,
-                     "by the rule, remote shells (remsh...) listen on no port");
+                     "remote shells (remsh...) have no port");
         return false;
     }
     set_host(operation);

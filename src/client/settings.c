@@ -40,13 +40,13 @@ static bool is_numeric(const char *address) {
 
 const char *settings_check(const struct portolan_options *options) {
     if (options->size < SMALLEST_OPTIONS || options->size > LARGEST_OPTIONS)
-        return "the options were not made by portolan_options_init";
+        return "the options were not initialised with portolan_options_init";
     if (sets_the_unknown(options))
-        return "the options set what this version of libportolan does not know";
+        return "the options set members that this version of libportolan does not know";
     if (options->deadline_ms < 0 || options->deadline_ms > PORTOLAN_DEADLINE_MAX_MS)
         return "the deadline is not between 1 ms and a day";
     if ((options->sources & ~(unsigned)ALL_SOURCES) != 0)
-        return "the options name an unknown source";
+        return "the options contain an unknown source";
     if (!is_terminated(options->address, sizeof options->address))
         return "the address in the options is too long";
     if (!is_numeric(options->address))
@@ -98,7 +98,7 @@ static const char *check_name(struct bytes name) {
     case ALIVE_NAME_TOO_LONG:
         return "the name is longer than 255 characters";
     }
-    return "the name cannot be a node's";
+    return "not a valid node name";
 }
 
 const char *node_parse_host(const char *host, struct node *node) {
@@ -109,7 +109,7 @@ const char *node_parse_host(const char *host, struct node *node) {
         return "the host is not UTF-8";
     for (size_t i = 0; i < len; i++) {
         if ((uint8_t)host[i] <= ' ' || host[i] == 0x7f || host[i] == '@')
-            return "the host has a character in it that no host has";
+            return "the host contains an invalid character";
     }
     if (len > 0)
         memcpy(node->host, host, len);
@@ -129,21 +129,21 @@ static const char *take_name(const char *name, size_t len, struct node *node) {
 
 const char *node_parse(const char *text, struct node *node) {
     if (text == NULL)
-        return "no node is given";
+        return "no node given";
     size_t len = strcspn(text, "@");
     const char *wrong = take_name(text, len, node);
     if (wrong != NULL)
         return wrong;
     if (text[len] == '@' && text[len + 1] == '\0')
-        return "the host after the @ is empty";
+        return "no host after the @";
     return node_parse_host(text[len] == '@' ? text + len + 1 : NULL, node);
 }
 
 const char *node_parse_alive(const char *name, struct node *node) {
     if (name == NULL)
-        return "no name is given";
+        return "no name given";
     if (strchr(name, '@') != NULL)
-        return "the name has an @ in it: give what stands before it";
+        return "the name contains an @: pass only the part before it";
     node->host[0] = '\0';
     return take_name(name, strlen(name), node);
 }

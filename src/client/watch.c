@@ -49,7 +49,7 @@ static enum portolan_code end(struct portolan_watch *watch, enum portolan_code c
 }
 
 static enum portolan_code end_for_error(struct portolan_watch *watch, int error) {
-    char text[FAILURE_ERRNO_SIZE], why[FAILURE_ERRNO_SIZE + 32] = "cannot be asked: ";
+    char text[FAILURE_ERRNO_SIZE], why[FAILURE_ERRNO_SIZE + 32] = "cannot be reached: ";
     enum portolan_code code =
         error == ENOMEM                                                ? PORTOLAN_ERROR_MEMORY
         : error == EMFILE || error == ENFILE || error == ENOBUFS       ? PORTOLAN_ERROR_SYSTEM
@@ -111,10 +111,10 @@ static bool receive(struct portolan_watch *watch) {
             end_for_error(watch, error);
         break;
     case EXCHANGE_TOO_LARGE:
-        end(watch, PORTOLAN_ERROR_TOO_LARGE, "sends lines that are too long");
+        end(watch, PORTOLAN_ERROR_TOO_LARGE, "sent a line that is too long");
         break;
     case EXCHANGE_NO_MEMORY:
-        end(watch, PORTOLAN_ERROR_MEMORY, "cannot be listened to: out of memory");
+        end(watch, PORTOLAN_ERROR_MEMORY, "cannot be watched: out of memory");
         break;
     }
     return false;
@@ -184,7 +184,7 @@ static bool next_line(struct portolan_watch *watch, enum portolan_code *code) {
         watch->has_begun = *code == PORTOLAN_OK;
         *code = watch->has_begun ? PORTOLAN_PENDING : end(watch, *code, NULL);
     } else if (len > CONTROL_LINE_MAX || !take_event(watch, line)) {
-        *code = end(watch, PORTOLAN_ERROR_REPLY, "sends what is not an event");
+        *code = end(watch, PORTOLAN_ERROR_REPLY, "sent an invalid event");
     } else {
         *code = PORTOLAN_OK;
     }
@@ -199,8 +199,8 @@ static void check_time(struct portolan_watch *watch) {
         return;
     if (now_ms >= watch->deadline_ms)
         end(watch, PORTOLAN_ERROR_TIMEOUT,
-            watch->retry_at_ms != 0 ? "is busy, and took no connection in time"
-                                    : "did not answer in time");
+            watch->retry_at_ms != 0 ? "is busy and accepted no connection in time"
+                                    : "did not reply in time");
     else if (watch->retry_at_ms != 0 && now_ms >= watch->retry_at_ms)
         connect_to_daemon(watch);
 }

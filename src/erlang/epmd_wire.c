@@ -84,17 +84,17 @@ enum epmd_decode epmd_request_decode(struct bytes payload, struct epmd_request *
 const char *epmd_decode_reason(enum epmd_decode error) {
     switch (error) {
     case EPMD_DECODE_OK:
-        return "nothing is wrong";
+        return "no error";
     case EPMD_DECODE_UNKNOWN_OPERATION:
-        return "no such operation";
+        return "unknown operation";
     case EPMD_DECODE_TOO_SHORT:
-        return "request too short for its operation";
+        return "request too short";
     case EPMD_DECODE_NAME_SIZE:
-        return "name runs past the request";
+        return "name exceeds the request";
     case EPMD_DECODE_EXTRA_SIZE:
-        return "extra data runs past the request";
+        return "extra data exceeds the request";
     case EPMD_DECODE_BAD_NAME:
-        return "no node can have this name";
+        return "not a valid node name";
     }
     return "unknown error";
 }

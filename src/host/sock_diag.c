@@ -266,13 +266,13 @@ const char *sock_diag_reason(enum sock_diag_verdict verdict) {
     case SOCK_DIAG_FOUND:
         return "its user is known";
     case SOCK_DIAG_NOT_FOUND:
-        return "there is no such socket";
+        return "no such socket";
     case SOCK_DIAG_NOBODYS:
-        return "its socket has no owner that this host can name";
+        return "the owner of its socket is unknown to this host";
     case SOCK_DIAG_DENIED:
-        return "this process may not ask whose a socket is";
+        return "this process may not query the owners of sockets";
     case SOCK_DIAG_NO_ANSWER:
-        return "the kernel does not say whose a socket is";
+        return "the kernel does not report the owners of sockets";
     }
     return "unknown reason";
 }

@@ -160,7 +160,7 @@ static struct epmd_answer answer_names(const struct epmd_service *service,
             .action = EPMD_ACTION_LIST, .listing = LISTING_NAMES, .view = view_of(caller)};
     const char *reason = service->remote_names == REMOTE_NAMES_OFF
                              ? "epmd.remote_names is off"
-                             : "epmd.remote_names is for hosts of members";
+                             : "epmd.remote_names allows only hosts of members";
     return (struct epmd_answer){
         .action = EPMD_ACTION_LIST, .listing = LISTING_NO_NAMES, .reason = reason};
 }

@@ -29,25 +29,25 @@ void port_pool_on_ended(struct port_pool *pool, port_lease_ended *ended, void *c
 const char *port_verdict_reason(enum port_verdict verdict) {
     switch (verdict) {
     case PORT_OK:
-        return "nothing is wrong";
+        return "no error";
     case PORT_POOL_FULL:
-        return "every port of the range is taken";
+        return "all ports of the range are in use";
     case PORT_DERIVED_TAKEN:
-        return "the port that the rule derives from this name is taken";
+        return "the port derived from this name is in use";
     case PORT_DERIVED_NONE:
-        return "the rule derives no port from this name";
+        return "no port can be derived from this name";
     case PORT_DERIVED_TOOLS:
-        return "the port that the rule derives from this name is kept for tools";
+        return "the port derived from this name is reserved for tools";
     case PORT_NOT_IN_RANGE:
         return "the port is outside the range";
     case PORT_NOT_DERIVED:
-        return "the port is not the one that the rule derives from this name";
+        return "the port is not the one derived from this name";
     case PORT_LEASED_TO_OTHER:
         return "the port is leased to another name";
     case PORT_LEASED_TO_USER:
-        return "the lease of this name is another user's";
+        return "the lease of this name belongs to another user";
     case PORT_LEASED_TO_UNKNOWN:
-        return "the name is leased, and whose this registration is cannot be told: see "
+        return "the name is leased, and the owner of this registration is unknown: see "
                "front.check_owner";
     case PORT_NO_MEMORY:
         return "out of memory";

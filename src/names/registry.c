@@ -84,7 +84,7 @@ void registry_free(struct registry *registry) {
 const char *registry_reason(enum registry_verdict verdict) {
     switch (verdict) {
     case REGISTRY_OK:
-        return "nothing is wrong";
+        return "no error";
     case REGISTRY_NAME_TAKEN:
         return "name is registered by another node";
     case REGISTRY_NAME_INVALID:

@@ -137,7 +137,7 @@ def test_silence_leaves_time_for_the_rule(members):
     here = Here(members)
     with Epmd(here.epmd_port, None):
         assert 1.9 < here.join() < scaled(CONNECT_SECONDS)
-    assert 'outcome="did not answer in time"' in here.one.log
+    assert 'outcome="did not reply in time"' in here.one.log
 
 
 def test_a_mute_port_leaves_time_for_the_rule(members):
@@ -164,7 +164,7 @@ def test_without_epmd_mode_nobody_is_asked(members):
 
 @pytest.mark.parametrize("reply, way", [
     (b"w\1", "does not know the name; so port {rule} is that of the rule)"),
-    (b"w\0\0", "does not answer as epmd does; so port {rule} is that of the rule)"),
+    (b"w\0\0", "invalid reply from; so port {rule} is that of the rule)"),
     (found("p2", 1), "tells port 1, the rule port {rule}; both were tried)"),
 ])
 def test_a_failure_tells_which_way_was_tried(members, reply, way):
@@ -239,7 +239,7 @@ def test_a_firewall_that_swallows_the_question_leaves_time_for_the_rule(members,
     members.add(names[1], host=hosts[1], epmd__enable="on").start()
     call = one.portolan("cluster", "join", names[1])
     assert call.returncode == 0, call.stderr
-    assert 'outcome="did not answer in time"' in one.log
+    assert 'outcome="did not reply in time"' in one.log
 
 
 def test_a_registered_node_of_the_same_name_wins_and_the_rule_is_left(members, hosts):

@@ -62,7 +62,7 @@ def test_a_leased_name_is_taken_by_nobody_else(for_all, flags):
     port = server.lease("rabbit")
     assert not registers(server, USER, "rabbit", port)
     assert not registers(server, USER, "rabbit", port + 1)
-    server.logged("warn refused what=registration name=rabbit", 'reason="the lease of this name is another user\'s"')
+    server.logged("warn refused what=registration name=rabbit", 'reason="the lease of this name belongs to another user"')
     assert server.leases() == {"rabbit": (port, False)}
     assert wire.register(server.port, "rabbit", port=port)[1].result == 0
 
@@ -141,7 +141,7 @@ def test_where_no_user_can_be_told_no_lease_is_claimed_unless_that_is_switched_o
     conn, answer = wire.register(server.port, "rabbit", port=port)
     conn.close()
     assert answer.result != 0
-    server.logged("warn refused what=registration name=rabbit", "cannot be told", "front.check_owner")
+    server.logged("warn refused what=registration name=rabbit", "the owner of this registration is unknown", "front.check_owner")
     server.stop()
     server.flags += ["--set", "front.check_owner=off"]
     server.start()

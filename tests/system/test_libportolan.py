@@ -140,7 +140,7 @@ def test_a_taken_name_is_refused_with_the_reason(mapper, call):
     refused = call("register", "gate", 9001, ERL_EPMD_PORT=mapper.port)
     conn.close()
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"register: cannot register 'gate': 127.0.0.1:{mapper.port} refuses the name")
+    assert refused.stderr.startswith(f"register: cannot register 'gate': 127.0.0.1:{mapper.port} refused the name")
 
 
 def test_the_end_of_epmd_is_noticed(mapper, programs, tmp_path):
@@ -180,7 +180,7 @@ def test_nobody_there_is_told_with_what_to_do(call):
     assert told.returncode == 1
     assert told.stderr.startswith("names: cannot list the names of 'localhost': ")
     assert f"127.0.0.1:{port}: Connection refused" in told.stderr
-    assert told.stderr.endswith("; does epmd or portoland run there?\n")
+    assert told.stderr.endswith("; is epmd or portoland running there?\n")
 
 
 def test_a_wrong_variable_is_told(call):
@@ -314,7 +314,7 @@ def test_a_registered_node_of_a_host_without_address_is_not_an_answer(call, tmp_
 def test_a_denied_lease_says_who_may(call, tmp_path):
     with FakeControl(tmp_path / "c.sock", {"lease": failure("denied", "this is for root")}) as control:
         told = call("lease", "a@s1", PORTOLAN_CONTROL__SOCKET=control.path)
-    assert (told.returncode, told.stderr) == (1, "lease: cannot lease a port for 'a@s1': portoland says: this is for root\n")
+    assert (told.returncode, told.stderr) == (1, "lease: cannot lease a port for 'a@s1': portoland reports: this is for root\n")
 
 
 def test_no_daemon_is_told(call, tmp_path):

@@ -165,7 +165,7 @@ def test_a_node_on_the_port_of_the_rule(run, tmp_path):
         conn, answer = wire.register(server.port, "x1", port=base + 2)
         conn.close()
         assert answer.result != 0
-        server.logged("refused", "name=x1", "is not the one that the rule derives")
+        server.logged("refused", "name=x1", "is not the one derived from this name")
 
 
 # --- leases ---

@@ -89,7 +89,7 @@ def test_members_get_the_list_and_strangers_an_empty_one(cluster, hosts):
         found = wire.Found(asked(stranger, wire.port_please("rabbit"), here.address))
         assert found.port == FRONT, "a name that is known may be looked up by all"
     refusals = [line for line in cluster[0].log.splitlines() if "refused" in line]
-    assert any("epmd.remote_names is for hosts of members" in line for line in refusals), refusals
+    assert any("epmd.remote_names allows only hosts of members" in line for line in refusals), refusals
 
 
 def test_a_member_that_is_down_is_a_member(cluster, hosts):

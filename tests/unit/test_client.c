@@ -162,7 +162,7 @@ static enum portolan_code resolve_unknown_here(const char *node, unsigned source
 
 START_TEST(a_node_of_a_host_that_cannot_be_asked_is_not_unknown) {
     ck_assert_int_eq(resolve_unknown_here("rabbit@s1", 0), PORTOLAN_ERROR_CONNECT);
-    assert_message("portoland says: not_found; 127.0.0.1:");
+    assert_message("portoland reports: not_found; 127.0.0.1:");
     ck_assert_int_eq(resolve_unknown_here("rabbit@s1", PORTOLAN_SOURCE_REGISTERED),
                      PORTOLAN_ERROR_NOT_FOUND);
     ck_assert_int_eq(resolve_unknown_here("rabbit@localhost", 0), PORTOLAN_ERROR_NOT_FOUND);
@@ -206,7 +206,7 @@ START_TEST(a_daemon_that_hangs_does_not_keep_epmd_from_answering) {
     fake_server_stop(&epmd);
 
     ck_assert_int_eq(endpoint.source, PORTOLAN_SOURCE_EPMD);
-    assert_message("did not answer within");
+    assert_message("did not reply within");
 }
 END_TEST
 
@@ -304,7 +304,7 @@ START_TEST(a_refused_name_is_told) {
 
     ck_assert_int_eq(register_at(&server, &registration), PORTOLAN_ERROR_REFUSED);
     ck_assert_ptr_null(registration);
-    assert_message("refuses the name");
+    assert_message("refused the name");
     fake_server_stop(&server);
 }
 END_TEST

@@ -265,9 +265,9 @@ static const struct {
     enum portolan_code code;
     const char *message;
 } lookups[] = {
-    {EAI_AGAIN, 0, PORTOLAN_ERROR_TRY_AGAIN, "try again; does this host reach its name server?"},
-    {EAI_NONAME, 0, PORTOLAN_ERROR_HOST, "is the name right"},
-    {EAI_FAIL, 0, PORTOLAN_ERROR_HOST, "is the name right"},
+    {EAI_AGAIN, 0, PORTOLAN_ERROR_TRY_AGAIN, "try again; can this host reach its name server?"},
+    {EAI_NONAME, 0, PORTOLAN_ERROR_HOST, "check the name"},
+    {EAI_FAIL, 0, PORTOLAN_ERROR_HOST, "check the name"},
     {EAI_NONAME, EMFILE, PORTOLAN_ERROR_SYSTEM, "Too many open files; raise the limits"},
     {EAI_AGAIN, ENFILE, PORTOLAN_ERROR_SYSTEM, "raise the limits"},
     {EAI_SYSTEM, EACCES, PORTOLAN_ERROR_SYSTEM, "the host s1: Permission denied"},

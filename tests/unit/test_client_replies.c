@@ -318,7 +318,7 @@ START_TEST(a_refusal_keeps_its_code_and_message) {
 
     ck_assert_int_eq(answer(CONTROL_LEASE, line, &got, &failure), refusals[_i].code);
 
-    ck_assert_str_eq(failure.notes, "portoland says: so\\u001b[2Jit");
+    ck_assert_str_eq(failure.notes, "portoland reports: so\\u001b[2Jit");
 }
 END_TEST
 
@@ -333,7 +333,7 @@ START_TEST(a_full_pool_says_who_has_its_ports) {
         &got, &failure);
 
     ck_assert_str_eq(failure.notes,
-                     "portoland says: full (a has 6369, b2001 has 6371 as its front port)");
+                     "portoland reports: full (a has 6369, b2001 has 6371 as its front port)");
 }
 END_TEST
 

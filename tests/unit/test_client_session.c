@@ -109,7 +109,7 @@ START_TEST(a_daemon_that_stays_busy_is_told_as_that) {
 
     ck_assert_int_eq(portolan_resolve("rabbit@127.0.0.1", &options, &endpoint, &last_error),
                      PORTOLAN_ERROR_NOT_FOUND);
-    assert_message("closed without an answer within");
+    assert_message("closed the connection without a reply within");
     ck_assert_uint_gt(atomic_load(&server.connections), 3);
     fake_server_stop(&epmd);
     stop();

@@ -22,12 +22,12 @@ START_TEST(bad_answers_have_codes_that_tell_them_apart) {
 
     ck_assert_int_eq(resolve_from((struct fake_script){.answer = LITERAL("HTTP/1.1 400")}, 0),
                      PORTOLAN_ERROR_REPLY);
-    assert_message("does not answer as epmd does");
+    assert_message("invalid reply from");
     ck_assert_int_eq(resolve_from((struct fake_script){.answer = cut}, 0), PORTOLAN_ERROR_CLOSED);
-    assert_message("in the midst of its answer");
+    assert_message("in the middle of its reply");
     ck_assert_int_eq(resolve_from((struct fake_script){.end = FAKE_CLOSES}, 0),
                      PORTOLAN_ERROR_CLOSED);
-    assert_message("closed without an answer");
+    assert_message("closed the connection without a reply");
     ck_assert_int_eq(resolve_from((struct fake_script){.answer = cut, .end = FAKE_RESETS}, 0),
                      PORTOLAN_ERROR_CLOSED);
     assert_message("Connection reset by peer");
@@ -40,7 +40,7 @@ START_TEST(nobody_there_is_no_connection) {
 
     ck_assert_int_eq(resolve_rabbit(&options, &endpoint), PORTOLAN_ERROR_CONNECT);
     assert_message("cannot resolve 'rabbit@s1': 127.0.0.1:");
-    assert_message("Connection refused; does epmd or portoland run there?");
+    assert_message("Connection refused; is epmd or portoland running there?");
 }
 END_TEST
 
@@ -72,7 +72,7 @@ START_TEST(a_connection_that_is_not_taken_times_out) {
     options.deadline_ms = PATIENCE_MS;
 
     ck_assert_int_eq(resolve_rabbit(&options, &endpoint), PORTOLAN_ERROR_TIMEOUT);
-    assert_message("did not take the connection within");
+    assert_message("did not accept the connection within");
     assert_message("is its TCP port open in the firewall?");
 }
 END_TEST
