@@ -1,10 +1,16 @@
 #include "cluster/anti_entropy.h"
 
+#include "cluster/gossip.h"
+#include "cluster/identity.h"
+#include "cluster/join.h"
+#include "cluster/merge.h"
+#include "cluster/peer.h"
+
 #include <string.h>
 
 #define EVERYTHING UINT64_MAX
 
-uint64_t bucket_start(unsigned bucket) {
+static uint64_t bucket_start(unsigned bucket) {
     return (uint64_t)bucket << 56;
 }
 
@@ -15,12 +21,6 @@ static uint64_t bucket_end(unsigned bucket) {
 /* What must be equal in the end: the cluster's identity and everything in the table. */
 static uint64_t summary_of(const struct cluster *cluster) {
     return cluster->membership.root ^ random_mix(cluster->id.created_ms ^ cluster->id.random);
-}
-
-bool anti_entropy_is_done(const struct cluster_link *link) {
-    static const uint8_t none[sizeof link->buckets_left];
-    return !link->summary_awaited && link->ranges_awaited == 0 && link->pulls_in_flight == 0 &&
-           !link->more_to_pull && memcmp(link->buckets_left, none, sizeof none) == 0;
 }
 
 void anti_entropy_begin(struct cluster *cluster, struct cluster_link *link) {
@@ -34,12 +34,17 @@ void anti_entropy_begin(struct cluster *cluster, struct cluster_link *link) {
     link_send(cluster, link, &writer);
 }
 
-/* One of the links that is not comparing already, with equal chances. */
-void anti_entropy_with_random_link(struct cluster *cluster) {
+/* With one of the links, with equal chances. */
+void anti_entropy_tick(struct cluster *cluster) {
+    if (cluster->now_ms < cluster->next_anti_entropy_ms)
+        return;
+    cluster->next_anti_entropy_ms =
+        cluster->now_ms +
+        random_between(&cluster->random, ANTI_ENTROPY_MS * 3 / 4, ANTI_ENTROPY_MS * 5 / 4);
     struct cluster_link *link, *chosen = NULL;
     uint64_t seen = 0;
     TAILQ_FOREACH(link, &cluster->links, entry) {
-        if (link->established && !link->gone && random_below(&cluster->random, ++seen) == 0)
+        if (link_is_established(link) && random_below(&cluster->random, ++seen) == 0)
             chosen = link;
     }
     if (chosen != NULL)
@@ -136,7 +141,7 @@ bool anti_entropy_receive_summary(struct cluster *cluster, struct cluster_link *
     uint64_t theirs = read_u64(&reader);
     if (reader.failed)
         return false;
-    handshake_receive_identity(cluster, link, id);
+    identity_adopt(cluster, link, id);
     if (link->gone)
         return true;
     if (theirs == summary_of(cluster))
@@ -146,11 +151,14 @@ bool anti_entropy_receive_summary(struct cluster *cluster, struct cluster_link *
     return true;
 }
 
-void anti_entropy_receive_same(struct cluster *cluster, struct cluster_link *link) {
+bool anti_entropy_receive_same(struct cluster *cluster, struct cluster_link *link,
+                               struct bytes payload) {
+    (void)payload;
     if (!link->summary_awaited)
-        return;
+        return true;
     link->summary_awaited = false;
     join_progress(cluster, link);
+    return true;
 }
 
 bool anti_entropy_receive_buckets(struct cluster *cluster, struct cluster_link *link,
@@ -259,7 +267,7 @@ bool anti_entropy_receive_range(struct cluster *cluster, struct cluster_link *li
         return !reader.failed;
     }
     struct bytes records = bytes_of(reader.at, reader.left);
-    if (!merge_records(cluster, link, records))
+    if (!merge_receive_records(cluster, link, records))
         return false;
     if (link->gone)
         return true;

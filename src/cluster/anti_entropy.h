@@ -16,26 +16,22 @@
 #ifndef PORTOLAN_CLUSTER_ANTI_ENTROPY_H
 #define PORTOLAN_CLUSTER_ANTI_ENTROPY_H
 
-#include "cluster/cluster_inner.h"
+#include "cluster/link.h"
 
 #define ANTI_ENTROPY_WINDOW 8
-#define ANTI_ENTROPY_ONE_RANGE                                                                     \
-    64 /* so many members are compared in one range, without asking for buckets */
+#define ANTI_ENTROPY_ONE_RANGE 64 /* so many members are compared in one range, without buckets */
 
 void anti_entropy_begin(struct cluster *cluster, struct cluster_link *link);
-void anti_entropy_with_random_link(struct cluster *cluster);
-bool anti_entropy_is_done(const struct cluster_link *link);
+void anti_entropy_tick(struct cluster *cluster); /* with a random link, when it is time */
 
-/* False: malformed. */
+/* Frames. False: malformed. */
 bool anti_entropy_receive_summary(struct cluster *cluster, struct cluster_link *link,
                                   struct bytes payload);
+bool anti_entropy_receive_same(struct cluster *cluster, struct cluster_link *link,
+                               struct bytes payload);
 bool anti_entropy_receive_buckets(struct cluster *cluster, struct cluster_link *link,
                                   struct bytes payload);
 bool anti_entropy_receive_range(struct cluster *cluster, struct cluster_link *link,
                                 struct bytes payload);
-void anti_entropy_receive_same(struct cluster *cluster, struct cluster_link *link);
-
-/* The first place of a bucket on the ring. */
-uint64_t bucket_start(unsigned bucket);
 
 #endif

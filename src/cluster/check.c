@@ -1,5 +1,8 @@
 /* Whether a member is whole inside: what its parts say of each other. */
-#include "cluster/cluster_inner.h"
+#include "cluster/cluster.h"
+
+#include "cluster/link.h"
+#include "cluster/peer.h"
 
 #include <string.h>
 

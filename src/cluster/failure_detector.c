@@ -1,116 +1,22 @@
 #include "cluster/failure_detector.h"
 
+#include "cluster/gossip.h"
+#include "cluster/peer.h"
+#include "cluster/suspicion.h"
 #include "cluster/topology.h"
+#include "cluster/transitions.h"
 
-#include <stdlib.h>
-
-#define SUSPECTORS_MAX (1 + SUSPICION_CONFIRMATIONS)
 #define TTL 40 /* a message takes O(log members) steps */
-
-struct suspicion {
-    TAILQ_ENTRY(suspicion) entry;
-    struct member *member;
-    uint64_t suspectors[SUSPECTORS_MAX];
-    size_t suspector_count;
-    int64_t since_ms, deadline_ms;
-};
-
-/* --- suspicions --- */
-
-static int64_t log2_of(size_t value) {
-    int64_t log = 0;
-    while (value >>= 1)
-        log++;
-    return log;
-}
-
-/*
- * Lifeguard's: from `max` down to `min` with log(confirmations + 1) / log(expected + 1), of which
- * there are as many as SUSPICION_CONFIRMATIONS, or as other members: here in thousandths.
- */
-int64_t suspicion_timeout_ms(size_t members, size_t confirmations) {
-    static const int64_t shrinks[SUSPICION_CONFIRMATIONS + 1][SUSPICION_CONFIRMATIONS + 1] = {
-        {1000}, {0, 1000}, {0, 631, 1000}, {0, 500, 792, 1000}};
-    size_t expected = members < 3 ? 0 : members - 2;
-    if (expected > SUSPICION_CONFIRMATIONS)
-        expected = SUSPICION_CONFIRMATIONS;
-    if (confirmations > expected)
-        confirmations = expected;
-    int64_t min_ms = 400 + 80 * log2_of(members), max_ms = 4 * min_ms;
-    return max_ms - (max_ms - min_ms) * shrinks[expected][confirmations] / 1000;
-}
-
-static void set_deadline(struct cluster *cluster, struct suspicion *suspicion) {
-    suspicion->deadline_ms =
-        suspicion->since_ms + suspicion_timeout_ms(membership_running(&cluster->membership),
-                                                   suspicion->suspector_count - 1);
-    cluster_wake_at(cluster, suspicion->deadline_ms);
-}
-
-bool suspicion_add(struct cluster *cluster, struct member *member, uint64_t suspector) {
-    struct suspicion *suspicion = member->suspicion;
-    if (suspicion == NULL) {
-        suspicion = calloc(1, sizeof *suspicion);
-        if (suspicion == NULL)
-            return false;
-        suspicion->member = member;
-        suspicion->since_ms = cluster->now_ms;
-        member->suspicion = suspicion;
-        TAILQ_INSERT_TAIL(&cluster->suspicions, suspicion, entry);
-    }
-    for (size_t i = 0; i < suspicion->suspector_count; i++) {
-        if (suspicion->suspectors[i] == suspector)
-            return false;
-    }
-    if (suspicion->suspector_count == SUSPECTORS_MAX)
-        return false;
-    suspicion->suspectors[suspicion->suspector_count++] = suspector;
-    set_deadline(cluster, suspicion);
-    return true;
-}
-
-void suspicion_clear(struct cluster *cluster, struct member *member) {
-    if (member->suspicion == NULL)
-        return;
-    TAILQ_REMOVE(&cluster->suspicions, member->suspicion, entry);
-    free(member->suspicion);
-    member->suspicion = NULL;
-}
-
-uint64_t suspicion_last_suspector(const struct member *member) {
-    const struct suspicion *suspicion = member->suspicion;
-    return suspicion == NULL || suspicion->suspector_count == 0
-               ? 0
-               : suspicion->suspectors[suspicion->suspector_count - 1];
-}
-
-static bool has_suspector(const struct member *member, uint64_t suspector) {
-    for (size_t i = 0; member->suspicion != NULL && i < member->suspicion->suspector_count; i++) {
-        if (member->suspicion->suspectors[i] == suspector)
-            return true;
-    }
-    return false;
-}
-
-static bool peer_is_responsive(const struct cluster *cluster, const struct peer *peer) {
-    return peer != NULL && peer->link != NULL &&
-           cluster->now_ms - peer->last_seen_ms <= RESPONSIVE_MS;
-}
-
-bool is_responsive(const struct cluster *cluster, const struct member *member) {
-    return peer_is_responsive(cluster, peer_of(cluster, member));
-}
 
 /* Time is up for one: it goes down, unless we hear it ourselves. Then it must not have heard of the
  * suspicion yet, and is told again. */
 static void expire(struct cluster *cluster, struct suspicion *suspicion) {
     struct member *member = suspicion->member;
     if (!peer_is_responsive(cluster, peer_of(cluster, member))) {
-        declare_down(cluster, member, CLUSTER_CAUSE_SILENT);
+        transition_declare_down(cluster, member, CLUSTER_CAUSE_SILENT);
         return;
     }
-    suspicion->since_ms = cluster->now_ms;
-    set_deadline(cluster, suspicion);
+    suspicion_restart(cluster, suspicion);
     gossip_enqueue(cluster, member, NULL);
 }
 
@@ -136,7 +42,7 @@ static void suspect(struct cluster *cluster, struct member *member) {
     gossip_enqueue(cluster, member, NULL);
 }
 
-/* --- asking the probers --- */
+/* --- probes --- */
 
 /* The link over which a frame comes closer to `to`: straight, or along the ring. Silent links are
  * passed over: one of them may be the very path that is asked about. NULL: none. */
@@ -144,7 +50,7 @@ static struct cluster_link *route(const struct cluster *cluster, uint64_t to) {
     uint64_t nearest = topology_distance(cluster->self->hash, to);
     struct cluster_link *link, *chosen = NULL;
     TAILQ_FOREACH(link, &cluster->links, entry) {
-        if (!link->established || link->gone || !peer_is_responsive(cluster, link->peer))
+        if (!link_is_established(link) || !peer_is_responsive(cluster, link->peer))
             continue;
         uint64_t distance = topology_distance(link->peer->hash, to);
         if (distance < nearest) {
@@ -168,7 +74,7 @@ static bool pass_on(struct cluster *cluster, enum wire_type type, const struct w
     return true;
 }
 
-/* Nobody peer_is_responsive it. */
+/* No prober vouches for it. */
 static void probe_finish(struct cluster *cluster, struct peer *peer) {
     struct member *member = peer_member(cluster, peer);
     peer->probes_awaited = 0;
@@ -176,7 +82,7 @@ static void probe_finish(struct cluster *cluster, struct peer *peer) {
     if (member == NULL || !member_is_running(member))
         return;
     if (peer->refused)
-        declare_down(cluster, member, CLUSTER_CAUSE_REFUSED);
+        transition_declare_down(cluster, member, CLUSTER_CAUSE_REFUSED);
     else
         suspect(cluster, member);
 }
@@ -225,7 +131,7 @@ bool failure_detector_receive_probe_req(struct cluster *cluster, struct bytes pa
     return true;
 }
 
-/* Somebody peer_is_responsive it: the path between us is broken, and no more. */
+/* A prober vouches for it: the path between us is broken, and no more. */
 static void mark_path_broken(struct cluster *cluster, struct peer *peer) {
     peer->probes_awaited = 0;
     peer->refused = false;
@@ -264,16 +170,6 @@ bool failure_detector_receive_probe_ack(struct cluster *cluster, struct bytes pa
 
 /* --- silence --- */
 
-void peer_seen(struct cluster *cluster, struct peer *peer) {
-    peer->last_seen_ms = cluster->now_ms;
-    peer->probes_awaited = 0;
-    peer->refused = false;
-    if (!peer->path_broken)
-        return;
-    peer->path_broken = false;
-    cluster_notify(cluster, CLUSTER_EVENT_PATH_HEALED, peer->name, CLUSTER_CAUSE_NONE);
-}
-
 void failure_detector_refused(struct cluster *cluster, struct peer *peer) {
     struct member *member = peer_member(cluster, peer);
     if (member == NULL || !member_is_running(member) || peer->link != NULL)
@@ -293,7 +189,7 @@ static int64_t peer_due_ms(const struct cluster *cluster, const struct peer *pee
         return peer->probe_deadline_ms;
     const struct member *member = peer_member(cluster, peer);
     if (member == NULL || !member_is_running(member) || !is_watched(peer) ||
-        has_suspector(member, cluster->self->hash))
+        suspicion_has(member, cluster->self->hash))
         return INT64_MAX;
     int64_t due_ms = peer->last_seen_ms + SILENCE_MS;
     return due_ms > peer->next_probe_ms ? due_ms : peer->next_probe_ms;
@@ -316,17 +212,13 @@ int64_t failure_detector_due_ms(const struct cluster *cluster) {
     int64_t due_ms = INT64_MAX;
     const struct peer *peer;
     TAILQ_FOREACH(peer, &cluster->peers, entry) {
-        int64_t at_ms = peer_due_ms(cluster, peer);
-        due_ms = at_ms < due_ms ? at_ms : due_ms;
+        sooner(&due_ms, peer_due_ms(cluster, peer));
     }
-    const struct suspicion *suspicion;
-    TAILQ_FOREACH(suspicion, &cluster->suspicions, entry) {
-        due_ms = suspicion->deadline_ms < due_ms ? suspicion->deadline_ms : due_ms;
-    }
+    sooner(&due_ms, suspicions_due_ms(cluster));
     return due_ms;
 }
 
-void extend_deadlines(struct cluster *cluster, int64_t lost_ms) {
+void failure_detector_extend(struct cluster *cluster, int64_t lost_ms) {
     struct peer *peer;
     TAILQ_FOREACH(peer, &cluster->peers, entry) {
         peer->last_seen_ms += lost_ms;
@@ -334,9 +226,5 @@ void extend_deadlines(struct cluster *cluster, int64_t lost_ms) {
             peer->last_seen_ms = cluster->now_ms;
         peer->probe_deadline_ms += lost_ms;
     }
-    struct suspicion *suspicion;
-    TAILQ_FOREACH(suspicion, &cluster->suspicions, entry) {
-        suspicion->since_ms += lost_ms;
-        suspicion->deadline_ms += lost_ms;
-    }
+    suspicions_extend(cluster, lost_ms);
 }

@@ -19,35 +19,21 @@
 #ifndef PORTOLAN_CLUSTER_FAILURE_DETECTOR_H
 #define PORTOLAN_CLUSTER_FAILURE_DETECTOR_H
 
-#include "cluster/cluster_inner.h"
+#include "cluster/link.h"
 
 #define PROBERS 3
-#define PROBE_MS 500              /* for their answers */
-#define PROBE_REFUSED_MS 300      /* the same, when a connection was refused */
-#define PROBE_AGAIN_MS 2000       /* about a member that others hear */
-#define RESPONSIVE_MS 1500        /* a prober hears who spoke so lately */
-#define SUSPICION_CONFIRMATIONS 3 /* that shorten a suspicion to its minimum */
-
-/* How long a suspicion lasts among so many running members, with so many suspectors besides the
- * first. */
-int64_t suspicion_timeout_ms(size_t members, size_t confirmations);
+#define PROBE_MS 500         /* for their answers */
+#define PROBE_REFUSED_MS 300 /* the same, when a connection was refused */
+#define PROBE_AGAIN_MS 2000  /* about a member that others hear */
 
 void failure_detector_tick(struct cluster *cluster);
 int64_t failure_detector_due_ms(const struct cluster *cluster);
-void extend_deadlines(struct cluster *cluster, int64_t lost_ms); /* we were starved for so long */
-
-/* A frame, or a new link: the member generations. */
-void peer_seen(struct cluster *cluster, struct peer *peer);
 void failure_detector_refused(struct cluster *cluster, struct peer *peer);
 
-/* Whether a link to the member stands on which it spoke lately. */
-bool is_responsive(const struct cluster *cluster, const struct member *member);
+/* We were starved for so long: everyone is given that time. */
+void failure_detector_extend(struct cluster *cluster, int64_t lost_ms);
 
-/* A suspicion begins or gains an suspector (a ring hash). False: nothing new in it. */
-bool suspicion_add(struct cluster *cluster, struct member *member, uint64_t suspector);
-void suspicion_clear(struct cluster *cluster, struct member *member); /* ends it, if there is one */
-uint64_t suspicion_last_suspector(const struct member *member);
-
+/* Frames. False: malformed. */
 bool failure_detector_receive_probe_req(struct cluster *cluster, struct bytes payload);
 bool failure_detector_receive_probe_ack(struct cluster *cluster, struct bytes payload);
 

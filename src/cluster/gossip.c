@@ -1,6 +1,7 @@
-/* Records on their way to others: those of a call in one frame a link, and single ones at once. */
-#include "cluster/cluster_inner.h"
-#include "cluster/failure_detector.h"
+#include "cluster/gossip.h"
+
+#include "cluster/peer.h"
+#include "cluster/suspicion.h"
 
 #include <stdlib.h>
 
@@ -66,6 +67,12 @@ void gossip_dequeue(struct cluster *cluster, struct member *member) {
     member->queued = false;
 }
 
+void gossip_discard(struct cluster *cluster) {
+    for (size_t i = 0; i < cluster->gossip_count; i++)
+        cluster->gossip[i].member->queued = false;
+    cluster->gossip_count = 0;
+}
+
 /* A member need not be told that it is alive. */
 static bool should_gossip_to(const struct gossip *gossip, const struct cluster_link *link) {
     if (gossip->from == link || gossip->member->state == CLUSTER_CLEANED)
@@ -99,24 +106,34 @@ void gossip_flush(struct cluster *cluster) {
         return;
     struct cluster_link *link;
     TAILQ_FOREACH(link, &cluster->links, entry) {
-        if (link->established && !link->gone)
+        if (link_is_established(link))
             flush_to(cluster, link);
     }
-    for (size_t i = 0; i < cluster->gossip_count; i++)
-        cluster->gossip[i].member->queued = false;
-    cluster->gossip_count = 0;
+    gossip_discard(cluster);
 }
 
 /* --- at once --- */
+
+static void write_frame(struct writer *writer, const struct wire_record *record) {
+    size_t begun = wire_begin(writer, WIRE_RECORDS);
+    wire_write_record(writer, record);
+    wire_end(writer, begun);
+}
 
 void gossip_send_record(struct cluster *cluster, struct cluster_link *link,
                         const struct wire_record *record) {
     uint8_t buffer[WIRE_HEAD + WIRE_RECORD_MAX];
     struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = wire_begin(&writer, WIRE_RECORDS);
-    wire_write_record(&writer, record);
-    wire_end(&writer, begun);
+    write_frame(&writer, record);
     link_send(cluster, link, &writer);
+}
+
+void gossip_broadcast_record(struct cluster *cluster, const struct cluster_link *except,
+                             const struct wire_record *record) {
+    uint8_t buffer[WIRE_HEAD + WIRE_RECORD_MAX];
+    struct writer writer = writer_of(buffer, sizeof buffer);
+    write_frame(&writer, record);
+    link_broadcast(cluster, except, &writer);
 }
 
 void gossip_send_member(struct cluster *cluster, struct cluster_link *link,

@@ -1,28 +1,14 @@
-/*
- * HELLO, and what it makes of two daemons.
- *
- * Who called says HELLO first; who was called answers with its own, knowing whom it talks to. Both
- * then judge alike, each from its own side, by the first line that fits:
- *
- *   1  versions or cluster names differ, or the name is taken           REFUSE
- *   2  the peer was ended (a tombstone covers its membership), and
- *      does not know: it thinks that it is of our cluster               FACTS, REFUSE
- *   3  one cluster: the same id, or one of us lists the other with
- *      the very join that the other tells of                            established
- *   4  we list the peer, by an earlier join than it tells of            it left: its tombstone
- *      ... by a later one: it forgot (its disk lost the last write)     WELCOME with a prior_join
- *   5  one of us wants to join the other (both: the higher name does)   WELCOME; HELLO again
- *   6  discovery brought us together, nobody rests, and one of us is
- *      alone or both use discovery                                      established: two become one
- *   7  the peer lists us                                                wait for its 4
- *   8  nothing in common                                                REFUSE
- *
- * "Established" of two different ids (3, 6) means that both clusters become one under the older id:
- * their records are merged like any others.
- */
+#include "cluster/handshake.h"
+
 #include "cluster/anti_entropy.h"
-#include "cluster/cluster_inner.h"
-#include "cluster/failure_detector.h"
+#include "cluster/gossip.h"
+#include "cluster/identity.h"
+#include "cluster/join.h"
+#include "cluster/leave.h"
+#include "cluster/merge.h"
+#include "cluster/peer.h"
+#include "cluster/self.h"
+#include "cluster/transitions.h"
 
 #include <string.h>
 
@@ -43,7 +29,7 @@ static uint8_t own_flags(const struct cluster *cluster) {
                      (cluster->discovery ? WIRE_FLAG_DISCOVERY : 0));
 }
 
-void handshake_send_hello(struct cluster *cluster, struct cluster_link *link) {
+static void send_hello(struct cluster *cluster, struct cluster_link *link) {
     const struct member *self = cluster->self;
     struct wire_hello hello = {
         .version = WIRE_VERSION,
@@ -81,32 +67,6 @@ static void send_join_accept(struct cluster *cluster, struct cluster_link *link,
     write_u64(&writer, prior_join);
     wire_end(&writer, begun);
     link_send(cluster, link, &writer);
-}
-
-/* --- one identity --- */
-
-/* The older of two ids stays. All links are told, so that all members get there. */
-static void adopt_id(struct cluster *cluster, struct cluster_link *from, struct cluster_id id) {
-    if (cluster_id_compare(id, cluster->id) >= 0)
-        return;
-    cluster->id = id;
-    cluster_notify(cluster, CLUSTER_EVENT_MERGED, from->peer->name, CLUSTER_CAUSE_NONE);
-    cluster->io.persist(cluster->io_context, true);
-    uint8_t buffer[WIRE_HEAD + 16];
-    struct writer writer = writer_of(buffer, sizeof buffer);
-    size_t begun = wire_begin(&writer, WIRE_IDENTITY);
-    wire_write_id(&writer, id);
-    wire_end(&writer, begun);
-    struct cluster_link *link;
-    TAILQ_FOREACH(link, &cluster->links, entry) {
-        if (link != from && link->established && !link->gone)
-            link_send(cluster, link, &writer);
-    }
-}
-
-void handshake_receive_identity(struct cluster *cluster, struct cluster_link *link,
-                                struct cluster_id id) {
-    adopt_id(cluster, link, id);
 }
 
 /* --- establishing --- */
@@ -163,11 +123,11 @@ static void establish(struct cluster *cluster, struct cluster_link *link, bool h
     }
     bool first = !link->established;
     link->found_alone = first ? cluster_is_alone(cluster) : link->found_alone;
-    if (cluster_id_compare(link->hello.id, cluster->id) != 0)
-        adopt_id(cluster, link, link->hello.id);
+    if (identity_compare(link->hello.id, cluster->id) != 0)
+        identity_adopt(cluster, link, link->hello.id);
     refute(cluster, link);
     if (!link->hello_sent || hello_again)
-        handshake_send_hello(cluster, link);
+        send_hello(cluster, link);
     if (link->gone)
         return;
     link->established = true;
@@ -209,7 +169,7 @@ static bool peer_lists_us(const struct cluster_link *link) {
 
 static bool is_one_cluster(const struct cluster *cluster, const struct cluster_link *link,
                            const struct member *member) {
-    if (cluster_id_compare(cluster->id, link->hello.id) == 0)
+    if (identity_compare(cluster->id, link->hello.id) == 0)
         return true;
     if (member != NULL && !member_is_tombstone(member) && member->joined == link->hello.joined)
         return true;
@@ -223,7 +183,7 @@ static bool is_ended(const struct cluster_link *link, const struct member *membe
 
 /* Line 2 of the table above. */
 static bool does_not_know_its_end(const struct cluster *cluster, const struct cluster_link *link) {
-    return cluster_id_compare(cluster->id, link->hello.id) == 0 ||
+    return identity_compare(cluster->id, link->hello.id) == 0 ||
            (peer_lists_us(link) && link->hello.known_joined == cluster->self->joined);
 }
 
@@ -287,7 +247,7 @@ static void judge(struct cluster *cluster, struct cluster_link *link) {
     }
     if (member != NULL && !member_is_tombstone(member)) {
         if (link->hello.joined > member->joined) {
-            end_membership(cluster, member, CLUSTER_LEFT, link->hello.joined - 1, NULL);
+            transition_end_membership(cluster, member, CLUSTER_LEFT, link->hello.joined - 1, NULL);
             link->closing = false;
             member = peer_member(cluster, link->peer);
         } else if (joiner == NOBODY_JOINS) {
@@ -404,8 +364,8 @@ static void notify_rejected(struct cluster *cluster, const struct cluster_link *
     cluster->io.notify(cluster->io_context, &event);
 }
 
-void handshake_receive_hello(struct cluster *cluster, struct cluster_link *link,
-                             const struct wire_hello *hello) {
+static void hello_received(struct cluster *cluster, struct cluster_link *link,
+                           const struct wire_hello *hello) {
     enum cluster_cause cause = reject_reason(cluster, link, hello);
     if (cause != CLUSTER_CAUSE_NONE) {
         notify_rejected(cluster, link, hello->name, cause);
@@ -418,7 +378,7 @@ void handshake_receive_hello(struct cluster *cluster, struct cluster_link *link,
             link_reject(cluster, link, CLUSTER_CAUSE_NO_MEMORY);
             return;
         }
-        peer_attach(peer, link);
+        link_attach(link, peer);
     }
     remember(link, hello);
     if (!name_allowed(cluster, link)) {
@@ -428,12 +388,21 @@ void handshake_receive_hello(struct cluster *cluster, struct cluster_link *link,
     if (!link->hello_sent && is_one_cluster(cluster, link, peer_member(cluster, link->peer)))
         refute(cluster, link); /* our HELLO is to say the higher incarnation already */
     if (!link->hello_sent)
-        handshake_send_hello(cluster, link);
+        send_hello(cluster, link);
     if (!link->gone)
         judge(cluster, link);
 }
 
-/* --- welcome --- */
+bool handshake_receive_hello(struct cluster *cluster, struct cluster_link *link,
+                             struct bytes payload) {
+    struct wire_hello hello;
+    if (!wire_read_hello(payload, &hello))
+        return false;
+    hello_received(cluster, link, &hello);
+    return true;
+}
+
+/* --- the target lets us in --- */
 
 /* Who was ended and meets the cluster again by discovery, after a restart, joins it anew. */
 static void join_anew(struct cluster *cluster, struct cluster_link *link, uint64_t known) {
@@ -442,15 +411,15 @@ static void join_anew(struct cluster *cluster, struct cluster_link *link, uint64
     self_new_generation(cluster, known);
     cluster->self->joined = cluster->self->generation;
     membership_refresh(&cluster->membership, cluster->self);
-    handshake_send_hello(cluster, link);
+    send_hello(cluster, link);
     if (!link->gone)
         link->hello.known_state = WIRE_KNOWN_NOTHING;
     if (!link->gone && may_merge(cluster, link))
         establish(cluster, link, false);
 }
 
-void handshake_receive_join_accept(struct cluster *cluster, struct cluster_link *link,
-                                   uint64_t known, uint64_t prior_join) {
+static void join_accept_received(struct cluster *cluster, struct cluster_link *link, uint64_t known,
+                                 uint64_t prior_join) {
     if (link->established || !link->hello.heard)
         return;
     bool we_join = intent_towards(cluster, link->peer) == WIRE_INTENT_JOIN;
@@ -470,4 +439,36 @@ void handshake_receive_join_accept(struct cluster *cluster, struct cluster_link 
     } else if (may_merge(cluster, link)) {
         join_anew(cluster, link, known);
     }
+}
+
+bool handshake_receive_join_accept(struct cluster *cluster, struct cluster_link *link,
+                                   struct bytes payload) {
+    struct reader reader = reader_of(payload);
+    uint64_t known = read_u64(&reader), prior_join = read_u64(&reader);
+    if (reader.failed || known >= WIRE_NUMBER_MAX || prior_join >= WIRE_NUMBER_MAX)
+        return false;
+    if (cluster_is_far_ahead(cluster, known) || cluster_is_far_ahead(cluster, prior_join))
+        link_reject(cluster, link, CLUSTER_CAUSE_CLOCK);
+    else
+        join_accept_received(cluster, link, known, prior_join);
+    return true;
+}
+
+/* --- the beginning --- */
+
+struct cluster_link *handshake_begin(struct cluster *cluster, void *handle, const char *name) {
+    struct peer *peer = name == NULL ? NULL : peer_get(cluster, bytes_of_text(name));
+    struct cluster_link *link = NULL;
+    if (!cluster->stopping && cluster->link_count < CLUSTER_LINKS_MAX &&
+        (name == NULL || peer != NULL))
+        link = link_new(cluster, handle, name != NULL);
+    if (link == NULL && peer != NULL) {
+        peer->connecting = false;
+        link_attempt_failed(cluster, peer, CLUSTER_CAUSE_NO_MEMORY, true);
+    } else if (link != NULL && peer != NULL) {
+        link_attach(link, peer);
+        peer->connecting = true; /* until it is established or gone */
+        send_hello(cluster, link);
+    }
+    return link == NULL || link->gone ? NULL : link;
 }

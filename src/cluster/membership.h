@@ -30,7 +30,7 @@
 #ifndef PORTOLAN_CLUSTER_MEMBERSHIP_H
 #define PORTOLAN_CLUSTER_MEMBERSHIP_H
 
-#include "cluster/cluster.h"
+#include "cluster/types.h"
 #include "cluster/wire.h"
 
 struct suspicion;

@@ -1,45 +1,12 @@
-/* Records that are heard, and what they change here. */
-#include "cluster/cluster_inner.h"
-#include "cluster/failure_detector.h"
+#include "cluster/merge.h"
 
-#define LAST_TRY_MS (CLUSTER_CONNECT_MS + 1000)
-#define AFTER_ATTEMPT_MS 1000
-
-bool merge_records(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
-    struct reader reader = reader_of(payload);
-    struct wire_record record;
-    while (!link->gone && wire_next_record(&reader, &record)) {
-        if (merge_record(cluster, &record, link) != MERGE_STALE || link->gone)
-            continue;
-        const struct member *member = membership_find(&cluster->membership, record.name);
-        if (member != NULL)
-            gossip_send_member(cluster, link, member);
-    }
-    return !reader.failed;
-}
-
-/* --- oneself --- */
-
-void self_bump_incarnation(struct cluster *cluster, uint64_t above) {
-    struct member *self = cluster->self;
-    if (above < self->incarnation)
-        above = self->incarnation;
-    if (above >= WIRE_NUMBER_MAX)
-        return;
-    self->incarnation = above + 1;
-    membership_refresh(&cluster->membership, self);
-    gossip_enqueue(cluster, self, NULL);
-    cluster->io.persist(cluster->io_context, true);
-}
-
-void self_new_generation(struct cluster *cluster, uint64_t above) {
-    uint64_t clock = cluster_clock(cluster);
-    self_bump_incarnation(cluster, above < clock ? clock : above);
-    cluster->self->generation = cluster->self->incarnation;
-    if (cluster->self->owner != NULL)
-        directory_renumber(cluster->self->owner, cluster->self->generation);
-    membership_refresh(&cluster->membership, cluster->self);
-}
+#include "cluster/gossip.h"
+#include "cluster/leave.h"
+#include "cluster/peer.h"
+#include "cluster/replication.h"
+#include "cluster/self.h"
+#include "cluster/suspicion.h"
+#include "cluster/transitions.h"
 
 /* What others say of us: a word that we left is final, everything else we know better. */
 static enum merge_result merge_self(struct cluster *cluster, const struct wire_record *record) {
@@ -71,126 +38,6 @@ static enum merge_result merge_self(struct cluster *cluster, const struct wire_r
     return record->incarnation < self->incarnation ? MERGE_STALE : MERGE_KNOWN;
 }
 
-/* --- others --- */
-
-/* A member that fell silent and was cleaned is still cut off. */
-void update_split(struct cluster *cluster) {
-    bool split = false;
-    for (size_t i = 0; i < cluster->membership.count && !split; i++) {
-        const struct member *member = cluster->membership.ring[i];
-        split =
-            member->silent && (member->state == CLUSTER_DOWN || member->state == CLUSTER_CLEANED);
-    }
-    if (split == cluster->split)
-        return;
-    cluster->split = split;
-    cluster_notify(cluster, split ? CLUSTER_EVENT_SPLIT_SEEN : CLUSTER_EVENT_SPLIT_HEALED, "",
-                   CLUSTER_CAUSE_NONE);
-}
-
-static void forget(struct cluster *cluster, struct member *member) {
-    bool was_split = member->silent;
-    gossip_dequeue(cluster, member);
-    suspicion_clear(cluster, member);
-    replication_pull_done(member);
-    if (member->owner != NULL)
-        directory_owner_remove(member->owner);
-    membership_remove(&cluster->membership, member);
-    if (was_split)
-        update_split(cluster);
-}
-
-static void drop_names(struct cluster *cluster, struct member *member) {
-    if (member->owner != NULL)
-        directory_owner_remove(member->owner);
-    member->owner = NULL;
-    replication_pull_done(member);
-    membership_refresh(&cluster->membership, member);
-}
-
-static void keep_bounds(struct cluster *cluster, enum cluster_state state) {
-    struct member *oldest = membership_crowded_out(&cluster->membership, state);
-    if (oldest != NULL)
-        forget(cluster, oldest);
-}
-
-static void autoheal_soon(struct cluster *cluster) {
-    if (!cluster->autoheal)
-        return;
-    cluster->heal_interval_ms = HEAL_FIRST_MS;
-    int64_t when_ms = cluster->now_ms +
-                      random_between(&cluster->random, HEAL_FIRST_MS / 2, HEAL_FIRST_MS * 3 / 2);
-    if (cluster->next_heal_ms > when_ms)
-        cluster->next_heal_ms = when_ms;
-    cluster_wake_at(cluster, cluster->next_heal_ms);
-}
-
-static void notify_state(struct cluster *cluster, const struct member *member,
-                         enum cluster_state before, bool same_generation) {
-    bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
-    struct cluster_event event = {.name = member->name, .cause = (enum cluster_cause)member->cause};
-    if (member_is_running(member) && (before == CLUSTER_DOWN || before == CLUSTER_CLEANED)) {
-        event.type = CLUSTER_EVENT_UP;
-        event.cause = CLUSTER_CAUSE_NONE;
-        event.same_generation = same_generation;
-    } else if (member->state == CLUSTER_DOWN && was_running) {
-        event.type = CLUSTER_EVENT_DOWN;
-    } else {
-        return;
-    }
-    cluster->io.notify(cluster->io_context, &event);
-}
-
-/* The consequences of a member's new state, all but the news. */
-static void follow_state(struct cluster *cluster, struct member *member, enum cluster_state before,
-                         bool same_generation) {
-    enum cluster_state now = (enum cluster_state)member->state;
-    bool was_running = before == CLUSTER_ALIVE || before == CLUSTER_SUSPECT;
-    if (now != CLUSTER_SUSPECT)
-        suspicion_clear(cluster, member);
-    if (before != now)
-        member->last_call_made = false;
-    if (was_running != member_is_running(member))
-        cluster->ring_changed = true;
-    if ((now == CLUSTER_DOWN || now == CLUSTER_CLEANED) && before != now) {
-        autoheal_soon(cluster);
-        cluster->next_clean_ms = autoclean_due_ms(cluster);
-        cluster_wake_at(cluster, cluster->next_clean_ms);
-    }
-    notify_state(cluster, member, before, same_generation);
-    if (member->silent || cluster->split)
-        update_split(cluster);
-}
-
-void end_membership(struct cluster *cluster, struct member *member, enum cluster_state kind,
-                    uint64_t incarnation, struct cluster_link *from) {
-    bool was_listed = member_is_listed(member) || member->state == CLUSTER_CLEANED;
-    bool was_running = member_is_running(member);
-    bool was_split = member->silent;
-    suspicion_clear(cluster, member);
-    drop_names(cluster, member);
-    member->incarnation = incarnation;
-    member->joined = member->generation = 0;
-    member->silent = false;
-    member->since_ms = cluster->now_ms;
-    if (member->stamp_ms == 0)
-        member->stamp_ms = cluster_wall_ms(cluster);
-    membership_set_state(&cluster->membership, member, kind);
-    cluster->ring_changed |= was_running;
-    struct peer *peer = peer_of(cluster, member);
-    if (peer != NULL && peer->link != NULL)
-        peer->link->closing = cluster->closing = true;
-    if (was_listed)
-        cluster_notify(cluster,
-                       kind == CLUSTER_LEFT ? CLUSTER_EVENT_LEFT : CLUSTER_EVENT_FORCED_OUT,
-                       member->name, CLUSTER_CAUSE_NONE);
-    if (was_split)
-        update_split(cluster);
-    gossip_enqueue(cluster, member, from);
-    cluster->io.persist(cluster->io_context, false);
-    keep_bounds(cluster, kind);
-}
-
 static enum merge_result merge_tombstone(struct cluster *cluster, struct member *member,
                                          const struct wire_record *record,
                                          struct cluster_link *from) {
@@ -201,7 +48,7 @@ static enum merge_result merge_tombstone(struct cluster *cluster, struct member 
             return MERGE_REFUSED;
     }
     member->stamp_ms = record->detail;
-    end_membership(cluster, member, kind, record->incarnation, from);
+    transition_end_membership(cluster, member, kind, record->incarnation, from);
     return MERGE_NEW;
 }
 
@@ -222,7 +69,7 @@ static struct member *add_member(struct cluster *cluster, const struct wire_reco
     if (state == CLUSTER_DOWN && cluster->autoclean_ms > 0 &&
         (int64_t)record->age_ms >= cluster->autoclean_ms)
         state = CLUSTER_CLEANED;
-    keep_bounds(cluster, state);
+    transition_make_room(cluster, state);
     return membership_add(&cluster->membership, record->name, state);
 }
 
@@ -246,7 +93,7 @@ static enum merge_result merge_live(struct cluster *cluster, struct member *memb
                                     const struct wire_record *record, struct cluster_link *from) {
     bool is_new = member == NULL;
     if (!is_new && member_is_tombstone(member)) {
-        keep_bounds(cluster, CLUSTER_ALIVE);
+        transition_make_room(cluster, CLUSTER_ALIVE);
         if (!has_room(cluster))
             return MERGE_REFUSED;
     }
@@ -270,11 +117,11 @@ static enum merge_result merge_live(struct cluster *cluster, struct member *memb
         cluster->ring_changed = true;
         cluster_notify(cluster, CLUSTER_EVENT_JOINED, member->name, CLUSTER_CAUSE_NONE);
     }
-    follow_state(cluster, member, before, same_generation);
+    transition_follow(cluster, member, before, same_generation);
     if (state == CLUSTER_SUSPECT && before != CLUSTER_SUSPECT)
         cluster_notify(cluster, CLUSTER_EVENT_SUSPECT, member->name, CLUSTER_CAUSE_NONE);
     gossip_enqueue(cluster, member, from);
-    cluster->io.persist(cluster->io_context, false);
+    cluster_persist(cluster, false);
     return MERGE_NEW;
 }
 
@@ -338,84 +185,16 @@ enum merge_result merge_record(struct cluster *cluster, const struct wire_record
     return verdict;
 }
 
-void declare_down(struct cluster *cluster, struct member *member, enum cluster_cause cause) {
-    enum cluster_state before = (enum cluster_state)member->state;
-    member->cause = (uint8_t)cause;
-    member->silent = cause == CLUSTER_CAUSE_SILENT;
-    member->since_ms = cluster->now_ms;
-    membership_set_state(&cluster->membership, member, CLUSTER_DOWN);
-    follow_state(cluster, member, before, true);
-    gossip_enqueue(cluster, member, NULL);
-    cluster->io.persist(cluster->io_context, false);
-    struct peer *peer = peer_of(cluster, member);
-    if (peer != NULL && peer->link != NULL)
-        link_drop(cluster, peer->link, cause);
-}
-
-/* --- autoclean --- */
-
-static int64_t autoclean_at_ms(const struct cluster *cluster, const struct member *member) {
-    if (member->state == CLUSTER_DOWN && cluster->autoclean_ms > 0) {
-        int64_t at_ms = member->since_ms + cluster->autoclean_ms;
-        return member->clean_not_before_ms > at_ms ? member->clean_not_before_ms : at_ms;
-    }
-    if (member->state == CLUSTER_CLEANED)
-        return member->since_ms + CLEANED_MEMORY_MS;
-    return INT64_MAX;
-}
-
-int64_t autoclean_due_ms(const struct cluster *cluster) {
-    const struct membership *membership = &cluster->membership;
-    int64_t due_ms = INT64_MAX;
-    if (membership->of_state[CLUSTER_DOWN] + membership->of_state[CLUSTER_CLEANED] == 0)
-        return due_ms;
-    for (size_t i = 0; i < membership->count; i++) {
-        int64_t at_ms = autoclean_at_ms(cluster, membership->ring[i]);
-        due_ms = at_ms < due_ms ? at_ms : due_ms;
-    }
-    return due_ms;
-}
-
-/* Before a member is cleaned it is called once more: a fault that is over must not cost it its
- * place. */
-static bool is_tried_once_more(struct cluster *cluster, struct member *member) {
-    if (member->last_call_made || !cluster->autoheal)
-        return false;
-    struct peer *peer = peer_get(cluster, member_name(member));
-    if (peer == NULL)
-        return false;
-    int64_t longer_ms = AFTER_ATTEMPT_MS; /* one is under way already, begun in the fault perhaps */
-    if (!peer->connecting) {
-        peer->reasons |= REASON_HEAL;
-        peer_try_at(cluster, peer, cluster->now_ms);
-        member->last_call_made = true;
-        longer_ms = LAST_TRY_MS;
-    }
-    member->clean_not_before_ms = cluster->now_ms + longer_ms;
-    return true;
-}
-
-static void clean(struct cluster *cluster, struct member *member) {
-    if (is_tried_once_more(cluster, member))
-        return;
-    drop_names(cluster, member);
-    member->since_ms = cluster->now_ms;
-    membership_set_state(&cluster->membership, member, CLUSTER_CLEANED);
-    cluster_notify(cluster, CLUSTER_EVENT_CLEANED, member->name, CLUSTER_CAUSE_NONE);
-    cluster->io.persist(cluster->io_context, false);
-}
-
-void autoclean_tick(struct cluster *cluster) {
-    if (cluster->now_ms < cluster->next_clean_ms)
-        return;
-    for (size_t i = cluster->membership.count; i-- > 0;) {
-        struct member *member = cluster->membership.ring[i];
-        if (cluster->now_ms < autoclean_at_ms(cluster, member))
+bool merge_receive_records(struct cluster *cluster, struct cluster_link *link,
+                           struct bytes payload) {
+    struct reader reader = reader_of(payload);
+    struct wire_record record;
+    while (!link->gone && wire_next_record(&reader, &record)) {
+        if (merge_record(cluster, &record, link) != MERGE_STALE || link->gone)
             continue;
-        if (member->state == CLUSTER_DOWN)
-            clean(cluster, member);
-        else
-            forget(cluster, member);
+        const struct member *member = membership_find(&cluster->membership, record.name);
+        if (member != NULL)
+            gossip_send_member(cluster, link, member);
     }
-    cluster->next_clean_ms = autoclean_due_ms(cluster);
+    return !reader.failed;
 }

@@ -1,10 +1,16 @@
-/* Frames that come in: each is read, and given to the part that it is for. */
+#include "cluster/receive.h"
+
 #include "cluster/anti_entropy.h"
-#include "cluster/cluster_inner.h"
 #include "cluster/failure_detector.h"
+#include "cluster/handshake.h"
+#include "cluster/identity.h"
+#include "cluster/join.h"
+#include "cluster/merge.h"
+#include "cluster/peer.h"
+#include "cluster/replication.h"
 
 /* Most causes before WRONG_CLUSTER_NAME are for the shell to find out; that the name of HELLO is
- * not in the caller's certificate only who is called can see. */
+ * not in the caller's certificate only the daemon that was called can see. */
 static bool is_sent_by_peers(uint8_t cause) {
     return cause == CLUSTER_CAUSE_CERTIFICATE ||
            (cause >= CLUSTER_CAUSE_WRONG_CLUSTER_NAME && cause < CLUSTER_CAUSES);
@@ -22,109 +28,62 @@ static bool receive_reject(struct cluster *cluster, struct cluster_link *link,
     return true;
 }
 
-static bool receive_join_accept(struct cluster *cluster, struct cluster_link *link,
-                                struct bytes payload) {
-    struct reader reader = reader_of(payload);
-    uint64_t known = read_u64(&reader), prior_join = read_u64(&reader);
-    if (reader.failed || known >= WIRE_NUMBER_MAX || prior_join >= WIRE_NUMBER_MAX)
-        return false;
-    if (cluster_is_far_ahead(cluster, known) || cluster_is_far_ahead(cluster, prior_join)) {
-        link_reject(cluster, link, CLUSTER_CAUSE_CLOCK);
-        return true;
-    }
-    handshake_receive_join_accept(cluster, link, known, prior_join);
-    return true;
-}
-
-static bool receive_pull(struct cluster *cluster, struct cluster_link *link, struct bytes payload) {
-    struct reader reader = reader_of(payload);
-    struct directory_version version;
-    wire_read_version(&reader, &version);
-    struct bytes name = wire_read_name(&reader);
-    if (reader.failed)
-        return false;
-    replication_receive_pull(cluster, link, version, name);
-    return true;
-}
-
-static bool receive_change(struct cluster *cluster, struct cluster_link *link,
-                           struct bytes payload) {
-    struct wire_change change;
-    if (!wire_read_change(payload, &change))
-        return false;
-    replication_receive_change(cluster, link, &change);
-    return true;
-}
-
-static bool receive_names(struct cluster *cluster, struct cluster_link *link,
-                          struct bytes payload) {
-    struct reader reader = reader_of(payload);
-    return replication_receive_names(cluster, link, &reader);
-}
-
 static bool receive_identity(struct cluster *cluster, struct cluster_link *link,
                              struct bytes payload) {
     struct reader reader = reader_of(payload);
     struct cluster_id id;
     if (!wire_read_id(&reader, &id))
         return false;
-    handshake_receive_identity(cluster, link, id);
+    identity_adopt(cluster, link, id);
     return true;
 }
 
-static bool receive_hello(struct cluster *cluster, struct cluster_link *link,
-                          struct bytes payload) {
-    struct wire_hello hello;
-    if (!wire_read_hello(payload, &hello))
-        return false;
-    handshake_receive_hello(cluster, link, &hello);
-    return true;
+static bool receive_probe_req(struct cluster *cluster, struct cluster_link *link,
+                              struct bytes payload) {
+    (void)link;
+    return failure_detector_receive_probe_req(cluster, payload);
 }
 
-/* Before two have hello_sent, the only frames are those of the greeting. False: malformed. */
+static bool receive_probe_ack(struct cluster *cluster, struct cluster_link *link,
+                              struct bytes payload) {
+    (void)link;
+    return failure_detector_receive_probe_ack(cluster, payload);
+}
+
+/* What each frame is for. A PING is only a sign of life, which every frame is. */
+static const struct frame_type {
+    bool needs_established; /* else it is of the handshake */
+    bool (*receive)(struct cluster *cluster, struct cluster_link *link, struct bytes payload);
+} frame_types[] = {
+    [WIRE_HELLO] = {false, handshake_receive_hello},
+    [WIRE_JOIN_ACCEPT] = {false, handshake_receive_join_accept},
+    [WIRE_REJECT] = {false, receive_reject},
+    [WIRE_RECORDS] = {true, merge_receive_records},
+    [WIRE_SUMMARY] = {true, anti_entropy_receive_summary},
+    [WIRE_SAME] = {true, anti_entropy_receive_same},
+    [WIRE_BUCKET_HASHES] = {true, anti_entropy_receive_buckets},
+    [WIRE_RANGE] = {true, anti_entropy_receive_range},
+    [WIRE_PULL] = {true, replication_receive_pull},
+    [WIRE_NAMES] = {true, replication_receive_names},
+    [WIRE_CHANGE] = {true, replication_receive_change},
+    [WIRE_PROBE_REQ] = {true, receive_probe_req},
+    [WIRE_PROBE_ACK] = {true, receive_probe_ack},
+    [WIRE_IDENTITY] = {true, receive_identity},
+};
+#define FRAME_TYPES (sizeof frame_types / sizeof frame_types[0])
+
+/* Types of later versions are skipped, and so is all but the handshake before it is over. */
 static bool receive_frame(struct cluster *cluster, struct cluster_link *link, uint8_t type,
                           struct bytes payload) {
-    if (type == WIRE_HELLO)
-        return receive_hello(cluster, link, payload);
-    if (type == WIRE_REJECT)
-        return receive_reject(cluster, link, payload);
-    if (type == WIRE_JOIN_ACCEPT)
-        return receive_join_accept(cluster, link, payload);
-    if (!link->established)
+    const struct frame_type *frame = type < FRAME_TYPES ? &frame_types[type] : NULL;
+    if (frame == NULL || frame->receive == NULL ||
+        (frame->needs_established && !link_is_established(link)))
         return true;
-    switch (type) {
-    case WIRE_RECORDS:
-        return merge_records(cluster, link, payload);
-    case WIRE_SUMMARY:
-        return anti_entropy_receive_summary(cluster, link, payload);
-    case WIRE_SAME:
-        anti_entropy_receive_same(cluster, link);
-        return true;
-    case WIRE_BUCKET_HASHES:
-        return anti_entropy_receive_buckets(cluster, link, payload);
-    case WIRE_RANGE:
-        return anti_entropy_receive_range(cluster, link, payload);
-    case WIRE_PULL:
-        return receive_pull(cluster, link, payload);
-    case WIRE_NAMES:
-        return receive_names(cluster, link, payload);
-    case WIRE_CHANGE:
-        return receive_change(cluster, link, payload);
-    case WIRE_PROBE_REQ:
-        return failure_detector_receive_probe_req(cluster, payload);
-    case WIRE_PROBE_ACK:
-        return failure_detector_receive_probe_ack(cluster, payload);
-    case WIRE_IDENTITY:
-        return receive_identity(cluster, link, payload);
-    default: /* PING, and types of later versions */
-        return true;
-    }
+    return frame->receive(cluster, link, payload);
 }
 
-size_t cluster_receive(struct cluster *cluster, struct cluster_link *link, struct bytes bytes,
-                       int64_t now_ms) {
-    cluster_enter(cluster, now_ms);
-    if (link->established)
+size_t receive_frames(struct cluster *cluster, struct cluster_link *link, struct bytes bytes) {
+    if (link_is_established(link))
         peer_seen(cluster, link->peer);
     size_t taken = 0;
     while (!link->gone) {
@@ -140,7 +99,5 @@ size_t cluster_receive(struct cluster *cluster, struct cluster_link *link, struc
         else
             taken += len;
     }
-    bool gone = link->gone;
-    cluster_settle(cluster);
-    return gone ? bytes.len : taken;
+    return link->gone ? bytes.len : taken;
 }

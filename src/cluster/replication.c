@@ -1,5 +1,8 @@
-/* The names of members, as they travel: changes are passed on, snapshots asked for. */
-#include "cluster/cluster_inner.h"
+#include "cluster/replication.h"
+
+#include "cluster/gossip.h"
+#include "cluster/join.h"
+#include "cluster/peer.h"
 
 #include <string.h>
 
@@ -102,8 +105,8 @@ static size_t names_begin(struct writer *writer, const struct directory_owner *o
 #define NAMES_FLAGS_AT (WIRE_HEAD + 16)
 
 /* All that we hold, in as many frames as it takes; version (0, 0) when that is no news. */
-void replication_receive_pull(struct cluster *cluster, struct cluster_link *link,
-                              struct directory_version version, struct bytes name) {
+static void answer_pull(struct cluster *cluster, struct cluster_link *link,
+                        struct directory_version version, struct bytes name) {
     const struct member *member = membership_find(&cluster->membership, name);
     const struct directory_owner *owner = member == NULL ? NULL : member->owner;
     if (owner != NULL && directory_version_compare(version, directory_owner_version(owner)) >= 0)
@@ -124,6 +127,18 @@ void replication_receive_pull(struct cluster *cluster, struct cluster_link *link
         link_send(cluster, link, &writer);
         flags = 0;
     } while (entry != NULL && !link->gone);
+}
+
+bool replication_receive_pull(struct cluster *cluster, struct cluster_link *link,
+                              struct bytes payload) {
+    struct reader reader = reader_of(payload);
+    struct directory_version version;
+    wire_read_version(&reader, &version);
+    struct bytes name = wire_read_name(&reader);
+    if (reader.failed)
+        return false;
+    answer_pull(cluster, link, version, name);
+    return true;
 }
 
 /* --- taking in --- */
@@ -162,9 +177,10 @@ static void commit(struct cluster *cluster, struct cluster_link *link, struct me
 }
 
 bool replication_receive_names(struct cluster *cluster, struct cluster_link *link,
-                               struct reader *payload) {
+                               struct bytes payload) {
+    struct reader reader = reader_of(payload);
     struct wire_names names;
-    if (!wire_read_names(payload, &names))
+    if (!wire_read_names(&reader, &names))
         return false;
     struct member *member = membership_find(&cluster->membership, names.owner);
     uint64_t hash = membership_hash(names.owner);
@@ -178,9 +194,9 @@ bool replication_receive_names(struct cluster *cluster, struct cluster_link *lin
         directory_version_compare(directory_snapshot_version(link->snapshot), names.version) == 0;
     struct directory_name node;
     uint64_t sequence;
-    while (usable && wire_next_node(payload, &sequence, &node))
+    while (usable && wire_next_node(&reader, &sequence, &node))
         usable = directory_snapshot_add(link->snapshot, sequence, &node) == DIRECTORY_APPLIED;
-    if (payload->failed)
+    if (reader.failed)
         return false;
     if (!usable) {
         directory_snapshot_abort(link->snapshot);
@@ -204,11 +220,7 @@ static void pass_on(struct cluster *cluster, const struct cluster_link *from,
     uint8_t buffer[WIRE_HEAD + 17 + 1 + CLUSTER_NAME_MAX + WIRE_NODE_MAX];
     struct writer writer = writer_of(buffer, sizeof buffer);
     wire_write_change(&writer, change);
-    struct cluster_link *link;
-    TAILQ_FOREACH(link, &cluster->links, entry) {
-        if (link != from && link->established && !link->gone)
-            link_send(cluster, link, &writer);
-    }
+    link_broadcast(cluster, from, &writer);
 }
 
 static enum directory_verdict apply(struct directory_owner *owner,
@@ -218,8 +230,8 @@ static enum directory_verdict apply(struct directory_owner *owner,
     return directory_unregister(owner, change->version, change->node.name);
 }
 
-void replication_receive_change(struct cluster *cluster, struct cluster_link *link,
-                                const struct wire_change *change) {
+static void apply_change(struct cluster *cluster, struct cluster_link *link,
+                         const struct wire_change *change) {
     struct member *member = membership_find(&cluster->membership, change->owner);
     if (member == NULL || member->generation != change->version.generation ||
         is_far_ahead(cluster, change->version) || !may_own(cluster, member))
@@ -238,6 +250,15 @@ void replication_receive_change(struct cluster *cluster, struct cluster_link *li
     case DIRECTORY_NO_MEMORY:
         break;
     }
+}
+
+bool replication_receive_change(struct cluster *cluster, struct cluster_link *link,
+                                struct bytes payload) {
+    struct wire_change change;
+    if (!wire_read_change(payload, &change))
+        return false;
+    apply_change(cluster, link, &change);
+    return true;
 }
 
 /* --- our own names --- */
@@ -263,18 +284,12 @@ static void change_own(struct cluster *cluster, uint8_t operation,
     pass_on(cluster, NULL, &change);
 }
 
-void cluster_name_registered(struct cluster *cluster, const struct directory_name *name,
-                             int64_t now_ms) {
-    cluster_enter(cluster, now_ms);
+void replication_register(struct cluster *cluster, const struct directory_name *name) {
     change_own(cluster, WIRE_REGISTERED, name);
-    cluster_settle(cluster);
 }
 
-void cluster_name_unregistered(struct cluster *cluster, struct bytes name, int64_t now_ms) {
-    cluster_enter(cluster, now_ms);
-    if (directory_find_own(cluster->self->owner, name) != NULL) {
-        struct directory_name node = {.name = name};
+void replication_unregister(struct cluster *cluster, struct bytes name) {
+    struct directory_name node = {.name = name};
+    if (directory_find_own(cluster->self->owner, name) != NULL)
         change_own(cluster, WIRE_UNREGISTERED, &node);
-    }
-    cluster_settle(cluster);
 }

@@ -19,7 +19,7 @@
 #ifndef PORTOLAN_CLUSTER_STORE_H
 #define PORTOLAN_CLUSTER_STORE_H
 
-#include "cluster/cluster.h"
+#include "cluster/types.h"
 
 #define STORE_LINE_MAX (CLUSTER_NAME_MAX + 128)
 

@@ -51,7 +51,7 @@
 #ifndef PORTOLAN_CLUSTER_WIRE_H
 #define PORTOLAN_CLUSTER_WIRE_H
 
-#include "cluster/cluster.h"
+#include "cluster/types.h"
 
 #define WIRE_VERSION 1
 #define WIRE_HEAD 5                         /* length and type */

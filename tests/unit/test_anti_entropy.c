@@ -1,6 +1,8 @@
 /* Anti-entropy, seen from a peer that says what it likes: what a member answers, and what it asks.
  */
 #include "cluster/anti_entropy.h"
+#include "cluster/cluster.h"
+#include "cluster/membership.h"
 #include "suites.h"
 
 #include <check.h>
