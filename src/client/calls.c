@@ -26,9 +26,9 @@ struct portolan_operation *operation_new(const struct operation_kind *kind,
     operation->settings = settings;
     operation->code = PORTOLAN_PENDING;
     if (settings.session != NULL)
-        session_hold(settings.session);
-    waiter_init(&operation->waiter);
-    exchange_init(&operation->exchange);
+        session_retain(settings.session);
+    poller_init(&operation->poller);
+    roundtrip_init(&operation->roundtrip);
     failure_show(bytes_of_text(subject), operation->subject, sizeof operation->subject);
     return operation;
 }
@@ -36,23 +36,23 @@ struct portolan_operation *operation_new(const struct operation_kind *kind,
 /* For an operation whose session has news. */
 static void wake(void *owner) {
     struct portolan_operation *operation = owner;
-    waiter_forget(&operation->waiter);
+    poller_forget(&operation->poller);
     /* a timer that cannot be set was one that could not be made */
-    (void)waiter_wake_at(&operation->waiter, 1);
+    (void)poller_wake_at(&operation->poller, 1);
 }
 
 static void begin(struct portolan_operation *operation) {
-    operation->asked.wake = wake;
-    operation->asked.owner = operation;
+    operation->pending.wake = wake;
+    operation->pending.owner = operation;
     operation->deadline_ms = clock_monotonic_ms() + operation->settings.deadline_ms;
 }
 
 enum portolan_code operation_start(struct portolan_operation *made,
                                    struct portolan_operation **operation,
                                    struct portolan_error *error) {
-    int opened = waiter_open(&made->waiter);
+    int opened = poller_open(&made->poller);
     if (opened != 0) {
-        operation_fail_for_want(made, "descriptor to wait on", -opened);
+        operation_fail_no_resource(made, "descriptor to wait on", -opened);
         enum portolan_code code = failure_report(error, made->code, made->message);
         portolan_operation_free(made);
         return code;
@@ -66,9 +66,9 @@ enum portolan_code operation_start(struct portolan_operation *made,
 enum portolan_code operation_run(struct portolan_operation *made, struct portolan_error *error) {
     begin(made);
     while (portolan_operation_step(made) == PORTOLAN_PENDING) {
-        int waited = waiter_wait(&made->waiter);
+        int waited = poller_wait(&made->poller);
         if (waited != 0)
-            operation_fail_for_want(made, "way to wait", -waited);
+            operation_fail_no_resource(made, "way to wait", -waited);
     }
     return failure_report(error, made->code, made->message);
 }
@@ -80,7 +80,7 @@ enum verdict operation_bad_reply(struct portolan_operation *operation, enum epmd
     operation_server(operation, server);
     if (reply == EPMD_REPLY_INCOMPLETE && !ended)
         return VERDICT_MORE;
-    if (reply == EPMD_REPLY_INCOMPLETE && operation->exchange.reply_len == 0)
+    if (reply == EPMD_REPLY_INCOMPLETE && operation->roundtrip.reply_len == 0)
         failure_note(failure, PORTOLAN_ERROR_CLOSED, "%s closed the connection without a reply",
                      server);
     else if (reply == EPMD_REPLY_INCOMPLETE)
@@ -111,7 +111,7 @@ enum verdict operation_control_answer(struct portolan_operation *operation,
 }
 
 int portolan_operation_descriptor(const struct portolan_operation *operation) {
-    return operation->waiter.epoll_fd;
+    return operation->poller.epoll_fd;
 }
 
 const char *portolan_operation_message(const struct portolan_operation *operation) {
@@ -121,12 +121,12 @@ const char *portolan_operation_message(const struct portolan_operation *operatio
 void portolan_operation_free(struct portolan_operation *operation) {
     if (operation == NULL)
         return;
-    waiter_close(&operation->waiter);
-    exchange_close(&operation->exchange);
+    poller_close(&operation->poller);
+    roundtrip_close(&operation->roundtrip);
     host_lookup_release(operation->lookup);
-    session_cancel(operation->settings.session, &operation->asked);
+    session_cancel(operation->settings.session, &operation->pending);
     if (operation->settings.session != NULL)
-        session_let_go(operation->settings.session);
+        session_release(operation->settings.session);
     portolan_listing_free(operation->listing);
     portolan_unregister(operation->registration);
     free(operation);

@@ -139,13 +139,13 @@ static enum portolan_code refused(struct bytes root, struct failure *failure) {
     char shown[MESSAGE_SHOWN_SIZE], holders[3 * FAILURE_SHOWN_SIZE];
     if (!json_view_text(json_view_member(error, "code"), word, sizeof word))
         return PORTOLAN_ERROR_REPLY;
-    const char *told = json_view_text(json_view_member(error, "message"), message, sizeof message)
-                           ? message
-                           : word;
+    const char *message_text =
+        json_view_text(json_view_member(error, "message"), message, sizeof message) ? message
+                                                                                    : word;
     enum portolan_code code = code_of(word);
     list_holders(json_view_member(error, "holders"), holders, sizeof holders);
     failure_note(failure, code, "portoland reports: %s%s",
-                 failure_show(bytes_of_text(told), shown, sizeof shown), holders);
+                 failure_show(bytes_of_text(message_text), shown, sizeof shown), holders);
     failure->is_advised = true; /* portoland has its own way to say it */
     return code;
 }

@@ -21,9 +21,9 @@
 /* --- the end --- */
 
 static void close_control(struct portolan_operation *operation) {
-    waiter_forget(&operation->waiter);
-    session_cancel(operation->settings.session, &operation->asked);
-    exchange_close(&operation->exchange);
+    poller_forget(&operation->poller);
+    session_cancel(operation->settings.session, &operation->pending);
+    roundtrip_close(&operation->roundtrip);
 }
 
 static void finish(struct portolan_operation *operation, enum portolan_code code) {
@@ -35,15 +35,15 @@ static void finish(struct portolan_operation *operation, enum portolan_code code
     failure_message(&operation->failure, code, operation->kind->verb, operation->subject,
                     operation->message);
     /* a timer that cannot be set was one that could not be made */
-    (void)waiter_wake_at(&operation->waiter, 1);
+    (void)poller_wake_at(&operation->poller, 1);
 }
 
 static void fail(struct portolan_operation *operation) {
     finish(operation, operation->failure.code);
 }
 
-void operation_fail_for_want(struct portolan_operation *operation, const char *of, int error) {
-    note_want(operation, of, error);
+void operation_fail_no_resource(struct portolan_operation *operation, const char *of, int error) {
+    note_no_resource(operation, of, error);
     fail(operation);
 }
 
@@ -79,7 +79,7 @@ static void begin_share(struct portolan_operation *operation, size_t shares) {
 
 /* The daemon is there, and takes no more at the moment. Callers that were turned away together are
  * not to come again together. */
-static void try_later(struct portolan_operation *operation, int error) {
+static void retry_later(struct portolan_operation *operation, int error) {
     int64_t backoff_ms = operation->backoff_ms;
     int64_t jitter_ms =
         ((int64_t)(uintptr_t)operation / 64 + clock_monotonic_us()) % BACKOFF_MAX_MS;
@@ -102,31 +102,31 @@ static struct bytes write_request(struct portolan_operation *operation) {
 }
 
 static bool note_open_error(struct portolan_operation *operation, int error) {
-    if (is_own_want(error)) {
-        operation_fail_for_want(operation, "connection", error);
+    if (is_resource_error(error)) {
+        operation_fail_no_resource(operation, "connection", error);
         return false;
     }
     if (error == EAGAIN && operation->stage == STAGE_CONTROL) {
-        try_later(operation, error);
+        retry_later(operation, error);
         return true;
     }
     note_error(operation, error);
     return false;
 }
 
-static bool open_exchange(struct portolan_operation *operation, const struct sockaddr *peer,
-                          socklen_t peer_len, size_t reply_max) {
+static bool open_roundtrip(struct portolan_operation *operation, const struct sockaddr *peer,
+                           socklen_t peer_len, size_t reply_max) {
     int error =
-        exchange_open(&operation->exchange, peer, peer_len, write_request(operation), reply_max);
+        roundtrip_open(&operation->roundtrip, peer, peer_len, write_request(operation), reply_max);
     operation->is_new = error == 0;
     return error == 0 || note_open_error(operation, -error);
 }
 
 static bool ask_session(struct portolan_operation *operation) {
-    int error = session_send(operation->settings.session, &operation->asked,
+    int error = session_send(operation->settings.session, &operation->pending,
                              write_request(operation), operation->kind->control_reply_max);
     /* it may be lost already */
-    operation->is_new = error == 0 && operation->asked.state != REQUEST_WAITING;
+    operation->is_new = error == 0 && operation->pending.state != REQUEST_WAITING;
     return error == 0 || note_open_error(operation, -error);
 }
 
@@ -136,8 +136,8 @@ static bool ask_control(struct portolan_operation *operation) {
     if (operation->settings.session != NULL)
         return ask_session(operation);
     memcpy(peer.sun_path, operation->settings.control_socket, sizeof peer.sun_path);
-    return open_exchange(operation, (const struct sockaddr *)&peer, sizeof peer,
-                         operation->kind->control_reply_max);
+    return open_roundtrip(operation, (const struct sockaddr *)&peer, sizeof peer,
+                          operation->kind->control_reply_max);
 }
 
 /* Most hosts have none: one call that says so is cheaper than three. */
@@ -168,7 +168,7 @@ static bool begin_lookup(struct portolan_operation *operation) {
         return false;
     operation->lookup = host_lookup_start(host, &error);
     if (operation->lookup == NULL)
-        operation_fail_for_want(operation, "thread to look the host up in", error);
+        operation_fail_no_resource(operation, "thread to look the host up in", error);
     return operation->lookup != NULL;
 }
 
@@ -186,15 +186,15 @@ static bool open_epmd(struct portolan_operation *operation) {
     begin_share(operation, attempts - operation->attempt);
     struct host_address peer =
         host_address_with_port(attempt_address(operation), attempt_port(operation));
-    bool waits = open_exchange(operation, &peer.any, host_address_len(&peer),
-                               operation->kind->epmd_reply_max);
+    bool waits = open_roundtrip(operation, &peer.any, host_address_len(&peer),
+                                operation->kind->epmd_reply_max);
     /* a front port is a portoland's; an epmd written in Erlang would take it for the end of all */
-    operation->exchange.half_closes =
+    operation->roundtrip.half_closes =
         operation->kind->only_asks && attempt_port(operation) == operation->settings.base_port;
     return waits;
 }
 
-static void move_on(struct portolan_operation *operation) {
+static void next_stage(struct portolan_operation *operation) {
     bool waits = false;
     close_control(operation);
     while (!waits && operation->stage != STAGE_DONE) {
@@ -223,41 +223,41 @@ static void move_on(struct portolan_operation *operation) {
 
 /* --- what comes --- */
 
-static void take_addresses(struct portolan_operation *operation) {
+static void handle_addresses(struct portolan_operation *operation) {
     if (!host_lookup_done(operation->lookup, &operation->addresses))
         return;
-    waiter_forget(&operation->waiter);
+    poller_forget(&operation->poller);
     host_lookup_release(operation->lookup);
     operation->lookup = NULL;
     if (operation->addresses.error == 0) {
-        move_on(operation);
+        next_stage(operation);
         return;
     }
     note_no_address(operation);
     fail(operation);
 }
 
-static void take_result(struct portolan_operation *operation) {
+static void handle_result(struct portolan_operation *operation) {
     if (!operation->kind->is_endpoint) {
         finish(operation, PORTOLAN_OK);
     } else if (operation->stage == STAGE_EPMD) {
         finish_endpoint(operation);
     } else {
         operation->is_answered = true;
-        move_on(operation);
+        next_stage(operation);
     }
 }
 
 /* Whether more of this answer may come. */
-static bool judge(struct portolan_operation *operation, struct bytes reply, bool ended) {
+static bool handle_reply(struct portolan_operation *operation, struct bytes reply, bool ended) {
     switch (operation->kind->receive(operation, reply, ended)) {
     case VERDICT_MORE:
         return true;
     case VERDICT_DONE:
-        take_result(operation);
+        handle_result(operation);
         break;
     case VERDICT_NEXT:
-        move_on(operation);
+        next_stage(operation);
         break;
     case VERDICT_STOP:
         fail(operation);
@@ -266,93 +266,93 @@ static bool judge(struct portolan_operation *operation, struct bytes reply, bool
     return false;
 }
 
-static void take_error(struct portolan_operation *operation, int error) {
-    bool is_busy = operation->stage == STAGE_CONTROL && operation->exchange.reply_len == 0 &&
+static void handle_error(struct portolan_operation *operation, int error) {
+    bool is_busy = operation->stage == STAGE_CONTROL && operation->roundtrip.reply_len == 0 &&
                    (error == EPIPE || error == ECONNRESET || error == ENOTCONN);
-    if (is_own_want(error)) {
-        operation_fail_for_want(operation, "connection", error);
+    if (is_resource_error(error)) {
+        operation_fail_no_resource(operation, "connection", error);
     } else if (is_busy) {
-        try_later(operation, error);
+        retry_later(operation, error);
     } else {
         note_error(operation, error);
-        move_on(operation);
+        next_stage(operation);
     }
 }
 
-static void take_end(struct portolan_operation *operation) {
-    if (operation->stage == STAGE_CONTROL && operation->exchange.reply_len == 0)
-        try_later(operation, ECONNRESET);
+static void handle_end(struct portolan_operation *operation) {
+    if (operation->stage == STAGE_CONTROL && operation->roundtrip.reply_len == 0)
+        retry_later(operation, ECONNRESET);
     else
-        judge(operation, exchange_reply(&operation->exchange), true);
+        handle_reply(operation, roundtrip_reply(&operation->roundtrip), true);
 }
 
-static void take_too_large(struct portolan_operation *operation) {
+static void handle_too_large(struct portolan_operation *operation) {
     operation->control_failed |= operation->stage == STAGE_CONTROL;
     operation_bad_reply(operation, EPMD_REPLY_TOO_LARGE, false);
-    move_on(operation);
+    next_stage(operation);
 }
 
-static void take_event(struct portolan_operation *operation, enum exchange_event event) {
+static void handle_event(struct portolan_operation *operation, enum roundtrip_event event) {
     switch (event) {
-    case EXCHANGE_WAIT:
-    case EXCHANGE_RECEIVED:
+    case ROUNDTRIP_WAIT:
+    case ROUNDTRIP_RECEIVED:
         break;
-    case EXCHANGE_ENDED:
-        take_end(operation);
+    case ROUNDTRIP_ENDED:
+        handle_end(operation);
         break;
-    case EXCHANGE_FAILED:
-        take_error(operation, operation->exchange.error);
+    case ROUNDTRIP_FAILED:
+        handle_error(operation, operation->roundtrip.error);
         break;
-    case EXCHANGE_TOO_LARGE:
-        take_too_large(operation);
+    case ROUNDTRIP_TOO_LARGE:
+        handle_too_large(operation);
         break;
-    case EXCHANGE_NO_MEMORY:
-        operation_fail_for_want(operation, "room for the answer", ENOMEM);
+    case ROUNDTRIP_NO_MEMORY:
+        operation_fail_no_resource(operation, "room for the answer", ENOMEM);
         break;
     }
 }
 
 /* Reads until nothing is left: an edge-triggered loop is told of what comes, not of what is
  * there. */
-static void advance_exchange(struct portolan_operation *operation) {
-    size_t start = operation->exchange.reply_len;
-    enum exchange_event event;
-    while ((event = exchange_step(&operation->exchange)) == EXCHANGE_RECEIVED) {
-        if (!judge(operation, exchange_reply(&operation->exchange), false))
+static void advance_roundtrip(struct portolan_operation *operation) {
+    size_t start = operation->roundtrip.reply_len;
+    enum roundtrip_event event;
+    while ((event = roundtrip_step(&operation->roundtrip)) == ROUNDTRIP_RECEIVED) {
+        if (!handle_reply(operation, roundtrip_reply(&operation->roundtrip), false))
             return;
-        operation->has_more = operation->exchange.reply_len - start >= STEP_BYTES_MAX;
+        operation->has_more = operation->roundtrip.reply_len - start >= STEP_BYTES_MAX;
         if (operation->has_more)
             return;
     }
-    take_event(operation, event);
+    handle_event(operation, event);
 }
 
-static void take_lost(struct portolan_operation *operation) {
-    int error = operation->asked.error;
-    if (is_own_want(error))
-        operation_fail_for_want(operation, "connection", error);
+static void handle_lost(struct portolan_operation *operation) {
+    int error = operation->pending.error;
+    if (is_resource_error(error))
+        operation_fail_no_resource(operation, "connection", error);
     else
-        try_later(operation, error);
+        retry_later(operation, error);
 }
 
 static void advance_session(struct portolan_operation *operation) {
-    struct session_request *asked = &operation->asked;
+    struct session_request *pending = &operation->pending;
     operation->has_more = !session_step(operation->settings.session);
-    switch (asked->state) {
+    switch (pending->state) {
     case REQUEST_IDLE:
     case REQUEST_WAITING:
         break;
     case REQUEST_ANSWERED:
-        judge(operation, bytes_of(asked->reply, asked->reply_len), false);
+        handle_reply(operation, bytes_of(pending->reply, pending->reply_len), false);
         break;
     case REQUEST_LOST:
-        take_lost(operation);
+        handle_lost(operation);
         break;
     case REQUEST_TOO_LARGE:
-        take_too_large(operation);
+        handle_too_large(operation);
         break;
     case REQUEST_NO_MEMORY:
-        operation_fail_for_want(operation, "room for the answer", ENOMEM);
+        operation_fail_no_resource(operation, "room for the answer", ENOMEM);
         break;
     }
 }
@@ -361,11 +361,11 @@ static void advance_control(struct portolan_operation *operation) {
     if (operation->retry_at_ms != 0) {
         if (clock_monotonic_ms() >= operation->retry_at_ms && !ask_control(operation) &&
             operation->stage != STAGE_DONE)
-            move_on(operation);
+            next_stage(operation);
     } else if (operation->settings.session != NULL) {
         advance_session(operation);
     } else {
-        advance_exchange(operation);
+        advance_roundtrip(operation);
     }
 }
 
@@ -373,16 +373,16 @@ static void advance(struct portolan_operation *operation) {
     operation->is_new = operation->has_more = false;
     switch (operation->stage) {
     case STAGE_BEGIN:
-        move_on(operation);
+        next_stage(operation);
         break;
     case STAGE_CONTROL:
         advance_control(operation);
         break;
     case STAGE_LOOKUP:
-        take_addresses(operation);
+        handle_addresses(operation);
         break;
     case STAGE_EPMD:
-        advance_exchange(operation);
+        advance_roundtrip(operation);
         break;
     case STAGE_DONE:
         break;
@@ -392,7 +392,7 @@ static void advance(struct portolan_operation *operation) {
 /* --- waiting --- */
 
 static bool has_begun(const struct portolan_operation *operation) {
-    return operation->exchange.reply_len > 0;
+    return operation->roundtrip.reply_len > 0;
 }
 
 static void check_time(struct portolan_operation *operation) {
@@ -403,7 +403,7 @@ static void check_time(struct portolan_operation *operation) {
     } else if (now_ms >= operation->share_ends_ms && !has_begun(operation)) {
         note_timeout(operation, now_ms);
         operation->retry_at_ms = 0;
-        move_on(operation);
+        next_stage(operation);
     }
 }
 
@@ -418,31 +418,31 @@ static int64_t wake_time_ms(const struct portolan_operation *operation) {
 /* One of the operations of a session watches it for all; one that blocks cannot wait for others. */
 static int watch_session(struct portolan_operation *operation) {
     const struct portolan_session *session = operation->settings.session;
-    bool blocks = operation->waiter.epoll_fd < 0;
-    if (blocks || session_is_reader(session, &operation->asked))
-        return waiter_watch(&operation->waiter, session_descriptor(session),
+    bool blocks = operation->poller.epoll_fd < 0;
+    if (blocks || session_is_reader(session, &operation->pending))
+        return poller_watch(&operation->poller, session_descriptor(session),
                             session_interest(session));
-    waiter_forget(&operation->waiter);
+    poller_forget(&operation->poller);
     return 0;
 }
 
 static int watch(struct portolan_operation *operation) {
     if (operation->stage == STAGE_LOOKUP)
-        return waiter_watch(&operation->waiter, host_lookup_descriptor(operation->lookup), EPOLLIN);
+        return poller_watch(&operation->poller, host_lookup_descriptor(operation->lookup), EPOLLIN);
     if (operation->retry_at_ms != 0)
         return 0;
     if (operation->stage == STAGE_CONTROL && operation->settings.session != NULL)
         return watch_session(operation);
-    return waiter_watch(&operation->waiter, operation->exchange.fd,
-                        exchange_interest(&operation->exchange));
+    return poller_watch(&operation->poller, operation->roundtrip.fd,
+                        roundtrip_interest(&operation->roundtrip));
 }
 
 static void wait_for_more(struct portolan_operation *operation) {
     int error = watch(operation);
     if (error == 0)
-        error = waiter_wake_at(&operation->waiter, wake_time_ms(operation));
+        error = poller_wake_at(&operation->poller, wake_time_ms(operation));
     if (error != 0)
-        operation_fail_for_want(operation, "way to wait", -error);
+        operation_fail_no_resource(operation, "way to wait", -error);
 }
 
 enum portolan_code portolan_operation_step(struct portolan_operation *operation) {

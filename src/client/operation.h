@@ -21,12 +21,12 @@
 #define PORTOLAN_CLIENT_OPERATION_H
 
 #include "client/control.h"
-#include "client/exchange.h"
 #include "client/failure.h"
 #include "client/names_reply.h"
+#include "client/poller.h"
+#include "client/roundtrip.h"
 #include "client/session.h"
 #include "client/settings.h"
-#include "client/waiter.h"
 #include "net/host_lookup.h"
 
 enum operation_stage { STAGE_BEGIN, STAGE_CONTROL, STAGE_LOOKUP, STAGE_EPMD, STAGE_DONE };
@@ -73,20 +73,20 @@ struct portolan_operation {
     enum operation_stage stage;
     int64_t deadline_ms; /* the next two as clock_monotonic_ms */
     int64_t share_began_ms, share_ends_ms;
-    struct waiter waiter;
+    struct poller poller;
     struct host_lookup *lookup;
     struct host_addresses addresses;
     size_t attempt; /* in STAGE_EPMD: port by port, address by address */
-    struct exchange exchange;
-    bool is_new;   /* the exchange was opened, and not stepped yet */
+    struct roundtrip roundtrip;
+    bool is_new;   /* the roundtrip was opened, and not stepped yet */
     bool has_more; /* the step ended with bytes left to read */
     struct epmd_names_scan scan;
     size_t scanned; /* of a line on the control socket */
     uint8_t request[CONTROL_REQUEST_MAX];
 
     /* of the control socket */
-    struct session_request asked; /* where there is a session */
-    int64_t retry_at_ms;          /* 0: not busy */
+    struct session_request pending; /* where there is a session */
+    int64_t retry_at_ms;            /* 0: not busy */
     int64_t backoff_ms;
     int busy_error; /* why it was asked again last */
 
@@ -125,7 +125,7 @@ enum portolan_code operation_start(struct portolan_operation *made,
 enum portolan_code operation_run(struct portolan_operation *made, struct portolan_error *error);
 
 /* Ends it for what this host lacks: "no OF: ..." */
-void operation_fail_for_want(struct portolan_operation *operation, const char *of, int error);
+void operation_fail_no_resource(struct portolan_operation *operation, const char *of, int error);
 
 /* The address that an endpoint is to have: the one that is asked, or the first. */
 const struct host_address *operation_address(const struct portolan_operation *operation);

@@ -37,16 +37,16 @@ const char *operation_server(const struct portolan_operation *operation, char *o
 
 /* --- this host --- */
 
-bool is_own_want(int error) {
+bool is_resource_error(int error) {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
-void note_want(struct portolan_operation *operation, const char *of, int error) {
+void note_no_resource(struct portolan_operation *operation, const char *of, int error) {
     char text[FAILURE_ERRNO_SIZE];
     enum portolan_code code = error == ENOMEM ? PORTOLAN_ERROR_MEMORY : PORTOLAN_ERROR_SYSTEM;
     failure_note(&operation->failure, code, "no %s: %s", of, failure_errno(error, text));
     /* EAGAIN is a thread that could not be made; raising limits helps against no other */
-    operation->failure.is_advised = !is_own_want(error) && error != EAGAIN;
+    operation->failure.is_advised = !is_resource_error(error) && error != EAGAIN;
 }
 
 /* --- errors --- */
@@ -96,7 +96,7 @@ void note_no_address(struct portolan_operation *operation) {
     failure_note(&operation->failure, code, "%sthe host %s: %s", known,
                  failure_show(bytes_of_text(operation->node.host), host, sizeof host),
                  cause != 0 ? failure_errno(cause, text) : gai_strerror(error));
-    operation->failure.is_advised = cause != 0 && !is_own_want(cause);
+    operation->failure.is_advised = cause != 0 && !is_resource_error(cause);
 }
 
 /* --- time --- */
@@ -126,9 +126,9 @@ static void note_control_timeout(struct portolan_operation *operation, int64_t w
 
 static void note_epmd_timeout(struct portolan_operation *operation, int64_t waited_ms) {
     char server[OPERATION_SERVER_SIZE];
-    const char *what = operation->exchange.state == EXCHANGE_CONNECTING ? "accept the connection"
-                       : operation->exchange.reply_len > 0              ? "finish its reply"
-                                                                        : "reply";
+    const char *what = operation->roundtrip.state == ROUNDTRIP_CONNECTING ? "accept the connection"
+                       : operation->roundtrip.reply_len > 0               ? "finish its reply"
+                                                                          : "reply";
     failure_note(&operation->failure, PORTOLAN_ERROR_TIMEOUT, "%s did not %s within %" PRId64 " ms",
                  operation_server(operation, server), what, waited_ms);
 }

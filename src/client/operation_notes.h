@@ -5,8 +5,8 @@
 #include "client/operation.h"
 
 /* What this host lacks no other server can help with: the operation ends. */
-bool is_own_want(int error);
-void note_want(struct portolan_operation *operation, const char *of, int error);
+bool is_resource_error(int error);
+void note_no_resource(struct portolan_operation *operation, const char *of, int error);
 
 /* The server that is being asked could not be reached, or broke off. */
 void note_error(struct portolan_operation *operation, int error);

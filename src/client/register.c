@@ -37,8 +37,8 @@ static enum verdict keep(struct portolan_operation *operation, uint32_t creation
     struct portolan_registration *registration = malloc(sizeof *registration);
     if (registration == NULL)
         return operation_bad_reply(operation, EPMD_REPLY_NO_MEMORY, false);
-    waiter_forget(&operation->waiter);
-    registration->fd = exchange_take_socket(&operation->exchange);
+    poller_forget(&operation->poller);
+    registration->fd = roundtrip_take_socket(&operation->roundtrip);
     registration->owner = getpid();
     registration->creation = creation;
     operation->registration = registration;

@@ -32,8 +32,8 @@ struct portolan_session {
     char path[PORTOLAN_CONTROL_SOCKET_SIZE];
     int fd; /* -1: not connected */
     pid_t owner;
-    bool closed;    /* by the program; its operations may hold it still */
-    size_t holders; /* the program, and operations */
+    bool closed;       /* by the program; its operations may hold it still */
+    size_t references; /* the program, and operations */
     TAILQ_HEAD(session_slots, session_slot) slots; /* the oldest request first */
     const struct session_slot *reader;             /* the one that was told to watch */
     struct buffer input, output;
@@ -94,8 +94,8 @@ static void wake(const struct portolan_session *session, const struct session_re
         request->wake(request->owner);
 }
 
-static void end_request(const struct portolan_session *session, struct session_request *request,
-                        enum session_request_state state) {
+static void complete_request(const struct portolan_session *session,
+                             struct session_request *request, enum session_request_state state) {
     request->state = state;
     request->slot = NULL;
     wake(session, request);
@@ -116,7 +116,7 @@ static void disconnect(struct portolan_session *session, int error) {
         if (request == NULL)
             continue;
         request->error = error;
-        end_request(session, request, REQUEST_LOST);
+        complete_request(session, request, REQUEST_LOST);
     }
     if (session->fd >= 0)
         close(session->fd);
@@ -193,23 +193,23 @@ int session_send(struct portolan_session *session, struct session_request *reque
 
 /* --- receiving --- */
 
-static void hand_out(struct portolan_session *session, struct session_slot *slot, size_t len) {
+static void deliver_reply(struct portolan_session *session, struct session_slot *slot, size_t len) {
     struct session_request *request = slot->request;
     free_slot(session, slot);
     if (request == NULL)
         return;
     request->reply = malloc(len);
     if (request->reply == NULL) {
-        end_request(session, request, REQUEST_NO_MEMORY);
+        complete_request(session, request, REQUEST_NO_MEMORY);
         return;
     }
     memcpy(request->reply, session->input.data, len);
     request->reply_len = len;
-    end_request(session, request, REQUEST_ANSWERED);
+    complete_request(session, request, REQUEST_ANSWERED);
 }
 
 /* Hands out the whole lines that have come. False: the connection has ended for what came. */
-static bool hand_out_lines(struct portolan_session *session) {
+static bool deliver_lines(struct portolan_session *session) {
     struct buffer *input = &session->input;
     const uint8_t *end;
     while (session->scanned < input->len && (end = memchr(input->data + session->scanned, '\n',
@@ -220,7 +220,7 @@ static bool hand_out_lines(struct portolan_session *session) {
             disconnect(session, EPROTO); /* an answer to nothing */
             return false;
         }
-        hand_out(session, slot, len);
+        deliver_reply(session, slot, len);
         drop_front(input, len);
         session->scanned = 0;
     }
@@ -230,7 +230,7 @@ static bool hand_out_lines(struct portolan_session *session) {
     return true;
 }
 
-static bool is_over(const struct portolan_session *session) {
+static bool exceeds_reply_max(const struct portolan_session *session) {
     const struct session_slot *slot = TAILQ_FIRST(&session->slots);
     return session->input.len > (slot == NULL ? 0 : slot->reply_max);
 }
@@ -242,7 +242,7 @@ static void end_too_large(struct portolan_session *session, enum session_request
     if (slot != NULL)
         free_slot(session, slot);
     if (request != NULL)
-        end_request(session, request, state);
+        complete_request(session, request, state);
     disconnect(session, ECONNRESET);
 }
 
@@ -261,9 +261,9 @@ static bool receive(struct portolan_session *session, size_t *taken) {
     }
     session->input.len += (size_t)got;
     *taken += (size_t)got;
-    if (!hand_out_lines(session))
+    if (!deliver_lines(session))
         return false;
-    if (is_over(session)) {
+    if (exceeds_reply_max(session)) {
         end_too_large(session, REQUEST_TOO_LARGE);
         return false;
     }
@@ -305,12 +305,12 @@ void session_cancel(struct portolan_session *session, struct session_request *re
         choose_reader(session);
 }
 
-void session_hold(struct portolan_session *session) {
-    session->holders++;
+void session_retain(struct portolan_session *session) {
+    session->references++;
 }
 
-void session_let_go(struct portolan_session *session) {
-    if (--session->holders == 0)
+void session_release(struct portolan_session *session) {
+    if (--session->references == 0)
         free(session);
 }
 
@@ -330,7 +330,7 @@ enum portolan_code portolan_session_new(const struct portolan_options *options,
     memcpy(made->path, settings.control_socket, sizeof made->path);
     made->fd = -1;
     made->owner = getpid();
-    made->holders = 1;
+    made->references = 1;
     TAILQ_INIT(&made->slots);
     *session = made;
     return failure_report(error, PORTOLAN_OK, "");
@@ -341,5 +341,5 @@ void portolan_session_free(struct portolan_session *session) {
         return;
     session->closed = true;
     disconnect(session, ECONNRESET);
-    session_let_go(session);
+    session_release(session);
 }

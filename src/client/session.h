@@ -60,8 +60,8 @@ const char *session_path(const struct portolan_session *session);
 
 /* An operation holds the session from start to end, so that one that the program has freed
  * meanwhile refuses (-ESHUTDOWN) and does not dangle. */
-void session_hold(struct portolan_session *session);
-void session_let_go(struct portolan_session *session);
+void session_retain(struct portolan_session *session);
+void session_release(struct portolan_session *session);
 
 /* Ends the request, whatever its state; IDLE then. */
 void session_cancel(struct portolan_session *session, struct session_request *request);

@@ -1,9 +1,9 @@
 /* portolan_watch_...: the events of this host's portoland, one after the other. */
 #include "base/clock.h"
 #include "client/control.h"
-#include "client/exchange.h"
 #include "client/json_view.h"
-#include "client/waiter.h"
+#include "client/poller.h"
+#include "client/roundtrip.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,8 +20,8 @@
 static const char request[] = "{\"v\":1,\"command\":\"watch\"}\n";
 
 struct portolan_watch {
-    struct waiter waiter;
-    struct exchange exchange;
+    struct poller poller;
+    struct roundtrip roundtrip;
     char path[PORTOLAN_CONTROL_SOCKET_SIZE];
     int64_t timeout_ms;
     int64_t deadline_ms; /* of the beginning */
@@ -38,13 +38,13 @@ struct portolan_watch {
 static enum portolan_code end(struct portolan_watch *watch, enum portolan_code code,
                               const char *why) {
     char shown[FAILURE_SHOWN_SIZE];
-    waiter_forget(&watch->waiter);
-    exchange_close(&watch->exchange);
+    poller_forget(&watch->poller);
+    roundtrip_close(&watch->roundtrip);
     if (why != NULL)
         failure_note(&watch->failure, code, "portoland at %s %s",
                      failure_show(bytes_of_text(watch->path), shown, sizeof shown), why);
     watch->code = watch->failure.code;
-    (void)waiter_wake_at(&watch->waiter, 1);
+    (void)poller_wake_at(&watch->poller, 1);
     return watch->code;
 }
 
@@ -61,7 +61,7 @@ static enum portolan_code end_for_error(struct portolan_watch *watch, int error)
 }
 
 /* There is no way to wait for it. */
-static enum portolan_code end_for_want(struct portolan_watch *watch, int error) {
+static enum portolan_code end_no_resource(struct portolan_watch *watch, int error) {
     return end(watch, error == ENOMEM ? PORTOLAN_ERROR_MEMORY : PORTOLAN_ERROR_SYSTEM,
                "cannot be waited for");
 }
@@ -70,8 +70,8 @@ static enum portolan_code end_for_want(struct portolan_watch *watch, int error) 
 
 /* As an operation does with a daemon that is there but busy. */
 static void try_later(struct portolan_watch *watch) {
-    waiter_forget(&watch->waiter);
-    exchange_close(&watch->exchange);
+    poller_forget(&watch->poller);
+    roundtrip_close(&watch->roundtrip);
     watch->retry_at_ms = clock_monotonic_ms() + watch->backoff_ms;
     watch->backoff_ms = 2 * watch->backoff_ms > RETRY_MAX_MS ? RETRY_MAX_MS : 2 * watch->backoff_ms;
 }
@@ -81,8 +81,8 @@ static void connect_to_daemon(struct portolan_watch *watch) {
     memcpy(peer.sun_path, watch->path, sizeof peer.sun_path);
     watch->retry_at_ms = 0;
     watch->scanned = watch->taken = 0;
-    int error = exchange_open(&watch->exchange, (const struct sockaddr *)&peer, sizeof peer,
-                              bytes_of_text(request), BUFFER_MAX);
+    int error = roundtrip_open(&watch->roundtrip, (const struct sockaddr *)&peer, sizeof peer,
+                               bytes_of_text(request), BUFFER_MAX);
     if (error == -EAGAIN)
         try_later(watch);
     else if (error != 0)
@@ -91,18 +91,18 @@ static void connect_to_daemon(struct portolan_watch *watch) {
 
 /* Reads what there is. Whether it read anything. */
 static bool receive(struct portolan_watch *watch) {
-    bool is_fresh = watch->exchange.reply_len == 0 && !watch->has_begun;
-    enum exchange_event event = exchange_step(&watch->exchange);
-    int error = watch->exchange.error;
+    bool is_fresh = watch->roundtrip.reply_len == 0 && !watch->has_begun;
+    enum roundtrip_event event = roundtrip_step(&watch->roundtrip);
+    int error = watch->roundtrip.error;
     switch (event) {
-    case EXCHANGE_WAIT:
+    case ROUNDTRIP_WAIT:
         break;
-    case EXCHANGE_RECEIVED:
+    case ROUNDTRIP_RECEIVED:
         return true;
-    case EXCHANGE_ENDED:
+    case ROUNDTRIP_ENDED:
         error = ECONNRESET;
         /* fall through */
-    case EXCHANGE_FAILED:
+    case ROUNDTRIP_FAILED:
         if (is_fresh && (error == ECONNRESET || error == EPIPE))
             try_later(watch);
         else if (error == ECONNRESET || error == EPIPE)
@@ -110,10 +110,10 @@ static bool receive(struct portolan_watch *watch) {
         else
             end_for_error(watch, error);
         break;
-    case EXCHANGE_TOO_LARGE:
+    case ROUNDTRIP_TOO_LARGE:
         end(watch, PORTOLAN_ERROR_TOO_LARGE, "sent a line that is too long");
         break;
-    case EXCHANGE_NO_MEMORY:
+    case ROUNDTRIP_NO_MEMORY:
         end(watch, PORTOLAN_ERROR_MEMORY, "cannot be watched: out of memory");
         break;
     }
@@ -164,19 +164,19 @@ static bool take_event(struct portolan_watch *watch, struct bytes line) {
 /* Forgets the last event. */
 static void drop_taken(struct portolan_watch *watch) {
     if (watch->taken > 0)
-        exchange_consume(&watch->exchange, watch->taken);
+        roundtrip_consume(&watch->roundtrip, watch->taken);
     watch->taken = 0;
 }
 
 /* Whether there is a line; then OK, PENDING (it was no event, but the beginning), or an end. */
 static bool next_line(struct portolan_watch *watch, enum portolan_code *code) {
-    struct bytes reply = exchange_reply(&watch->exchange);
+    struct bytes reply = roundtrip_reply(&watch->roundtrip);
     size_t len = control_line_len(reply, &watch->scanned);
     if (len == 0)
         return false;
     watch->scanned = 0;
     watch->taken = len;
-    watch->exchange.reply[len - 1] = '\0';
+    watch->roundtrip.reply[len - 1] = '\0';
     struct bytes line = bytes_of(reply.data, len - 1);
     *code = PORTOLAN_PENDING;
     if (!watch->has_begun) {
@@ -210,12 +210,12 @@ static void wait_for_more(struct portolan_watch *watch) {
                          : watch->retry_at_ms == 0 ? watch->deadline_ms
                                                    : watch->retry_at_ms;
     int error = watch->retry_at_ms != 0 ? 0
-                                        : waiter_watch(&watch->waiter, watch->exchange.fd,
-                                                       exchange_interest(&watch->exchange));
+                                        : poller_watch(&watch->poller, watch->roundtrip.fd,
+                                                       roundtrip_interest(&watch->roundtrip));
     if (error == 0)
-        error = waiter_wake_at(&watch->waiter, wake_at_ms);
+        error = poller_wake_at(&watch->poller, wake_at_ms);
     if (error != 0)
-        end_for_want(watch, -error);
+        end_no_resource(watch, -error);
 }
 
 /* OK with an event, PENDING, or how it ended. */
@@ -271,11 +271,11 @@ enum portolan_code portolan_watch_start(const struct portolan_options *options,
     memcpy(made->path, settings.control_socket, sizeof made->path);
     made->deadline_ms = clock_monotonic_ms() + settings.deadline_ms;
     made->backoff_ms = RETRY_FIRST_MS;
-    waiter_init(&made->waiter);
-    exchange_init(&made->exchange);
-    int opened = waiter_open(&made->waiter);
+    poller_init(&made->poller);
+    roundtrip_init(&made->roundtrip);
+    int opened = poller_open(&made->poller);
     if (opened != 0) {
-        end_for_want(made, -opened);
+        end_no_resource(made, -opened);
         enum portolan_code code = report(made, error);
         portolan_watch_free(made);
         return code;
@@ -288,7 +288,7 @@ enum portolan_code portolan_watch_start(const struct portolan_options *options,
 }
 
 int portolan_watch_descriptor(const struct portolan_watch *watch) {
-    return watch->waiter.epoll_fd;
+    return watch->poller.epoll_fd;
 }
 
 bool portolan_watch_has_begun(const struct portolan_watch *watch) {
@@ -298,7 +298,7 @@ bool portolan_watch_has_begun(const struct portolan_watch *watch) {
 void portolan_watch_free(struct portolan_watch *watch) {
     if (watch == NULL)
         return;
-    waiter_close(&watch->waiter);
-    exchange_close(&watch->exchange);
+    poller_close(&watch->poller);
+    roundtrip_close(&watch->roundtrip);
     free(watch);
 }
