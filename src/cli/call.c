@@ -19,18 +19,18 @@ struct control_client *call_connect(const struct call *call, struct control_fail
 }
 
 json_t *request_new(const char *command, const char *node) {
-    return must_have(
+    return alloc_or_exit(
         json_pack("{s:i, s:s, s:s*}", "v", CONTROL_VERSION, "command", command, "node", node));
 }
 
-enum exit_code call_ask(const struct call *call, const char *trying, json_t *request,
+enum exit_code call_ask(const struct call *call, const char *action, json_t *request,
                         json_t **reply) {
     struct control_failure failure;
     struct control_client *client = call_connect(call, &failure);
     *reply = client == NULL ? NULL : control_client_ask(client, request, &failure);
     control_client_close(client);
     json_decref(request);
-    return *reply == NULL ? call_fail(call, trying, &failure) : CLI_DONE;
+    return *reply == NULL ? call_fail(call, action, &failure) : CLI_DONE;
 }
 
 json_t *call_ask_quietly(const struct call *call, json_t *request) {
@@ -85,19 +85,19 @@ static void print_holders(const json_t *holders) {
     table_free(table);
 }
 
-enum exit_code call_fail(const struct call *call, const char *trying,
+enum exit_code call_fail(const struct call *call, const char *action,
                          struct control_failure *failure) {
-    if (trying == NULL)
-        complain("%s", failure->message);
+    if (action == NULL)
+        cli_error("%s", failure->message);
     else
-        complain("cannot %s: %s", trying, failure->message);
+        cli_error("cannot %s: %s", action, failure->message);
     print_holders(json_object_get(json_object_get(failure->reply, "error"), "holders"));
     if (call->json && failure->reply != NULL) {
         output_json(stdout, failure->reply);
     } else if (call->json) {
         json_t *made =
-            must_have(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok", 0, "error",
-                                "code", failure->code, "message", failure->message));
+            alloc_or_exit(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok", 0,
+                                    "error", "code", failure->code, "message", failure->message));
         output_json(stdout, made);
         json_decref(made);
     }
@@ -105,14 +105,14 @@ enum exit_code call_fail(const struct call *call, const char *trying,
     return exit_code_of(failure->code);
 }
 
-enum exit_code call_fail_watching(const struct call *call, const char *trying,
+enum exit_code call_fail_watching(const struct call *call, const char *action,
                                   struct control_failure *failure) {
     bool closed = strcmp(failure->code, CONTROL_CLOSED) == 0;
-    enum exit_code code = call_fail(call, trying, failure);
+    enum exit_code code = call_fail(call, action, failure);
     return closed ? CLI_NO_DAEMON : code;
 }
 
-enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
+enum exit_code call_fail_with(const struct call *call, const char *action, const char *code,
                               const char *format, ...) {
     struct control_failure failure = {.code = ""};
     char message[sizeof failure.message];
@@ -121,12 +121,12 @@ enum exit_code call_fail_with(const struct call *call, const char *trying, const
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     control_failure_set(&failure, code, "%s", message);
-    return call_fail(call, trying, &failure);
+    return call_fail(call, action, &failure);
 }
 
 void call_print_usage_error(const char *message) {
-    json_t *made = must_have(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok", 0,
-                                       "error", "code", "usage", "message", message));
+    json_t *made = alloc_or_exit(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok",
+                                           0, "error", "code", "usage", "message", message));
     output_json(stdout, made);
     json_decref(made);
 }
@@ -140,7 +140,7 @@ static int stop_signals(void) {
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-enum exit_code call_watch(const struct call *call, const char *trying,
+enum exit_code call_watch(const struct call *call, const char *action,
                           enum exit_code (*follow)(const struct call *call,
                                                    struct control_client *client, int stop_fd)) {
     struct control_failure failure;
@@ -150,7 +150,7 @@ enum exit_code call_watch(const struct call *call, const char *trying,
         reply = control_client_ask(client, request, &failure);
     int stop_fd = stop_signals();
     enum exit_code code =
-        reply == NULL ? call_fail(call, trying, &failure) : follow(call, client, stop_fd);
+        reply == NULL ? call_fail(call, action, &failure) : follow(call, client, stop_fd);
     if (stop_fd >= 0)
         close(stop_fd);
     control_client_close(client);

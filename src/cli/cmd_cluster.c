@@ -40,7 +40,7 @@ static bool is_stopped(const json_t *member) {
 
 /* The names of the members that are stopped, or of the others, sorted; free the list. */
 static struct bytes *names_of(const json_t *members, bool stopped, size_t *count) {
-    struct bytes *names = must_have(calloc(json_array_size(members) + 1, sizeof *names));
+    struct bytes *names = alloc_or_exit(calloc(json_array_size(members) + 1, sizeof *names));
     size_t i;
     const json_t *member;
     *count = 0;
@@ -66,7 +66,7 @@ static char *status_line(const json_t *reply) {
     size_t size = size_of_lists(members), running_count, stopped_count;
     struct bytes *running = names_of(members, false, &running_count);
     struct bytes *stopped = names_of(members, true, &stopped_count);
-    char *line = must_have(malloc(size));
+    char *line = alloc_or_exit(malloc(size));
     struct writer writer = writer_of(line, size);
     write_text(&writer, "Cluster status: [{running_nodes,");
     term_write_atom_list(&writer, running, running_count);
@@ -90,23 +90,23 @@ static void print_status(const json_t *reply) {
 }
 
 /* What the line does not tell. */
-static void complain_of_rest(const json_t *reply) {
+static void print_remaining_error(const json_t *reply) {
     bool discovers = strcmp(text_of(reply, "discovery"), "manual") != 0;
     if (json_is_true(json_object_get(reply, "forced_out")))
-        complain("this daemon was forced out of its cluster; 'portolan cluster join' with a "
-                 "member's name brings it back");
+        cli_error("this daemon was forced out of its cluster; 'portolan cluster join' with a "
+                  "member's name brings it back");
     else if (json_is_true(json_object_get(reply, "resting")) && discovers)
-        complain("discovery rests since a leave; 'portolan cluster join' or a restart ends that");
+        cli_error("discovery rests since a leave; 'portolan cluster join' or a restart ends that");
 }
 
-static void complain_of_paths(const json_t *reply) {
+static void print_paths_error(const json_t *reply) {
     size_t i;
     const json_t *member;
     json_array_foreach(json_object_get(reply, "members"), i, member) {
         if (json_is_true(json_object_get(member, "path_broken")))
-            complain("partial partition: this daemon does not reach %s, but other members do; is "
-                     "something between these two hosts closed?",
-                     text_of(member, "name"));
+            cli_error("partial partition: this daemon does not reach %s, but other members do; is "
+                      "something between these two hosts closed?",
+                      text_of(member, "name"));
     }
 }
 
@@ -139,10 +139,10 @@ static void print_failure(const char *what, const char *code, const char *node) 
         printf("Failed to %s: %s\n", what, code);
 }
 
-static enum exit_code fail(const struct call *call, const char *what, const char *trying,
+static enum exit_code fail(const struct call *call, const char *what, const char *action,
                            const char *node, struct control_failure *failure) {
     char words[1100];
-    snprintf(words, sizeof words, "%s%s%.1000s", trying, node == NULL ? "" : " ",
+    snprintf(words, sizeof words, "%s%s%.1000s", action, node == NULL ? "" : " ",
              node == NULL ? "" : node);
     if (!call->json) {
         print_failure(what, failure->code, node);
@@ -173,8 +173,8 @@ static void say_what_came(const json_t *reply) {
     const json_t *taken = json_object_get(reply, "taken_over");
     int64_t members = number_of(taken, "members"), names = number_of(taken, "names");
     if (taken != NULL)
-        complain("took over %lld member%s and %lld name%s", (long long)members,
-                 members == 1 ? "" : "s", (long long)names, names == 1 ? "" : "s");
+        cli_error("took over %lld member%s and %lld name%s", (long long)members,
+                  members == 1 ? "" : "s", (long long)names, names == 1 ? "" : "s");
 }
 
 static enum exit_code run_join(struct call *call, const char *node) {
@@ -277,8 +277,8 @@ static enum exit_code run_status(struct call *call, const char *node) {
         output_json(stdout, reply);
     } else {
         print_status(reply);
-        complain_of_rest(reply);
-        complain_of_paths(reply);
+        print_remaining_error(reply);
+        print_paths_error(reply);
     }
     json_decref(reply);
     return CLI_DONE;
@@ -305,13 +305,13 @@ static enum exit_code run_cluster(struct call *call) {
         const char *node = call->operand_count > 1 ? call->operands[1] : NULL;
         if (verbs[i].takes_node == (node != NULL))
             return node == NULL || check_node(node) ? verbs[i].run(call, node) : CLI_USAGE;
-        complain(verbs[i].takes_node ? "cluster %s needs the name of a daemon, such as "
-                                       "emqx@s1.emqx.io"
-                                     : "cluster %s takes no name",
-                 word);
+        cli_error(verbs[i].takes_node ? "cluster %s needs the name of a daemon, such as "
+                                        "emqx@s1.emqx.io"
+                                      : "cluster %s takes no name",
+                  word);
         return CLI_USAGE;
     }
-    complain("cluster has no command '%s'; it has join, leave, force-leave and status", word);
+    cli_error("cluster has no command '%s'; it has join, leave, force-leave and status", word);
     return CLI_USAGE;
 }
 

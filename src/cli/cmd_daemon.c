@@ -12,7 +12,7 @@ static void print_keys(const char *title, const json_t *keys) {
     json_array_foreach(keys, i, key) {
         const char *name = json_string_value(key);
         fputs(title, stdout);
-        output_tinted(stdout, TINT_NONE, name == NULL ? "?" : name);
+        output_coloured(stdout, COLOUR_NONE, name == NULL ? "?" : name);
         putchar('\n');
     }
 }
@@ -53,7 +53,7 @@ const struct command reload_command = {
 /* --- stop --- */
 
 static enum exit_code run_stop(struct call *call) {
-    static const char trying[] = "stop the daemon";
+    static const char action[] = "stop the daemon";
     struct control_failure failure;
     json_t *request = request_new("stop", NULL), *reply = NULL;
     struct control_client *client = call_connect(call, &failure);
@@ -62,9 +62,9 @@ static enum exit_code run_stop(struct call *call) {
     json_decref(request);
     enum exit_code code;
     if (reply == NULL)
-        code = call_fail(call, trying, &failure);
+        code = call_fail(call, action, &failure);
     else if (!control_client_wait_closed(client))
-        code = call_fail_with(call, trying, CONTROL_TIMED_OUT,
+        code = call_fail_with(call, action, CONTROL_TIMED_OUT,
                               "it agreed to stop, but has not stopped yet; --timeout waits longer");
     else
         code = CLI_DONE;

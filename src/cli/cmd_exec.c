@@ -30,7 +30,7 @@ static bool port_member(const json_t *reply, const char *key, uint16_t *port) {
 static int become(char **program) {
     execvp(program[0], program);
     int error = errno;
-    complain("cannot run '%s': %s", program[0], strerror(error));
+    cli_error("cannot run '%s': %s", program[0], strerror(error));
     return error == ENOENT ? EXIT_NOT_THERE : EXIT_CANNOT_RUN;
 }
 
@@ -40,7 +40,7 @@ static const char *interface_wanted(const struct call *call) {
     bool in_6 = call_option(call, "--private6") != NULL;
     if (!in_4 || !in_6)
         return in_4 ? ON_LOOPBACK : in_6 ? ON_LOOPBACK_6 : "";
-    complain("exec takes --private or --private6, not both");
+    cli_error("exec takes --private or --private6, not both");
     return NULL;
 }
 

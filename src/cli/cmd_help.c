@@ -6,29 +6,29 @@
 /* --- help --- */
 
 static json_t *json_of_options(const struct command *command) {
-    json_t *options = must_have(json_array());
+    json_t *options = alloc_or_exit(json_array());
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
         if (command->options[i].name != NULL)
-            json_array_append_new(options, must_have(json_string(command->options[i].name)));
+            json_array_append_new(options, alloc_or_exit(json_string(command->options[i].name)));
     }
     return options;
 }
 
 static json_t *json_of_command(const struct command *command) {
-    return must_have(json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", command->name, "arguments",
-                               command->arguments, "summary", command->summary, "example",
-                               command->example, "options", json_of_options(command)));
+    return alloc_or_exit(json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", command->name, "arguments",
+                                   command->arguments, "summary", command->summary, "example",
+                                   command->example, "options", json_of_options(command)));
 }
 
 /* One command, or with NULL all of them. */
 static void print_commands_json(const struct command *only) {
-    json_t *list = must_have(json_array());
+    json_t *list = alloc_or_exit(json_array());
     for (const struct command *const *at = portolan_commands; *at != NULL; at++) {
         if (only == NULL || only == *at)
             json_array_append_new(list, json_of_command(*at));
     }
-    json_t *document =
-        must_have(json_pack("{s:i, s:b, s:o}", "v", CONTROL_VERSION, "ok", 1, "commands", list));
+    json_t *document = alloc_or_exit(
+        json_pack("{s:i, s:b, s:o}", "v", CONTROL_VERSION, "ok", 1, "commands", list));
     output_json(stdout, document);
     json_decref(document);
 }
@@ -82,7 +82,7 @@ static enum exit_code run_version(struct call *call) {
         printf("portolan %s\n", PORTOLAN_VERSION);
         return CLI_DONE;
     }
-    json_t *document = must_have(
+    json_t *document = alloc_or_exit(
         json_pack("{s:i, s:b, s:s}", "v", CONTROL_VERSION, "ok", 1, "version", PORTOLAN_VERSION));
     output_json(stdout, document);
     json_decref(document);

@@ -23,9 +23,9 @@ static bool find_user(const char *name, json_int_t *user) {
     bool is_number = found == NULL && text_parse_number(name, 0, UINT32_MAX - 1, &number);
     if (found == NULL && !is_number) {
         if (errno == 0 || errno == ENOENT)
-            complain("there is no user '%s'", name);
+            cli_error("there is no user '%s'", name);
         else
-            complain("cannot look up the user '%s': %s", name, strerror(errno));
+            cli_error("cannot look up the user '%s': %s", name, strerror(errno));
         return false;
     }
     *user = found != NULL ? (json_int_t)found->pw_uid : (json_int_t)number;
@@ -34,7 +34,7 @@ static bool find_user(const char *name, json_int_t *user) {
 
 json_t *lease_ask(const struct call *call, const char *node, enum exit_code *code) {
     const char *name = call_option(call, "--user");
-    char trying[TRYING_SIZE];
+    char action[TRYING_SIZE];
     json_int_t user;
     json_t *reply;
     *code = CLI_USAGE;
@@ -42,9 +42,9 @@ json_t *lease_ask(const struct call *call, const char *node, enum exit_code *cod
         return NULL;
     json_t *request = request_new("lease", node);
     if (name != NULL && json_object_set_new(request, "user", json_integer(user)) < 0)
-        must_have(NULL);
-    snprintf(trying, sizeof trying, "lease a port for %s", node);
-    *code = call_ask(call, trying, request, &reply);
+        alloc_or_exit(NULL);
+    snprintf(action, sizeof action, "lease a port for %s", node);
+    *code = call_ask(call, action, request, &reply);
     return reply;
 }
 
@@ -71,23 +71,23 @@ static void print_lease(const char *node, const json_t *reply) {
     format_expiry(json_object_get(reply, "expires_in_ms"), expiry);
     bool held = json_is_true(json_object_get(reply, "held"));
     snprintf(note, sizeof note, held ? "(registered)" : "(leased for %s)", expiry);
-    output_tinted(stdout, TINT_NONE, node);
+    output_coloured(stdout, COLOUR_NONE, node);
     printf(" %" JSON_INTEGER_FORMAT "  ", json_integer_value(json_object_get(reply, "port")));
-    output_tinted(stdout, TINT_FAINT, note);
+    output_coloured(stdout, COLOUR_FAINT, note);
     putchar('\n');
 }
 
 static enum exit_code release(struct call *call, const char *node) {
-    char trying[TRYING_SIZE];
+    char action[TRYING_SIZE];
     json_t *reply;
-    snprintf(trying, sizeof trying, "release the lease of %s", node);
-    enum exit_code code = call_ask(call, trying, request_new("release", node), &reply);
+    snprintf(action, sizeof action, "release the lease of %s", node);
+    enum exit_code code = call_ask(call, action, request_new("release", node), &reply);
     if (code != CLI_DONE)
         return code;
     if (call->json) {
         output_json(stdout, reply);
     } else {
-        output_tinted(stdout, TINT_NONE, node);
+        output_coloured(stdout, COLOUR_NONE, node);
         puts(" released");
     }
     json_decref(reply);
@@ -100,7 +100,7 @@ static enum exit_code run_lease(struct call *call) {
     if (!check_node(node))
         return CLI_USAGE;
     if (call_option(call, "--release") != NULL && call_option(call, "--user") != NULL) {
-        complain("lease takes --user or --release, not both");
+        cli_error("lease takes --user or --release, not both");
         return CLI_USAGE;
     }
     if (call_option(call, "--release") != NULL)
@@ -149,7 +149,7 @@ static char *state_of(const json_t *lease) {
     else
         snprintf(state, sizeof state, "leased for %s", expiry);
     size_t size = sizeof state + (owner == NULL ? 0 : strlen(owner)) + 32;
-    char *text = must_have(malloc(size));
+    char *text = alloc_or_exit(malloc(size));
     snprintf(text, size, owner == NULL ? "%s" : "%s, but the port is that of %s", state, owner);
     return text;
 }
@@ -167,7 +167,7 @@ static void print_leases(const json_t *leases) {
         free(state);
     }
     if (table_rows(table) == 0)
-        complain("nobody has a port");
+        cli_error("nobody has a port");
     else
         table_print(table, stdout);
     table_free(table);

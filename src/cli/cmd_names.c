@@ -18,7 +18,7 @@ static bool library_options(const struct call *call, struct portolan_options *op
     struct portolan_error error;
     portolan_options_init(options, sizeof *options);
     if (portolan_options_from_environment(options, &error) != PORTOLAN_OK) {
-        complain("%s", error.message);
+        cli_error("%s", error.message);
         return false;
     }
     options->deadline_ms =
@@ -29,7 +29,7 @@ static bool library_options(const struct call *call, struct portolan_options *op
         snprintf(options->control_socket, sizeof options->control_socket, "%s", call->socket_path);
     if (len > 0 && (size_t)len < sizeof options->control_socket)
         return true;
-    complain("--socket takes a path of 1 to %zu bytes", sizeof options->control_socket - 1);
+    cli_error("--socket takes a path of 1 to %zu bytes", sizeof options->control_socket - 1);
     return false;
 }
 
@@ -109,7 +109,7 @@ static enum exit_code library_failure(const struct call *call, const struct port
     };
     const char *name = "failed";
     if (error->code == PORTOLAN_ERROR_ARGUMENT) {
-        complain("%s", error->message);
+        cli_error("%s", error->message);
         return CLI_USAGE;
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -123,7 +123,7 @@ static enum exit_code library_failure(const struct call *call, const struct port
 
 static void print_names(const struct table *table, const char *host) {
     if (table_rows(table) == 0)
-        complain("no node is registered at %s", host);
+        cli_error("no node is registered at %s", host);
     else
         table_print(table, stdout);
 }
@@ -165,20 +165,20 @@ static json_t *json_of_text(const char *text) {
     if (value != NULL)
         return value;
     char *printable = output_printable(bytes_of_text(text));
-    value = must_have(json_string(printable));
+    value = alloc_or_exit(json_string(printable));
     free(printable);
     return value;
 }
 
 static void print_listing_json(const struct portolan_listing *listing, const char *host) {
-    json_t *names = must_have(json_array());
+    json_t *names = alloc_or_exit(json_array());
     for (size_t i = 0; i < portolan_listing_count(listing); i++) {
         const struct portolan_name *name = portolan_listing_name(listing, i);
-        json_array_append_new(names,
-                              must_have(json_pack("{s:o, s:i}", "name", json_of_text(name->name),
-                                                  "port", (int)name->port)));
+        json_array_append_new(
+            names, alloc_or_exit(json_pack("{s:o, s:i}", "name", json_of_text(name->name), "port",
+                                           (int)name->port)));
     }
-    json_t *document = must_have(json_pack(
+    json_t *document = alloc_or_exit(json_pack(
         "{s:i, s:b, s:o, s:i, s:o}", "v", CONTROL_VERSION, "ok", 1, "host", json_of_text(host),
         "epmd_port", (int)portolan_listing_epmd_port(listing), "names", names));
     output_json(stdout, document);
@@ -203,7 +203,7 @@ static enum exit_code ask_epmd(const struct call *call, const char *host) {
     else
         print_listing(listing, host);
     if (portolan_listing_malformed(listing) > 0)
-        complain("left out %zu lines that are no names", portolan_listing_malformed(listing));
+        cli_error("left out %zu lines that are no names", portolan_listing_malformed(listing));
     portolan_listing_free(listing);
     return CLI_DONE;
 }
@@ -248,7 +248,7 @@ static enum exit_code run_names(struct call *call) {
     if (call_option(call, "--cluster") != NULL && call->operand_count == 0)
         return run_cluster_names(call);
     if (call_option(call, "--cluster") != NULL) {
-        complain("names takes HOST or --cluster, not both");
+        cli_error("names takes HOST or --cluster, not both");
         return CLI_USAGE;
     }
     if (call->operand_count == 1)
@@ -256,7 +256,7 @@ static enum exit_code run_names(struct call *call) {
     struct control_client *client = call_connect(call, &failure);
     if (client == NULL && strcmp(failure.code, CONTROL_NO_DAEMON) == 0) {
         if (call->socket_path != NULL)
-            complain("no daemon listens at %s; asking epmd", call->socket_path);
+            cli_error("no daemon listens at %s; asking epmd", call->socket_path);
         return ask_epmd(call, "localhost");
     }
     json_t *request = request_new("names", NULL);
@@ -333,9 +333,9 @@ static void print_endpoint(const struct portolan_endpoint *endpoint, const json_
         snprintf(source, sizeof source, "(derived from the name; no epmd knew it)");
     else
         format_registered(reply, endpoint->port, source, sizeof source);
-    output_tinted(stdout, TINT_STRONG, place);
+    output_coloured(stdout, COLOUR_STRONG, place);
     fputs("  ", stdout);
-    output_tinted(stdout, TINT_FAINT, source);
+    output_coloured(stdout, COLOUR_FAINT, source);
     putchar('\n');
 }
 
@@ -343,10 +343,10 @@ static void print_endpoint(const struct portolan_endpoint *endpoint, const json_
 static void print_endpoint_json(const char *node, const struct portolan_endpoint *endpoint,
                                 const json_t *reply, const char *note) {
     static const char *const of_daemon[] = {"own_port", "front_port", "member"};
-    json_t *document =
-        must_have(json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
-                            json_of_text(node), "host", json_of_text(endpoint->host), "port",
-                            (int)endpoint->port, "source", source_name(endpoint->source)));
+    json_t *document = alloc_or_exit(
+        json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
+                  json_of_text(node), "host", json_of_text(endpoint->host), "port",
+                  (int)endpoint->port, "source", source_name(endpoint->source)));
     if (endpoint->source == PORTOLAN_SOURCE_EPMD)
         json_object_set_new(document, "epmd", json_of_text(endpoint->address));
     for (size_t i = 0; i < sizeof of_daemon / sizeof of_daemon[0]; i++) {
@@ -416,7 +416,7 @@ static enum exit_code run_resolve(struct call *call) {
         print_endpoint(&endpoint, reply);
     json_decref(reply);
     if (endpoint.source == PORTOLAN_SOURCE_DERIVED && !call->json && error.message[0] != '\0')
-        complain("nobody knew %s: %s", node, error.message);
+        cli_error("nobody knew %s: %s", node, error.message);
     return CLI_DONE;
 }
 

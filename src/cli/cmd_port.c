@@ -76,7 +76,7 @@ static void list_port(struct port_listing *listing, struct bytes node) {
     if (!fits) {
         char *name = output_printable(node);
         describe_overflow(node, listing->base, error);
-        complain("no port for %s: %s", name, error);
+        cli_error("no port for %s: %s", name, error);
         free(name);
         listing->failed = true;
     }
@@ -102,7 +102,7 @@ static void list_standard_input(struct port_listing *listing) {
             list_port(listing, bytes_of(start, (size_t)(end - start)));
     }
     if (ferror(stdin)) {
-        complain("cannot read names from standard input: %s", strerror(errno));
+        cli_error("cannot read names from standard input: %s", strerror(errno));
         listing->failed = true;
     }
     free(line);
@@ -114,7 +114,7 @@ static enum exit_code run_port(struct call *call) {
     uint64_t number;
     if (base != NULL) {
         if (!text_parse_number(base, 1, UINT16_MAX, &number)) {
-            complain("--base takes a port from 1 to 65535, not '%s'", base);
+            cli_error("--base takes a port from 1 to 65535, not '%s'", base);
             return CLI_USAGE;
         }
         listing.base = (uint16_t)number;

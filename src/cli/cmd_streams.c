@@ -25,7 +25,7 @@ static void print_streams(const json_t *streams) {
         add_stream(table, stream);
     }
     if (table_rows(table) == 0)
-        complain("nobody is connected through the front ports");
+        cli_error("nobody is connected through the front ports");
     else
         table_print(table, stdout);
     table_free(table);

@@ -9,7 +9,7 @@ static const char *text_of(const json_t *event, const char *key) {
     return text == NULL ? "" : text;
 }
 
-static enum tint tint_of(const char *event) {
+static enum colour colour_of(const char *event) {
     static const char *const good[] = {
         "registered",  "leased",       "name_registered", "member_up",        "member_joined",
         "path_healed", "split_healed", "join_done",       "front_port_given", NULL};
@@ -18,13 +18,13 @@ static enum tint tint_of(const char *event) {
         "join_failed", "name_clash",  "directory_full", "no_front_port", NULL};
     for (size_t i = 0; good[i] != NULL; i++) {
         if (strcmp(event, good[i]) == 0)
-            return TINT_GOOD;
+            return COLOUR_GOOD;
     }
     for (size_t i = 0; bad[i] != NULL; i++) {
         if (strcmp(event, bad[i]) == 0)
-            return TINT_BAD;
+            return COLOUR_BAD;
     }
-    return TINT_NONE;
+    return COLOUR_NONE;
 }
 
 static void print_member(const char *before, const json_t *event, const char *key,
@@ -34,7 +34,7 @@ static void print_member(const char *before, const json_t *event, const char *ke
         printf("%s%" JSON_INTEGER_FORMAT "%s", before, json_integer_value(value), behind);
     } else if (json_is_string(value)) {
         fputs(before, stdout);
-        output_tinted(stdout, TINT_NONE, json_string_value(value));
+        output_coloured(stdout, COLOUR_NONE, json_string_value(value));
         fputs(behind, stdout);
     }
 }
@@ -53,9 +53,9 @@ static void print_event(const json_t *event) {
     char title[32];
     bool is_of_name = json_object_get(event, "name") != NULL;
     snprintf(title, sizeof title, "%-12s", text_of(event, "event"));
-    output_tinted(stdout, TINT_FAINT, text_of(event, "at"));
+    output_coloured(stdout, COLOUR_FAINT, text_of(event, "at"));
     fputs("  ", stdout);
-    output_tinted(stdout, tint_of(text_of(event, "event")), title);
+    output_coloured(stdout, colour_of(text_of(event, "event")), title);
     print_member("  ", event, "name", "");
     print_member(is_of_name ? " at " : "  ", event, "member", "");
     print_member("  port ", event, "port", "");

@@ -23,13 +23,13 @@ static const struct command_option global_options[GLOBALS] = {
 /* --- errors for people --- */
 
 /* What was said last, made printable. */
-static char last_complaint[4096];
+static char last_error[4096];
 
-const char *complaint_last(void) {
-    return last_complaint;
+const char *cli_last_error(void) {
+    return last_error;
 }
 
-void complain(const char *format, ...) {
+void cli_error(const char *format, ...) {
     va_list arguments;
     char text[4096];
     va_start(arguments, format);
@@ -37,7 +37,7 @@ void complain(const char *format, ...) {
     va_end(arguments);
     char *printable = output_printable(bytes_of_text(text));
     fprintf(stderr, "portolan: %s\n", printable);
-    snprintf(last_complaint, sizeof last_complaint, "%s", printable);
+    snprintf(last_error, sizeof last_error, "%s", printable);
     free(printable);
 }
 
@@ -61,13 +61,13 @@ static bool is_host(const char *text) {
 bool check_node(const char *node) {
     size_t characters;
     if (*node == '\0' || *node == '@')
-        complain("'%s' is no name of a node: nothing stands before the @", node);
+        cli_error("'%s' is no name of a node: nothing stands before the @", node);
     else if (strchr(node, '@') != NULL && !is_host(strchr(node, '@') + 1))
-        complain("'%s' is not the name of a node: no host follows the @", node);
+        cli_error("'%s' is not the name of a node: no host follows the @", node);
     else if (!text_is_utf8(bytes_of_text(node), &characters))
-        complain("'%s' is no name of a node: it is not UTF-8", node);
+        cli_error("'%s' is no name of a node: it is not UTF-8", node);
     else if (characters > 2 * ALIVE_NAME_MAX_CHARACTERS + 1)
-        complain("'%.40s...' is no name of a node: it has %zu characters", node, characters);
+        cli_error("'%.40s...' is no name of a node: it has %zu characters", node, characters);
     else
         return true;
     return false;
@@ -91,9 +91,9 @@ const struct command *command_of_word(const char *word) {
     for (const struct command *const *at = portolan_commands; *at != NULL; at++)
         nearest_try(&search, (*at)->name);
     if (search.found == NULL)
-        complain("there is no command '%s'; 'portolan help' lists them", word);
+        cli_error("there is no command '%s'; 'portolan help' lists them", word);
     else
-        complain("there is no command '%s'; did you mean '%s'?", word, search.found);
+        cli_error("there is no command '%s'; did you mean '%s'?", word, search.found);
     return NULL;
 }
 
@@ -111,7 +111,7 @@ static bool set_global(struct call *call, enum global which, const char *value) 
     case GLOBAL_TIMEOUT:
         if (text_parse_duration_ms(value, &call->timeout_ms) && call->timeout_ms > 0)
             return true;
-        complain("--timeout takes a duration such as 500ms, 5s or 1m, not '%s'", value);
+        cli_error("--timeout takes a duration such as 500ms, 5s or 1m, not '%s'", value);
         return false;
     case GLOBALS:
         break;
@@ -126,7 +126,7 @@ static bool is_named(const struct command_option *option, const char *word) {
            option->name[len] == '\0';
 }
 
-static bool complain_of_option(const struct call *call, const char *word) {
+static bool unknown_option(const struct call *call, const char *word) {
     struct nearest search = nearest_to(word);
     for (size_t i = 0; i < GLOBALS; i++)
         nearest_try(&search, global_options[i].name);
@@ -136,11 +136,11 @@ static bool complain_of_option(const struct call *call, const char *word) {
     }
     const char *of = call->command == NULL ? "portolan" : call->command->name;
     if (call->command != NULL && call->command->takes_program)
-        complain("%s has no option '%s'; the program's own stand behind a --", of, word);
+        cli_error("%s has no option '%s'; the program's own stand behind a --", of, word);
     else if (search.found != NULL)
-        complain("%s has no option '%s'; did you mean '%s'?", of, word, search.found);
+        cli_error("%s has no option '%s'; did you mean '%s'?", of, word, search.found);
     else
-        complain("%s has no option '%s'", of, word);
+        cli_error("%s has no option '%s'", of, word);
     return false;
 }
 
@@ -158,12 +158,12 @@ static const char *option_value(const struct command_option *option, char **argv
     const char *equals = strchr(argv[*at], '=');
     if (option->argument == NULL) {
         if (equals != NULL)
-            complain("%s takes no value", option->name);
+            cli_error("%s takes no value", option->name);
         return equals == NULL ? "" : NULL;
     }
     const char *value = equals != NULL ? equals + 1 : argv[++*at];
     if (value == NULL)
-        complain("%s needs a value: %s", option->name, option->argument);
+        cli_error("%s needs a value: %s", option->name, option->argument);
     return value;
 }
 
@@ -175,7 +175,7 @@ static bool take_option(struct call *call, char **argv, int *at) {
     if (!is_global && call->command != NULL)
         option = find_option(call->command->options, COMMAND_OPTIONS_MAX, word);
     if (option == NULL)
-        return complain_of_option(call, word);
+        return unknown_option(call, word);
     const char *value = option_value(option, argv, at);
     if (value == NULL)
         return false;
@@ -188,16 +188,16 @@ static bool take_option(struct call *call, char **argv, int *at) {
 static enum exit_code check_operands(const struct call *call) {
     const struct command *command = call->command;
     if (call->operand_count < command->min_operands) {
-        complain("%s needs more words than that", command->name);
+        cli_error("%s needs more words than that", command->name);
         return usage_error(call);
     }
     if (command->max_operands != COMMAND_MANY && call->operand_count > command->max_operands) {
-        complain("%s does not take '%s'%s", command->name, call->operands[command->max_operands],
-                 command->takes_program ? "; the program stands behind a --" : "");
+        cli_error("%s does not take '%s'%s", command->name, call->operands[command->max_operands],
+                  command->takes_program ? "; the program stands behind a --" : "");
         return usage_error(call);
     }
     if (command->takes_program && (call->program == NULL || call->program[0] == NULL)) {
-        complain("%s needs a program, behind a --", command->name);
+        cli_error("%s needs a program, behind a --", command->name);
         return usage_error(call);
     }
     return CLI_DONE;
@@ -249,7 +249,7 @@ enum exit_code call_parse(struct call *call, int argc, char **argv) {
         call->command = command_find("help");
     }
     if (call->command == NULL) {
-        complain("which command?");
+        cli_error("which command?");
         return usage_error(call);
     }
     return check_operands(call);

@@ -75,7 +75,7 @@ void command_help(const struct command *command, FILE *out);
 /* The entry of that name, or NULL. */
 const struct command *command_find(const char *name);
 
-/* Like it, for a word that a user wrote: complains, and names the nearest command, when there is
+/* Like it, for a word that a user wrote: prints an error with the nearest command when there is
  * none of that name. */
 const struct command *command_of_word(const char *word);
 
@@ -86,25 +86,25 @@ struct control_client *call_connect(const struct call *call, struct control_fail
 
 /*
  * Connects, asks and disconnects. `request` is taken over. On CLI_DONE *reply is the caller's; else
- * it is NULL and the error is printed: "cannot TRYING: why".
+ * it is NULL and the error is printed: "cannot ACTION: why".
  */
-enum exit_code call_ask(const struct call *call, const char *trying, json_t *request,
+enum exit_code call_ask(const struct call *call, const char *action, json_t *request,
                         json_t **reply);
 
 /* The same, where an error is as good as no answer: then NULL, and nothing is printed. */
 json_t *call_ask_quietly(const struct call *call, json_t *request);
 
-/* Prints the failure and frees it; returns the exit code that belongs to it. With `trying` NULL the
+/* Prints the failure and frees it; returns the exit code that belongs to it. With `action` NULL the
  * message says that itself. */
-enum exit_code call_fail(const struct call *call, const char *trying,
+enum exit_code call_fail(const struct call *call, const char *action,
                          struct control_failure *failure);
 
 /* Like it, for a watch, which ends with the daemon: then no daemon answers any more. */
-enum exit_code call_fail_watching(const struct call *call, const char *trying,
+enum exit_code call_fail_watching(const struct call *call, const char *action,
                                   struct control_failure *failure);
 
 /* Like call_fail, for a failure that is met here. `code` is one of docs/control.md. */
-enum exit_code call_fail_with(const struct call *call, const char *trying, const char *code,
+enum exit_code call_fail_with(const struct call *call, const char *action, const char *code,
                               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /*
@@ -112,15 +112,15 @@ enum exit_code call_fail_with(const struct call *call, const char *trying, const
  * exit code. Meanwhile Ctrl-C and SIGTERM end nothing and become readable on stop_fd; -1: they do
  * not.
  */
-enum exit_code call_watch(const struct call *call, const char *trying,
+enum exit_code call_watch(const struct call *call, const char *action,
                           enum exit_code (*follow)(const struct call *call,
                                                    struct control_client *client, int stop_fd));
 
 /* "portolan: " and the text on standard error; what is no printable text in it is escaped. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* What it said last, "" before. */
-const char *complaint_last(void);
+/* The last text, "" before. */
+const char *cli_last_error(void);
 
 /* Prints, as JSON, that the command line cannot be, and why. */
 void call_print_usage_error(const char *message);
@@ -128,7 +128,7 @@ void call_print_usage_error(const char *message);
 /* A request of that command; `node` NULL: without that member. */
 json_t *request_new(const char *command, const char *node);
 
-/* Whether it can be the name of a node; complains when it cannot. */
+/* Whether it can be the name of a node; prints an error when it cannot. */
 bool check_node(const char *node);
 
 #endif

@@ -130,9 +130,9 @@ struct control_client *control_client_open(const char *path, int64_t timeout_ms,
             close(fd);
         return NULL;
     }
-    struct control_client *client = must_have(calloc(1, sizeof *client));
+    struct control_client *client = alloc_or_exit(calloc(1, sizeof *client));
     client->fd = fd;
-    client->path = must_have(strdup(path));
+    client->path = alloc_or_exit(strdup(path));
     client->timeout_ms = timeout_ms;
     return client;
 }
@@ -188,7 +188,7 @@ static void make_room(struct control_client *client) {
     if (client->have <= client->capacity / 2 && client->capacity > 0)
         return;
     client->capacity = client->capacity == 0 ? 65536 : client->capacity * 2;
-    client->buffer = must_have(realloc(client->buffer, client->capacity));
+    client->buffer = alloc_or_exit(realloc(client->buffer, client->capacity));
 }
 
 /* Cuts the first `len` bytes off and reads them as an object. */
@@ -251,7 +251,7 @@ static json_t *read_line(struct control_client *client, int64_t deadline_ms, int
 
 static bool send_request(struct control_client *client, const json_t *request,
                          struct control_failure *failure) {
-    char *text = must_have(json_dumps(request, JSON_COMPACT));
+    char *text = alloc_or_exit(json_dumps(request, JSON_COMPACT));
     size_t len = strlen(text);
     text[len] = '\n'; /* in the NUL's place; the length travels along */
     bool sent = send_all(client, text, len + 1, deadline_of(client), failure);

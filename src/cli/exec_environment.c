@@ -22,7 +22,7 @@ static bool is_set(const char *variable) {
 
 static void set(const char *variable, const char *value) {
     if (setenv(variable, value, 1) != 0)
-        must_have(NULL);
+        alloc_or_exit(NULL);
 }
 
 static void set_port(const char *variable, uint16_t port) {
@@ -75,8 +75,8 @@ static bool names_agree(const struct naming *naming, const char *node) {
     const char *set_already = wanted(naming, naming->node);
     if (set_already == NULL || is_same_node(set_already, node))
         return true;
-    complain("cannot start %s: %s is set to another node, %s; unset it, or name that node", node,
-             naming->node, set_already);
+    cli_error("cannot start %s: %s is set to another node, %s; unset it, or name that node", node,
+              naming->node, set_already);
     return false;
 }
 
@@ -93,8 +93,8 @@ static bool kinds_agree(const struct naming *naming, const char *node) {
     bool none_wanted = kind != NULL && strcmp(kind, "none") == 0;
     if (!none_wanted && !(short_wanted && is_long(whole_name(naming, node))))
         return true;
-    complain("cannot start %s: %s is %s, and %s; unset it", node, naming->kind, kind,
-             none_wanted ? "the server would have no name" : "that host takes long names only");
+    cli_error("cannot start %s: %s is %s, and %s; unset it", node, naming->kind, kind,
+              none_wanted ? "the server would have no name" : "that host takes long names only");
     return false;
 }
 
@@ -120,7 +120,7 @@ static void add_flags(const char *variable, const char *flags, bool before) {
     const char *present = is_set(variable) ? getenv(variable) : "";
     const char *blank = *present == '\0' ? "" : " ";
     size_t size = strlen(flags) + strlen(present) + 2;
-    char *all = must_have(malloc(size));
+    char *all = alloc_or_exit(malloc(size));
     snprintf(all, size, "%s%s%s", before ? flags : present, blank, before ? present : flags);
     set(variable, all);
     free(all);
@@ -175,16 +175,16 @@ static void warn_of_port(const char *path, const char *variable, uint16_t port,
                          const char *consequence) {
     char value[SHELL_SETTING_SIZE];
     if (shell_setting(path, variable, value) && !is_port(value, port))
-        complain("%s sets %s to %s, which wins over the %u of this lease: %s; take the line out",
-                 path, variable, value, (unsigned)port, consequence);
+        cli_error("%s sets %s to %s, which wins over the %u of this lease: %s; take the line out",
+                  path, variable, value, (unsigned)port, consequence);
 }
 
 static void warn_of_name(const char *path, const char *variable, const char *node) {
     char value[SHELL_SETTING_SIZE];
     if (shell_setting(path, variable, value) && !is_same_node(value, node))
-        complain("%s sets %s to %s, which wins over %s: the lease will stay unclaimed; take the "
-                 "line out, or name that node",
-                 path, variable, value, node);
+        cli_error("%s sets %s to %s, which wins over %s: the lease will stay unclaimed; take the "
+                  "line out, or name that node",
+                  path, variable, value, node);
 }
 
 #define ASKS_ELSEWHERE "the server will register at another daemon"
@@ -217,10 +217,10 @@ static void warn_of_ejabberd(const struct exec_port *port, char **words) {
 static void warn_of_emqx(const struct exec_port *port, char **words) {
     (void)words;
     if (!is_set("WITH_EPMD") && !is_set("EPMD_ARGS"))
-        complain("emqx chooses its port itself, by the digits of its name, and registers nowhere: "
-                 "the lease of %s will stay unclaimed; set WITH_EPMD=1 (EMQX 4), or "
-                 "EPMD_ARGS='-start_epmd true -proto_dist inet_tcp' (EMQX 5)",
-                 port->node);
+        cli_error("emqx chooses its port itself, by the digits of its name, and registers nowhere: "
+                  "the lease of %s will stay unclaimed; set WITH_EPMD=1 (EMQX 4), or "
+                  "EPMD_ARGS='-start_epmd true -proto_dist inet_tcp' (EMQX 5)",
+                  port->node);
 }
 
 void exec_environment_warn(const struct exec_port *port, char **words) {
@@ -231,9 +231,9 @@ void exec_environment_warn(const struct exec_port *port, char **words) {
                  {"ejabberdctl", warn_of_ejabberd},
                  {"emqx", warn_of_emqx}};
     if (is_set("ERL_DIST_PORT") && !is_port(getenv("ERL_DIST_PORT"), port->port))
-        complain("ERL_DIST_PORT is set to %s: ejabberdctl and releases of relx will listen there, "
-                 "and not on the leased %u; unset it",
-                 getenv("ERL_DIST_PORT"), (unsigned)port->port);
+        cli_error("ERL_DIST_PORT is set to %s: ejabberdctl and releases of relx will listen there, "
+                  "and not on the leased %u; unset it",
+                  getenv("ERL_DIST_PORT"), (unsigned)port->port);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(base_name(words[0]), known[i].program) == 0)
             known[i].warn(port, words + 1);

@@ -19,14 +19,14 @@ struct exec_port {
     const char *interface; /* flags that choose an address to listen on, or "" */
 };
 
-/* Whether the node may be started in this environment: false, with a complaint that names both,
+/* Whether the node may be started in this environment: false, with an error that names both,
  * where a variable that servers take their name from has another one. */
 bool exec_environment_agrees(const char *node);
 
 /* Sets the variables. Out of memory it ends the program. */
 void exec_environment_set(const struct exec_port *port);
 
-/* Complains of what will keep the program (`words`, NULL at the end) from the lease. Called before
+/* Warns of what will keep the program (`words`, NULL at the end) from the lease. Called before
  * exec_environment_set. */
 void exec_environment_warn(const struct exec_port *port, char **words);
 

@@ -9,7 +9,7 @@
 
 #define GAP 2 /* columns of the terminal between two of a table */
 
-void *must_have(void *memory) {
+void *alloc_or_exit(void *memory) {
     if (memory == NULL) {
         fputs("portolan: out of memory\n", stderr);
         exit(EXIT_FAILURE);
@@ -31,21 +31,21 @@ bool output_has_colour(FILE *out) {
            strcmp(terminal, "dumb") != 0;
 }
 
-static const char *const tint_codes[] = {
-    [TINT_NONE] = "",   [TINT_STRONG] = "1", [TINT_FAINT] = "2",
-    [TINT_GOOD] = "32", [TINT_BAD] = "31",
+static const char *const colour_codes[] = {
+    [COLOUR_NONE] = "",   [COLOUR_STRONG] = "1", [COLOUR_FAINT] = "2",
+    [COLOUR_GOOD] = "32", [COLOUR_BAD] = "31",
 };
 
-static void print_tinted(FILE *out, bool colour, enum tint tint, const char *printable) {
-    if (colour && tint != TINT_NONE)
-        fprintf(out, "\033[%sm%s\033[0m", tint_codes[tint], printable);
+static void print_coloured(FILE *out, bool use_colour, enum colour colour, const char *printable) {
+    if (use_colour && colour != COLOUR_NONE)
+        fprintf(out, "\033[%sm%s\033[0m", colour_codes[colour], printable);
     else
         fputs(printable, out);
 }
 
-void output_tinted(FILE *out, enum tint tint, const char *text) {
+void output_coloured(FILE *out, enum colour colour, const char *text) {
     char *printable = output_printable(bytes_of_text(text));
-    print_tinted(out, output_has_colour(out), tint, printable);
+    print_coloured(out, output_has_colour(out), colour, printable);
     free(printable);
 }
 
@@ -53,7 +53,7 @@ void output_tinted(FILE *out, enum tint tint, const char *text) {
 
 char *output_printable(struct bytes text) {
     const size_t longest_escape = 6;
-    char *out = must_have(malloc(text.len * longest_escape + 1));
+    char *out = alloc_or_exit(malloc(text.len * longest_escape + 1));
     struct writer writer = writer_of(out, text.len * longest_escape);
     text_write_escaped(&writer, text);
     out[writer.len] = '\0';
@@ -128,7 +128,7 @@ struct table {
 };
 
 struct table *table_new(const struct column *columns, size_t count) {
-    struct table *table = must_have(calloc(1, sizeof *table));
+    struct table *table = alloc_or_exit(calloc(1, sizeof *table));
     table->columns = columns;
     table->count = count;
     return table;
@@ -144,7 +144,7 @@ void table_free(struct table *table) {
 static void add_printable(struct table *table, char *cell) {
     if (table->filled == table->capacity) {
         table->capacity = table->capacity == 0 ? 64 : table->capacity * 2;
-        table->cells = must_have(realloc(table->cells, table->capacity * sizeof *table->cells));
+        table->cells = alloc_or_exit(realloc(table->cells, table->capacity * sizeof *table->cells));
     }
     table->cells[table->filled++] = cell;
 }
@@ -192,12 +192,12 @@ static void print_blanks(FILE *out, size_t count) {
 
 /* Prints a cell; nothing stands behind the last of a row. */
 static void print_cell(const struct table *table, FILE *out, size_t column, size_t room,
-                       const char *text, enum tint tint) {
+                       const char *text, enum colour colour) {
     size_t blanks = room - output_width(text);
     bool right = table->columns[column].right, last = column + 1 == table->count;
     if (right)
         print_blanks(out, blanks);
-    print_tinted(out, output_has_colour(out), tint, text);
+    print_coloured(out, output_has_colour(out), colour, text);
     if (last)
         fputc('\n', out);
     else
@@ -205,16 +205,16 @@ static void print_cell(const struct table *table, FILE *out, size_t column, size
 }
 
 void table_print(const struct table *table, FILE *out) {
-    size_t *column_widths = must_have(calloc(table->count, sizeof *column_widths));
+    size_t *column_widths = alloc_or_exit(calloc(table->count, sizeof *column_widths));
     bool headed = table->columns[0].title != NULL;
     measure(table, column_widths);
     for (size_t column = 0; headed && column < table->count; column++)
         print_cell(table, out, column, column_widths[column], table->columns[column].title,
-                   TINT_STRONG);
+                   COLOUR_STRONG);
     for (size_t i = 0; i < table_rows(table) * table->count; i++) {
         size_t column = i % table->count;
-        enum tint tint = !headed && column == 0 ? TINT_STRONG : TINT_NONE;
-        print_cell(table, out, column, column_widths[column], table->cells[i], tint);
+        enum colour colour = !headed && column == 0 ? COLOUR_STRONG : COLOUR_NONE;
+        print_cell(table, out, column, column_widths[column], table->cells[i], colour);
     }
     free(column_widths);
 }

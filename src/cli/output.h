@@ -15,10 +15,10 @@
 /* Colour goes to a terminal that has it, and never where NO_COLOR is set (no-color.org). */
 bool output_has_colour(FILE *out);
 
-enum tint { TINT_NONE, TINT_STRONG, TINT_FAINT, TINT_GOOD, TINT_BAD };
+enum colour { COLOUR_NONE, COLOUR_STRONG, COLOUR_FAINT, COLOUR_GOOD, COLOUR_BAD };
 
 /* The text, in that colour where there is colour. */
-void output_tinted(FILE *out, enum tint tint, const char *text);
+void output_coloured(FILE *out, enum colour colour, const char *text);
 
 /* The text as a terminal may have it: see text_write_escaped. Free it with free. */
 char *output_printable(struct bytes text);
@@ -56,6 +56,6 @@ size_t table_rows(const struct table *table);
 void table_print(const struct table *table, FILE *out);
 
 /* Ends the program when it is NULL. */
-void *must_have(void *memory);
+void *alloc_or_exit(void *memory);
 
 #endif

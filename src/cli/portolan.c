@@ -39,9 +39,9 @@ int main(int argc, char **argv) {
         return CLI_FAILED;
     enum exit_code code = run(argc, argv);
     if (code == CLI_USAGE && json)
-        call_print_usage_error(complaint_last());
+        call_print_usage_error(cli_last_error());
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        complain("cannot write to standard output: %s", strerror(errno));
+        cli_error("cannot write to standard output: %s", strerror(errno));
         return code == CLI_DONE ? CLI_FAILED : (int)code;
     }
     return (int)code;

@@ -177,7 +177,7 @@ START_TEST(there_is_no_colour_but_on_a_terminal) {
     unsetenv("NO_COLOR");
     ck_assert(!output_has_colour(file));
     ck_assert(!output_has_colour(memory));
-    output_tinted(memory, TINT_BAD, "re\033fused");
+    output_coloured(memory, COLOUR_BAD, "re\033fused");
     fclose(memory);
     ck_assert_str_eq(text, "re\\u001bfused");
     free(text);
