@@ -1,7 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
-#include "base/log_kinds.h"
+#include "base/log_limits.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static struct {
 static struct {
     void (*hook)(void *context);
     void *context;
-} held_back;
+} suppressed;
 
 /* Opening does not wait for the reader of a FIFO, which may never come; writing does. */
 static int open_file(const char *path) {
@@ -87,7 +87,7 @@ int log_reopen(void) {
 }
 
 void log_close(void) {
-    log_report_held_back();
+    log_report_suppressed();
     if (state.target == LOG_TO_FILE)
         close(state.fd);
     if (state.target == LOG_TO_SYSLOG)
@@ -268,21 +268,21 @@ static void write_line(enum log_level level, const char *event, const struct log
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                size_t count) {
-    if (log_kinds_pass(event, level >= LOG_LEVEL_DEBUG, clock_monotonic_ms()))
+    if (log_limits_allow(event, level >= LOG_LEVEL_DEBUG, clock_monotonic_ms()))
         write_line(level, event, fields, count);
-    else if (held_back.hook != NULL)
-        held_back.hook(held_back.context);
+    else if (suppressed.hook != NULL)
+        suppressed.hook(suppressed.context);
 }
 
-void log_on_held_back(void (*hook)(void *context), void *context) {
-    held_back.hook = hook;
-    held_back.context = context;
+void log_on_suppressed(void (*hook)(void *context), void *context) {
+    suppressed.hook = hook;
+    suppressed.context = context;
 }
 
-void log_report_held_back(void) {
+void log_report_suppressed(void) {
     const char *event;
     uint64_t lines;
-    while (log_kinds_next_held(&event, &lines)) {
+    while (log_limits_next_suppressed(&event, &lines)) {
         const struct log_field fields[] = {log_text("kind", event),
                                            log_number("lines", (int64_t)lines)};
         if (log_enabled(LOG_LEVEL_WARN))

@@ -70,10 +70,10 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 
 /*
  * So many lines of a kind are written and no more (base/log_kinds). `hook` is called for each that
- * is held back: its owner calls log_report_held_back some time later, LOG_REPORT_MS at most, and
+ * is held back: its owner calls log_report_suppressed some time later, LOG_REPORT_MS at most, and
  * one line for each kind says how many there were. log_close does so too.
  */
-void log_on_held_back(void (*hook)(void *context), void *context);
-void log_report_held_back(void);
+void log_on_suppressed(void (*hook)(void *context), void *context);
+void log_report_suppressed(void);
 
 #endif

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "base/log_kinds.h"
+#include "base/log_limits.h"
 #include "base/version.h"
 #include "daemon/cluster_key.h"
 #include "daemon/daemon_inner.h"
@@ -46,7 +46,7 @@ static void on_report(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     (void)context;
-    log_report_held_back();
+    log_report_suppressed();
 }
 
 static void on_held_back(void *context) {
@@ -59,7 +59,7 @@ static bool build_report(struct daemon *daemon) {
     daemon->report_event = event_new(daemon->base, -1, 0, on_report, NULL);
     if (daemon->report_event == NULL)
         return false;
-    log_on_held_back(on_held_back, daemon);
+    log_on_suppressed(on_held_back, daemon);
     return true;
 }
 
@@ -453,7 +453,7 @@ static void destroy(struct daemon *daemon) {
     creation_store_free(daemon->creation_store);
     creations_free(daemon->creations);
     state_worker_free(daemon->worker);
-    log_on_held_back(NULL, NULL);
+    log_on_suppressed(NULL, NULL);
     loop_free_event(daemon->report_event);
     loop_free_event(daemon->lease_event);
     for (size_t i = 0; i < DAEMON_SIGNALS; i++)

@@ -1,7 +1,7 @@
 #include "names/creations.h"
 
+#include "base/checksummed_text.h"
 #include "base/hash_table.h"
-#include "base/sealed_text.h"
 #include "base/text.h"
 #include "erlang/epmd_wire.h"
 #include "erlang/node_name.h"
@@ -127,7 +127,7 @@ static uint64_t block_end(const struct creations *creations) {
 }
 
 bool creations_encode(struct creations *creations, struct writer *writer) {
-    size_t begin = sealed_text_begin(writer, HEADER);
+    size_t begin = checksummed_text_begin(writer, HEADER);
     creations->encoded_up_to = block_end(creations);
     creations->encoded_old_changes = creations->old_changes;
     write_text(writer, "next ");
@@ -141,7 +141,7 @@ bool creations_encode(struct creations *creations, struct writer *writer) {
         text_write_hex(writer, bytes_of(old->name, old->len));
         write_u8(writer, '\n');
     }
-    sealed_text_end(writer, begin);
+    checksummed_text_end(writer, begin);
     return !writer->failed;
 }
 
@@ -172,12 +172,12 @@ bool creations_restore(struct creations *creations, struct bytes text) {
     struct reader lines;
     char line[16 + 2 * ALIVE_NAME_MAX_BYTES];
     uint64_t next;
-    if (!sealed_text_open(text, HEADER, &lines))
+    if (!checksummed_text_open(text, HEADER, &lines))
         return false;
-    if (!sealed_text_line(&lines, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
+    if (!checksummed_text_line(&lines, line, sizeof line) || strncmp(line, "next ", 5) != 0 ||
         !text_parse_number(line + 5, FIRST_CREATION, INT64_MAX, &next))
         return false;
-    while (sealed_text_line(&lines, line, sizeof line)) {
+    while (checksummed_text_line(&lines, line, sizeof line)) {
         if (strncmp(line, "last ", 5) != 0 || !restore_old(creations, line + 5))
             return false;
     }

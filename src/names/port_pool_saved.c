@@ -1,5 +1,5 @@
 #include "base/checksum.h"
-#include "base/sealed_text.h"
+#include "base/checksummed_text.h"
 #include "base/text.h"
 #include "erlang/node_name.h"
 #include "names/port_pool_inner.h"
@@ -12,7 +12,7 @@
 
 /* A piece ends when it has so many lines, or no room for one more and the last. */
 #define PIECE_LINES 256
-#define PIECE_FULL (PORT_POOL_PIECE_MAX - LINE_MAX - SEALED_TEXT_OVERHEAD)
+#define PIECE_FULL (PORT_POOL_PIECE_MAX - LINE_MAX - CHECKSUMMED_TEXT_OVERHEAD)
 
 bool port_pool_unsaved(const struct port_pool *pool) {
     return pool->changes != pool->saved_changes;
@@ -90,13 +90,13 @@ bool port_pool_encode_piece(struct port_pool *pool, struct writer *writer, int64
     size_t begin = writer->len;
     bool more = true;
     if (!text->begun)
-        sealed_text_begin(writer, HEADER);
+        checksummed_text_begin(writer, HEADER);
     text->begun = true;
     for (size_t n = 0; more && n < PIECE_LINES && writer->len - begin <= PIECE_FULL; n++)
         more = encode_next(pool, writer, now_ms);
     text->sum = checksum_add(text->sum, bytes_of(writer->start + begin, writer->len - begin));
     if (!more)
-        sealed_text_end_sum(writer, text->sum);
+        checksummed_text_end_sum(writer, text->sum);
     return !more;
 }
 
@@ -167,10 +167,10 @@ static bool restore_line(struct port_pool *pool, char *line, bool old, int64_t n
 bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms) {
     struct reader lines;
     char line[LINE_MAX];
-    bool old = sealed_text_open(text, OLD_HEADER, &lines);
-    if (!old && !sealed_text_open(text, HEADER, &lines))
+    bool old = checksummed_text_open(text, OLD_HEADER, &lines);
+    if (!old && !checksummed_text_open(text, HEADER, &lines))
         return false;
-    while (sealed_text_line(&lines, line, sizeof line)) {
+    while (checksummed_text_line(&lines, line, sizeof line)) {
         if (!restore_line(pool, line, old, now_ms))
             return false;
     }

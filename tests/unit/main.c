@@ -76,7 +76,7 @@ static Suite *(*const suites[])(void) = {
     client_faults_suite,
     output_suite,
     ekka_port_suite,
-    sealed_text_suite,
+    checksummed_text_suite,
     nearest_suite,
     process_suite,
     port_pool_suite,

@@ -49,7 +49,7 @@ Suite *membership_suite(void);
 Suite *directory_suite(void);
 Suite *cluster_store_suite(void);
 Suite *ekka_port_suite(void);
-Suite *sealed_text_suite(void);
+Suite *checksummed_text_suite(void);
 Suite *nearest_suite(void);
 Suite *process_suite(void);
 Suite *port_pool_suite(void);

@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "base/log_kinds.h"
+#include "base/log_limits.h"
 
 #include "assertions.h"
 #include "scratch.h"
@@ -248,7 +248,7 @@ static void on_held(void *context) {
 START_TEST(lines_beyond_a_kinds_budget_are_held_back_and_counted) {
     int held = 0;
     log_as(LOG_FORMAT_TEXT);
-    log_on_held_back(on_held, &held);
+    log_on_suppressed(on_held, &held);
     for (int i = 0; i < 1000; i++)
         log_event(LOG_LEVEL_WARN, "refused", log_number("n", i));
     log_event(LOG_LEVEL_WARN, "limit", log_number("n", 1)); /* another kind has its own */
@@ -256,11 +256,11 @@ START_TEST(lines_beyond_a_kinds_budget_are_held_back_and_counted) {
     ck_assert_int_ge(held, 900);
     assert_logged("refused n=0\n");
     assert_logged(TIME " warn limit n=1\n$");
-    log_report_held_back();
+    log_report_suppressed();
     assert_logged(" warn log_lines_held_back kind=refused lines=9[0-9]*\n$");
     log_close();
     assert_logged(" warn log_lines_held_back kind=refused lines=9[0-9]*\n$"); /* it was told */
-    log_on_held_back(NULL, NULL);
+    log_on_suppressed(NULL, NULL);
 }
 END_TEST
 
@@ -270,28 +270,28 @@ START_TEST(each_kind_has_its_burst_and_what_comes_by_and_by) {
     int64_t now_ms = 1000000;
     int passed = 0;
     for (int i = 0; i < 100; i++)
-        passed += log_kinds_pass("refused", false, now_ms);
+        passed += log_limits_allow("refused", false, now_ms);
     ck_assert_int_eq(passed, 20);
-    ck_assert(!log_kinds_pass("refused", false, now_ms + 49));
-    ck_assert(log_kinds_pass("refused", false, now_ms + 50)); /* twenty a second */
-    ck_assert(!log_kinds_pass("refused", false, now_ms + 50));
-    ck_assert(!log_kinds_pass("refused", false, 0)); /* a clock that goes back earns nothing */
+    ck_assert(!log_limits_allow("refused", false, now_ms + 49));
+    ck_assert(log_limits_allow("refused", false, now_ms + 50)); /* twenty a second */
+    ck_assert(!log_limits_allow("refused", false, now_ms + 50));
+    ck_assert(!log_limits_allow("refused", false, 0)); /* a clock that goes back earns nothing */
 
-    ck_assert(log_kinds_next_held(&event, &lines));
+    ck_assert(log_limits_next_suppressed(&event, &lines));
     ck_assert_str_eq(event, "refused");
     ck_assert_uint_eq(lines, 83);
-    ck_assert(!log_kinds_next_held(&event, &lines));
+    ck_assert(!log_limits_next_suppressed(&event, &lines));
 
     passed = 0;
     for (int i = 0; i < 100; i++)
-        passed += log_kinds_pass("refused", false, INT64_MAX);
+        passed += log_limits_allow("refused", false, INT64_MAX);
     ck_assert_int_eq(passed, 20);
 }
 END_TEST
 
 START_TEST(a_full_host_that_comes_back_is_in_the_log_as_a_whole) {
     for (int i = 0; i < 15000; i++)
-        ck_assert(log_kinds_pass("registered", false, 1000));
+        ck_assert(log_limits_allow("registered", false, 1000));
 }
 END_TEST
 
@@ -299,7 +299,7 @@ START_TEST(the_first_line_of_each_kind_passes) {
     static char names[200][8];
     for (int i = 0; i < 100; i++) {
         snprintf(names[i], sizeof names[i], "kind%d", i);
-        ck_assert(log_kinds_pass(names[i], false, 1000));
+        ck_assert(log_limits_allow(names[i], false, 1000));
     }
 }
 END_TEST

@@ -1,13 +1,13 @@
-#include "base/log_kinds.h"
+#include "base/log_limits.h"
 
 #include <string.h>
 
 /* More than there are names of events; those beyond share the last place. */
 #define KINDS_MAX 128
 
-struct budget {
+struct log_limit {
     const char *event;
-    unsigned burst, a_second;
+    unsigned burst, per_second;
 };
 
 /*
@@ -15,7 +15,7 @@ struct budget {
  * are what the daemon is made for. Members come and go together, too. What an operator asked for is
  * many lines at once, and seldom.
  */
-static const struct budget budgets[] = {
+static const struct log_limit limits[] = {
     {"registered", 16384, 20},
     {"unregistered", 16384, 20},
     {"leased", 4096, 20},
@@ -37,24 +37,24 @@ static const struct budget budgets[] = {
     {"member_joined", 1024, 20},
     {"member_left", 1024, 20},
 };
-static const struct budget of_others = {NULL, 100, 20};
-static const struct budget of_details = {NULL, 10000, 1000};
+static const struct log_limit of_others = {NULL, 100, 20};
+static const struct log_limit of_details = {NULL, 10000, 1000};
 
 struct kind {
-    const struct budget *budget;
+    const struct log_limit *limit;
     const char *event;
-    uint64_t thousandths; /* of lines that may be written */
+    uint64_t millitokens; /* of lines that may be written */
     int64_t at_ms;        /* when that was counted */
-    uint64_t held;
+    uint64_t suppressed;
 };
 
 static struct kind kinds[KINDS_MAX];
 static size_t kind_count;
 
-static const struct budget *budget_of(const char *event, bool detail) {
-    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
-        if (strcmp(budgets[i].event, event) == 0)
-            return &budgets[i];
+static const struct log_limit *limit_of(const char *event, bool detail) {
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        if (strcmp(limits[i].event, event) == 0)
+            return &limits[i];
     }
     return detail ? &of_details : &of_others;
 }
@@ -67,43 +67,43 @@ static struct kind *kind_of(const char *event, bool detail, int64_t now_ms) {
     if (kind_count == KINDS_MAX)
         return &kinds[KINDS_MAX - 1];
     struct kind *kind = &kinds[kind_count++];
-    kind->budget = budget_of(event, detail);
+    kind->limit = limit_of(event, detail);
     kind->event = event;
-    kind->thousandths = kind->budget->burst * UINT64_C(1000);
+    kind->millitokens = kind->limit->burst * UINT64_C(1000);
     kind->at_ms = now_ms;
     return kind;
 }
 
 /* Each millisecond that has passed allows so many thousandths of a line more. */
-static void earn(struct kind *kind, int64_t now_ms) {
-    uint64_t most = kind->budget->burst * UINT64_C(1000);
+static void refill(struct kind *kind, int64_t now_ms) {
+    uint64_t most = kind->limit->burst * UINT64_C(1000);
     uint64_t passed_ms = now_ms > kind->at_ms ? (uint64_t)(now_ms - kind->at_ms) : 0;
     kind->at_ms = now_ms;
     if (passed_ms > most)
         passed_ms = most; /* no sum overflows */
-    kind->thousandths += passed_ms * kind->budget->a_second;
-    if (kind->thousandths > most)
-        kind->thousandths = most;
+    kind->millitokens += passed_ms * kind->limit->per_second;
+    if (kind->millitokens > most)
+        kind->millitokens = most;
 }
 
-bool log_kinds_pass(const char *event, bool detail, int64_t now_ms) {
+bool log_limits_allow(const char *event, bool detail, int64_t now_ms) {
     struct kind *kind = kind_of(event, detail, now_ms);
-    earn(kind, now_ms);
-    if (kind->thousandths >= 1000) {
-        kind->thousandths -= 1000;
+    refill(kind, now_ms);
+    if (kind->millitokens >= 1000) {
+        kind->millitokens -= 1000;
         return true;
     }
-    kind->held++;
+    kind->suppressed++;
     return false;
 }
 
-bool log_kinds_next_held(const char **event, uint64_t *lines) {
+bool log_limits_next_suppressed(const char **event, uint64_t *lines) {
     for (size_t i = 0; i < kind_count; i++) {
-        if (kinds[i].held == 0)
+        if (kinds[i].suppressed == 0)
             continue;
         *event = kinds[i].event;
-        *lines = kinds[i].held;
-        kinds[i].held = 0;
+        *lines = kinds[i].suppressed;
+        kinds[i].suppressed = 0;
         return true;
     }
     return false;

@@ -5,8 +5,8 @@
  *
  * What was held back is counted, and told in one line for each kind, LOG_REPORT_MS later.
  */
-#ifndef PORTOLAN_BASE_LOG_KINDS_H
-#define PORTOLAN_BASE_LOG_KINDS_H
+#ifndef PORTOLAN_BASE_LOG_LIMITS_H
+#define PORTOLAN_BASE_LOG_LIMITS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,9 +16,9 @@
 
 /* Whether a line of the event may be written now; if not, it is counted. `detail`: it is of a level
  * that is asked for to see much. The name is borrowed for good. */
-bool log_kinds_pass(const char *event, bool detail, int64_t now_ms);
+bool log_limits_allow(const char *event, bool detail, int64_t now_ms);
 
 /* The kinds of which lines were held back since the last call, one a call; false: there is none. */
-bool log_kinds_next_held(const char **event, uint64_t *lines);
+bool log_limits_next_suppressed(const char **event, uint64_t *lines);
 
 #endif

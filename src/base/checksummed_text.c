@@ -1,4 +1,4 @@
-#include "base/sealed_text.h"
+#include "base/checksummed_text.h"
 
 #include "base/checksum.h"
 
@@ -12,25 +12,26 @@ static void format_sum(uint64_t sum, char line[SUM_LINE_LEN + 1]) {
     snprintf(line, SUM_LINE_LEN + 1, "sum %016" PRIx64 "\n", sum);
 }
 
-size_t sealed_text_begin(struct writer *writer, const char *header) {
+size_t checksummed_text_begin(struct writer *writer, const char *header) {
     size_t begin = writer->len;
     write_text(writer, header);
     write_u8(writer, '\n');
     return begin;
 }
 
-void sealed_text_end_sum(struct writer *writer, uint64_t sum) {
+void checksummed_text_end_sum(struct writer *writer, uint64_t sum) {
     char line[SUM_LINE_LEN + 1];
     format_sum(sum, line);
     write_text(writer, line);
 }
 
-void sealed_text_end(struct writer *writer, size_t begin) {
-    sealed_text_end_sum(writer, checksum_of(bytes_of(writer->start + begin, writer->len - begin)));
+void checksummed_text_end(struct writer *writer, size_t begin) {
+    checksummed_text_end_sum(writer,
+                             checksum_of(bytes_of(writer->start + begin, writer->len - begin)));
 }
 
-bool sealed_text_open(struct bytes text, const char *header, struct reader *lines) {
-    char expected[SUM_LINE_LEN + 1], first[SEALED_TEXT_OVERHEAD];
+bool checksummed_text_open(struct bytes text, const char *header, struct reader *lines) {
+    char expected[SUM_LINE_LEN + 1], first[CHECKSUMMED_TEXT_OVERHEAD];
     if (text.len < SUM_LINE_LEN)
         return false;
     const struct bytes body = bytes_of(text.data, text.len - SUM_LINE_LEN);
@@ -38,10 +39,10 @@ bool sealed_text_open(struct bytes text, const char *header, struct reader *line
     if (memcmp(expected, text.data + body.len, SUM_LINE_LEN) != 0)
         return false;
     *lines = reader_of(body);
-    return sealed_text_line(lines, first, sizeof first) && strcmp(first, header) == 0;
+    return checksummed_text_line(lines, first, sizeof first) && strcmp(first, header) == 0;
 }
 
-bool sealed_text_line(struct reader *lines, char *line, size_t size) {
+bool checksummed_text_line(struct reader *lines, char *line, size_t size) {
     const uint8_t *end = lines->left == 0 ? NULL : memchr(lines->at, '\n', lines->left);
     if (end == NULL || (size_t)(end - lines->at) >= size)
         return false;
