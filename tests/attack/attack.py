@@ -9,9 +9,9 @@ from lab import Lab
 
 @dataclass
 class Attack:
-    """`work` runs in a process of its own, as nobody of the daemon's host, or as who the flags say; it calls `ready` once it has
-    begun and goes on until it is ended. `prepare` stands for as long as the round; `check` says what is wrong, while the attack
-    goes on."""
+    """`work` runs in a process of its own, as nobody of the daemon's host, or as who the flags say;
+    it calls `ready` once it has begun and goes on until it is ended. `prepare` stands for as long
+    as the round; `check` says what is wrong, while the attack goes on."""
 
     name: str
     what: str

@@ -44,7 +44,8 @@ def churn(lab, ready):
 
 
 def churn_old(lab, ready):
-    """The same with the protocol of old releases, whose creations are saved with each registration."""
+    """The same with the protocol of old releases, whose creations are saved with each
+    registration."""
     ready()
     for number in itertools.count():
         with contextlib.suppress(OSError), register(lab, f"old{number}x", highest=5) as conn:
@@ -110,7 +111,8 @@ def known_hash(name):
 
 
 def same_bucket(lab, ready):
-    """Names that share rabbit's bucket of 256, by the hash that uthash has when it is given none, which then makes no more."""
+    """Names that share rabbit's bucket of 256, by the hash that uthash has when it is given none,
+    which then makes no more."""
     wanted = known_hash(b"rabbit") % 256
     names = (name for name in (f"s{number:x}x" for number in itertools.count()) if known_hash(name.encode()) % 256 == wanted)
     held = []

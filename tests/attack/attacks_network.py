@@ -12,7 +12,8 @@ import wire
 from attack import Attack, root_is_served
 from lab import STRANGERS
 
-# The start of a TLS 1.3 client hello that names portolan/1: enough to be taken for another daemon's.
+# The start of a TLS 1.3 client hello that names portolan/1: enough to be taken for another
+# daemon's.
 COOKIE = ("node.cookie=a-secret-for-the-attack", "node.name=portolan@10.77.0.1")
 
 
@@ -42,7 +43,8 @@ def long_hello(padding=60000):
 
 
 def one_byte_records(lab, ready):
-    """The first record tells that another daemon calls; behind it each byte has a record of its own."""
+    """The first record tells that another daemon calls; behind it each byte has a record of its
+    own."""
     message, end = long_hello()
     said = record(message[:end]) + b"".join(record(message[i : i + 1]) for i in range(end, len(message)))
     held = collections.deque()

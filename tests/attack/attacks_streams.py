@@ -16,7 +16,8 @@ from proxied import send_name
 
 
 def never_accepting(lab, ready):
-    """Two nodes of nobody's that never accept, and callers of the same host that say hello and go."""
+    """Two nodes of nobody's that never accept, and callers of the same host that say hello and
+    go."""
     nodes = []
     for name in ("deaf1", "deaf2"):
         listener = socket.socket()
@@ -99,8 +100,8 @@ def call(lab, caller):
 
 
 def look_ups_left_behind(lab, ready):
-    """Nearly as many streams to a node as a host may have, as many look-ups of it as are remembered, and callers whose
-    node is found by both."""
+    """Nearly as many streams to a node as a host may have, as many look-ups of it as are
+    remembered, and callers whose node is found by both."""
     held = []
     with contextlib.suppress(OSError):
         for _ in range(900):
@@ -117,7 +118,8 @@ def look_ups_left_behind(lab, ready):
 
 
 def hidden_crowd(lab, ready):
-    """Hidden names of nobody's behind a port, and callers that are connected to all others there."""
+    """Hidden names of nobody's behind a port, and callers that are connected to all others
+    there."""
     held = [call(lab, "caller@far")]
     with contextlib.suppress(OSError):
         for number in range(4000):

@@ -1,4 +1,5 @@
-"""What an attack is led against: a portoland on a host of its own, seen from beside it and from within.
+"""What an attack is led against: a portoland on a host of its own, seen from beside it and from
+within.
 
     here    the host of the daemon, of its nodes, and of local users without rights ("nobody")
     there   another host, on the same wire ("stranger"), with more than one address
@@ -151,7 +152,8 @@ def dies_with_parent():
 
 @contextlib.contextmanager
 def in_child(work, host, user=0):
-    """Runs `work` in a process of its own, on that host and as that user, until the block is left."""
+    """Runs `work` in a process of its own, on that host and as that user, until the block is
+    left."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:

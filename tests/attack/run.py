@@ -41,7 +41,8 @@ class Probe:
 
     def __enter__(self):
         with self.lab.here.entered():
-            # before others in the queue for a CPU: what is measured is the daemon, not this process's turn
+            # before others in the queue for a CPU: what is measured is the daemon, not this
+            # process's turn
             self.process = subprocess.Popen([str(BUILD / "attack" / "probe"), str(self.lab.port), "rabbit", str(PROBE_INTERVAL_US)],
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                             preexec_fn=lambda: os.nice(-10))

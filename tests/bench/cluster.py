@@ -4,8 +4,8 @@ serf doing the same in the same run.
 
 All members run on this machine. Formed: from the first join command until every member lists all as
 running. Known: from the SIGKILL of one until every other lists it no longer as running. Ours are
-asked over their control sockets, each on a connection that stands; of serf's agents the log is read,
-for a call of its command line would cost more than what is measured.
+asked over their control sockets, each on a connection that stands; of serf's agents the log is
+read, for a call of its command line would cost more than what is measured.
 
 The exit status tells whether everything worked, never whether a figure was good enough.
 """

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""The price of leaving: what an unregistration costs with 15,000 names registered, over that with 1.
+"""The price of leaving: what an unregistration costs with 15,000 names registered, over that with
+1.
 
-Two daemons with front ports and a port pool run side by side, one with many names registered and one
-with one. In each round, a batch of nodes registers at each and closes its connections all at once;
-the daemon's CPU time from the first close until it has nothing to do any more is what is compared.
-The median of the ratios of the rounds counts.
+Two daemons with front ports and a port pool run side by side, one with many names registered and
+one with one. In each round, a batch of nodes registers at each and closes its connections all at
+once; the daemon's CPU time from the first close until it has nothing to do any more is what is
+compared. The median of the ratios of the rounds counts.
 
 The exit status tells whether everything worked, never whether the figure was good enough.
 """

@@ -954,7 +954,8 @@ def sock_diag_seeds():
 
 
 def client_reply_seeds():
-    """The first byte says which reply it is: PORT2, ALIVE2, NAMES, and answers of the control socket."""
+    """The first byte says which reply it is: PORT2, ALIVE2, NAMES, and answers of the control
+    socket."""
     yield "port2", b"\0w\0\x64\x54\x4d\0\0\6\0\5\0\6rabbit\0\0"
     yield "alive2", b"\1v\0\0\0\0\x09"
     yield "listing", b"\2\0\0\x11\x11name a at port 1\n"

@@ -1,7 +1,7 @@
 """Small changes of C source: finds all that can be made to a text.
 
-A change keeps the number of lines, so that nothing but itself tells the two programs apart. It works
-on tokens, not on a parse tree: a change that does not compile is thrown away by the runner.
+A change keeps the number of lines, so that nothing but itself tells the two programs apart. It
+works on tokens, not on a parse tree: a change that does not compile is thrown away by the runner.
 """
 
 import collections
@@ -22,8 +22,8 @@ TOKENS = re.compile(r"""
 """, re.VERBOSE | re.DOTALL)
 
 KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if
-    inline int long register return short signed sizeof static struct switch typedef union unsigned void
-    volatile while _Static_assert static_assert""".split())
+    inline int long register return short signed sizeof static struct switch typedef union unsigned
+    void volatile while _Static_assert static_assert""".split())
 SWAPS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="], "!=": ["=="],
          "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "+=": ["-="], "-=": ["+="], "<<": [">>"], ">>": ["<<"]}
 COMPARES = {"<", "<=", ">", ">=", "==", "!="}

@@ -1,6 +1,8 @@
-"""Which test reaches which line: made once for a tree, by running all tests in a copy that counts lines.
+"""Which test reaches which line: made once for a tree, by running all tests in a copy that counts
+lines.
 
-A test is "unit SUITE", "sim" or "system FILE". A test that fails where nothing is broken is left out.
+A test is "unit SUITE", "sim" or "system FILE". A test that fails where nothing is broken is left
+out.
 """
 
 import collections
@@ -69,8 +71,8 @@ def read_map():
 
 
 def complete_map(units_only):
-    """Runs what has not been run yet. A test that fails in the tree that counts and not in the unbroken
-    one is used."""
+    """Runs what has not been run yet. A test that fails in the tree that counts and not in the
+    unbroken one is used."""
     made = read_map()
     if not made["tests"]:
         trees.sync(trees.ROOT, COUNTING)
@@ -118,7 +120,8 @@ class Reach:
         return same
 
     def of(self, file, line):
-        """The tests that reach a line or, for one that is no code of its own, the nearest before it."""
+        """The tests that reach a line or, for one that is no code of its own, the nearest before
+        it."""
         if file not in self.lines or not (COUNTING / file).exists():
             return self.of_room(file)
         reached, same = self.lines[file], self.aligned(file)

@@ -1,14 +1,16 @@
 #!/usr/bin/python3
-"""Shows what the tests see: makes small random changes of the source, one at a time, and runs the tests.
+"""Shows what the tests see: makes small random changes of the source, one at a time, and runs the
+tests.
 
 A change is noticed when a unit test fails (those that reach the line, the fastest first), else the
-simulator, else a system test; a test that fails counts when it fails again. A change that the compiler
-finds to be none is drawn again. What nothing notices is printed, and so is the share that was noticed, by
-room. tests/mutation/equivalents lists changes that cannot be noticed, each with its reason: they
-are not drawn. The first run in a tree takes long: it finds which test reaches which line.
+simulator, else a system test; a test that fails counts when it fails again. A change that the
+compiler finds to be none is drawn again. What nothing notices is printed, and so is the share that
+was noticed, by room. tests/mutation/equivalents lists changes that cannot be noticed, each with its
+reason: they are not drawn. The first run in a tree takes long: it finds which test reaches which
+line.
 
-The work is done in copies of the tree below build/mutation. The same seed draws the same changes of the
-same source. Exit status: 0 when nothing survived.
+The work is done in copies of the tree below build/mutation. The same seed draws the same changes of
+the same source. Exit status: 0 when nothing survived.
 """
 
 import argparse

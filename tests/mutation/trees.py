@@ -1,6 +1,8 @@
-"""Copies of the repository below build/mutation in which things may be broken, and bounded runs there.
+"""Copies of the repository below build/mutation in which things may be broken, and bounded runs
+there.
 
-Nothing outlives a run: what a test or a mutant left behind is found by its parent and killed by its id.
+Nothing outlives a run: what a test or a mutant left behind is found by its parent and killed by its
+id.
 """
 
 import collections
@@ -150,8 +152,8 @@ def is_same(one, other, by_time):
 
 
 def sync(source, target):
-    """Makes `target` what `source` is. From the repository comes what is not built, and what differs is
-    newer than what was built of it; from a tree comes all, with its times."""
+    """Makes `target` what `source` is. From the repository comes what is not built, and what
+    differs is newer than what was built of it; from a tree comes all, with its times."""
     from_root = source == ROOT
     skipped = {".git", "build"} if from_root else set()
     target.mkdir(parents=True, exist_ok=True)
@@ -177,6 +179,7 @@ def build_all(tree, *flags, jobs=2):
 
 
 def rooms():
-    """The rooms that are tried: those of src but the cluster, which tests/sim/mutations.py breaks."""
+    """The rooms that are tried: those of src but the cluster, which tests/sim/mutations.py
+    breaks."""
     return sorted(path.name for path in (ROOT / "src").iterdir()
                   if path.is_dir() and path.name != "cluster" and any(path.glob("*.c")))

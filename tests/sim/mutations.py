@@ -2,8 +2,8 @@
 """Shows that the simulator can see: breaks the code on purpose, one way at a time, and runs it.
 
 Each mutation is a text that is replaced in one file of a temporary copy of the source. It is caught
-when a seed fails within the bound below, or else a scenario. A mutation that nothing catches fails the
-run, and so does one whose text is no longer in the source.
+when a seed fails within the bound below, or else a scenario. A mutation that nothing catches fails
+the run, and so does one whose text is no longer in the source.
 
 usage: tests/sim/mutations.py [NAME ...]
 """
@@ -146,7 +146,8 @@ def sources(tree):
 
 
 def build(tree, only=None):
-    """Compiles what `only` touches (a header: everything) and links; None when it does not compile."""
+    """Compiles what `only` touches (a header: everything) and links; None when it does not
+    compile."""
     objects = []
     for source in sources(tree):
         target = tree / "objects" / (str(source).replace("/", "_") + ".o")

@@ -34,8 +34,8 @@ def sign_again(directory, key, cert, kind, host, authority, since, until):
 
 
 def certificate(directory, name, host, authority=None, since=None, until=None):
-    """A key and a certificate for `host`, signed by `authority` or by itself; valid for two days, or between
-    `since` and `until` (YYYYMMDDHHMMSSZ)."""
+    """A key and a certificate for `host`, signed by `authority` or by itself; valid for two days,
+    or between `since` and `until` (YYYYMMDDHHMMSSZ)."""
     key, cert = directory / f"{name}.key", directory / f"{name}.pem"
     kind = "IP" if host.replace(".", "").isdigit() else "DNS"
     words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", key, "-out", cert]

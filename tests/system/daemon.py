@@ -21,7 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PORTOLAN_BUILD", REPOSITORY / "build"))
 WRAPPER = shlex.split(os.environ.get("PORTOLAN_WRAPPER", ""))
 
-# A build with the address sanitizer: it takes more memory and time, and nothing may be loaded before its runtime.
+# A build with the address sanitizer: it takes more memory and time, and nothing may be loaded
+# before its runtime.
 SANITIZED = (BUILD / "bin" / "portoland").exists() and b"__asan_init" in (BUILD / "bin" / "portoland").read_bytes()
 
 # Below the range of the kernel's ephemeral ports, so that no client's own port is in the way.

@@ -40,8 +40,8 @@ def missing():
 
 
 class Node:
-    """A running node, ended by its process id. `name` is whole: alive name and host. `through` are words before `erl`,
-    which may set ERL_EPMD_PORT where `epmd_port` is None.
+    """A running node, ended by its process id. `name` is whole: alive name and host. `through` are
+    words before `erl`, which may set ERL_EPMD_PORT where `epmd_port` is None.
     """
 
     def __init__(self, name, epmd_port, home, *flags, short=False, start_epmd=False, env=None, through=()):

@@ -1,4 +1,5 @@
-"""A daemon's control socket as docs/control.md describes it, whose replies are a test's to choose."""
+"""A daemon's control socket as docs/control.md describes it, whose replies are a test's to
+choose."""
 
 import json
 import socket
@@ -14,8 +15,9 @@ def failure(code, message, **members):
 
 
 class FakeControl:
-    """Answers each command with `replies[command]`: a dict, a list of them (one a line), raw bytes, or a function of
-    the request that returns one of these. None: no answer. Closes behind what is in `closing`.
+    """Answers each command with `replies[command]`: a dict, a list of them (one a line), raw bytes,
+    or a function of the request that returns one of these. None: no answer. Closes behind what is
+    in `closing`.
 
     A context manager; `requests` has what came, in its order.
     """

@@ -1,11 +1,13 @@
 """What a local user without privileges can do to the daemon, as programs that are run as that user.
 
     local_attacker.py publish PORT NAME WHERE    registers NAME as if it listened on WHERE
-    local_attacker.py names PORT COUNT [PREFIX]  registers names until COUNT are, or none more is taken
-    local_attacker.py idle PORT COUNT            opens connections that say a part of a request
-    local_attacker.py streams PORT COUNT         two nodes that never accept; COUNT callers that say a first
+    local_attacker.py names PORT COUNT [PREFIX]  registers names until COUNT are, or none more is
+    taken local_attacker.py idle PORT COUNT            opens connections that say a part of a
+    request local_attacker.py streams PORT COUNT         two nodes that never accept; COUNT callers
+    that say a first
                                                  packet and go
-    local_attacker.py node PORT NAME             an honest node: registered, listening, says what it hears
+    local_attacker.py node PORT NAME             an honest node: registered, listening, says what it
+    hears
 
 Each prints one line when it has done it, holds what it has, and ends when its standard input does.
 """

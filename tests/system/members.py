@@ -22,7 +22,8 @@ PORTOLAND = str(BUILD / "bin" / "portoland")
 
 
 class Member:
-    """One portoland. A host's /etc/hosts is `names`, where that is given; `program`: another build."""
+    """One portoland. A host's /etc/hosts is `names`, where that is given; `program`: another
+    build."""
 
     def __init__(
         self, name, directory, base=4370, host=None, names=None, program=PORTOLAND, environment=None, **keys
@@ -127,7 +128,8 @@ class Member:
         return [*WRAPPER, PORTOLAN, "--socket", str(self.socket), *map(str, words)]
 
     def with_names(self, words):
-        """The command with this host's /etc/hosts: in a mount namespace of its own, if it has one."""
+        """The command with this host's /etc/hosts: in a mount namespace of its own, if it has
+        one."""
         if not self.names:
             return words
         script = 'mount --bind "$0" /etc/hosts && exec "$@"'
@@ -283,7 +285,8 @@ def open_only(host, port):
 
 
 def lose(host, *others, more=()):
-    """What the other hosts send to this one is lost; nobody is told, as it is with a fault on the way."""
+    """What the other hosts send to this one is lost; nobody is told, as it is with a fault on the
+    way."""
     addresses = ", ".join(other.address for other in others)
     nft(
         host,

@@ -47,8 +47,8 @@ def why_impossible():
 
 
 class Site(contextlib.ExitStack):
-    """`count` hosts s1 … sN behind such walls, each with a daemon, all daemons in one cluster; nodes talk by
-    `proto_dist`.
+    """`count` hosts s1 … sN behind such walls, each with a daemon, all daemons in one cluster;
+    nodes talk by `proto_dist`.
     """
 
     def __init__(self, directory, count, proto_dist="inet_tcp", **keys):
@@ -195,7 +195,8 @@ def exchange(nodes):
 
 
 def drive(callers, targets, connects, seed):
-    """Each caller connects so often in a random order of its own; how many had to be tried again."""
+    """Each caller connects so often in a random order of its own; how many had to be tried
+    again."""
     names = ",".join(quoted(target.name) for target in targets)
     for number, caller in enumerate(callers):
         caller.ask(f"rounds:run({seed * 100 + number}, {connects}, [{names}])")

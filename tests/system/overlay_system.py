@@ -1,5 +1,5 @@
-"""A Debian system to change, made for a test: this machine under an overlay, in a mount namespace with a network and
-processes of its own. What the test does there is gone with it."""
+"""A Debian system to change, made for a test: this machine under an overlay, in a mount namespace
+with a network and processes of its own. What the test does there is gone with it."""
 
 import glob
 import os
@@ -38,7 +38,8 @@ exec chroot root sh -c 'echo ready; exec cat >/dev/null'
 
 
 class System:
-    """The system to change. Its first process waits for the end of its input; with it all others end."""
+    """The system to change. Its first process waits for the end of its input; with it all others
+    end."""
 
     def __init__(self, directory):
         self.directory = Path(directory)
@@ -96,7 +97,8 @@ class System:
         return self.output("sh", "-c", "for pid in $(pgrep -x epmd); do readlink /proc/$pid/exe || true; done").splitlines()
 
     def state(self):
-        """All that the script may change: files with their content, rights, owner and age, links, diversions."""
+        """All that the script may change: files with their content, rights, owner and age, links,
+        diversions."""
         listing = self.output("find", "/usr/lib/erlang", "-name", "epmd*", "-printf", "%p %l %m %u %g %s %T@\\n")
         sums = self.output("sh", "-c", "sha256sum /usr/lib/erlang/erts-*/bin/epmd*")
         return sorted(listing.splitlines()), sums, self.output("dpkg-divert", "--list")

@@ -1,4 +1,5 @@
-"""Calls of `portolan` in an environment that has nothing of the tester's own, and what to expect of them."""
+"""Calls of `portolan` in an environment that has nothing of the tester's own, and what to expect of
+them."""
 
 import json
 import os

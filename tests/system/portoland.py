@@ -1,4 +1,5 @@
-"""A running portoland: its front port is free, its control socket and its state are the test's own."""
+"""A running portoland: its front port is free, its control socket and its state are the test's
+own."""
 
 import json
 import os

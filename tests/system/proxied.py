@@ -1,5 +1,5 @@
-"""Fake Erlang nodes, and callers that open distribution to them through a front port: plain sockets, which say
-the first packet of the handshake and then whatever a test wants.
+"""Fake Erlang nodes, and callers that open distribution to them through a front port: plain
+sockets, which say the first packet of the handshake and then whatever a test wants.
 """
 
 import contextlib
@@ -38,7 +38,8 @@ def send_name_old(caller="caller@h.example.com", version=5):
 
 
 class Node:
-    """Registered at the daemon, and listening. `port`: what it says, where that is not where it listens."""
+    """Registered at the daemon, and listening. `port`: what it says, where that is not where it
+    listens."""
 
     def __init__(self, daemon_port, name="rabbit", port=None, address="0.0.0.0", at=0, backlog=4096, **fields):
         self.name = name
@@ -242,7 +243,8 @@ def many_descriptors():
 
 
 def main(daemon_port, name):
-    """A node that is a process of its own: it takes connections, and keeps them until it is killed."""
+    """A node that is a process of its own: it takes connections, and keeps them until it is
+    killed."""
     node, kept = Node(daemon_port, name), []
     print(node.port, flush=True)
     while True:

@@ -29,8 +29,8 @@ class Passage:
 
 
 class Relay:
-    """Listens where a daemon is looked for, and passes on to where it is. With `replayed`, an earlier
-    passage, it plays the daemon that was called in it instead."""
+    """Listens where a daemon is looked for, and passes on to where it is. With `replayed`, an
+    earlier passage, it plays the daemon that was called in it instead."""
 
     def __init__(self, at, to):
         self.to, self.passages, self.replayed, self.threads = to, [], None, []

@@ -1,5 +1,5 @@
-"""RabbitMQ and ejabberd as Debian packages them, one on each host of a site, each with files of its own.
-They are installed, or unpacked by scripts/deps.
+"""RabbitMQ and ejabberd as Debian packages them, one on each host of a site, each with files of its
+own. They are installed, or unpacked by scripts/deps.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ def place_of(program):
 
 
 class Server:
-    """One server, ended by its process group. What tells it of the front port stands in the file in which
-    its user would write that, and nowhere else. `through` are words before its start command, such as
-    those of `portolan exec`; then nothing stands in that file but `settings`.
+    """One server, ended by its process group. What tells it of the front port stands in the file in
+    which its user would write that, and nowhere else. `through` are words before its start command,
+    such as those of `portolan exec`; then nothing stands in that file but `settings`.
     """
 
     def __init__(self, site, host, through=(), settings=None, environment=None):

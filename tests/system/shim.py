@@ -1,4 +1,5 @@
-"""A library that makes the disk slow, takes the memory away or forbids threads in a daemon under test."""
+"""A library that makes the disk slow, takes the memory away or forbids threads in a daemon under
+test."""
 
 import os
 import subprocess
@@ -13,7 +14,8 @@ SOURCE = Path(__file__).with_name("shim.c")
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory):
-    """The environment of a daemon that runs behind the shim; see shim.c for what else may be set."""
+    """The environment of a daemon that runs behind the shim; see shim.c for what else may be
+    set."""
     if WRAPPER:
         pytest.skip("the shim and a wrapper both stand before the C library")
     if SANITIZED:

@@ -1,4 +1,5 @@
-"""`portoland --check-config` opens and checks all that a start would, and warns of what makes no sense."""
+"""`portoland --check-config` opens and checks all that a start would, and warns of what makes no
+sense."""
 
 import os
 import socket

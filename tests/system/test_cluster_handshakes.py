@@ -39,13 +39,15 @@ def message():
 
 
 def half_handshake():
-    """A first record from which a caller is known as a daemon, and of which the rest never comes."""
+    """A first record from which a caller is known as a daemon, and of which the rest never
+    comes."""
     content, end = message()
     return tls_record(content[:end])
 
 
 def in_single_bytes(padding):
-    """A hello as long as `padding` makes it, all behind its list of protocols in records of one byte."""
+    """A hello as long as `padding` makes it, all behind its list of protocols in records of one
+    byte."""
     content, end = message()
     content += struct.pack(">HH", 21, padding) + bytes(padding)
     body = bytearray(content)
@@ -136,7 +138,8 @@ def test_half_hellos_of_many_hosts_keep_no_member_out(members):
 
 
 def test_a_busy_daemon_is_told_from_another_program(members):
-    """The joiner's host has all its handshakes taken: it is asked again, and gets in when they are over."""
+    """The joiner's host has all its handshakes taken: it is asked again, and gets in when they are
+    over."""
     one, two = members.on_loopback(2)
     said = half_handshake()
     with contextlib.ExitStack() as held:

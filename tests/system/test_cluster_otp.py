@@ -1,8 +1,8 @@
-"""Splits of a cluster of three hosts with real Erlang nodes: what comes and goes meanwhile is known everywhere after
-the heal, and nothing is lost.
+"""Splits of a cluster of three hosts with real Erlang nodes: what comes and goes meanwhile is known
+everywhere after the heal, and nothing is lost.
 
-A split is long and asks little of the machine: all stories are lived at the same time, each on a network of its own,
-and the tests wait for their ends.
+A split is long and asks little of the machine: all stories are lived at the same time, each on a
+network of its own, and the tests wait for their ends.
 
     PORTOLAN_LONG    if set, the split of six minutes too: `make check-long`
 """
@@ -24,8 +24,8 @@ from members import Members, Network, agree, heal, lose, why_no_network
 
 pytestmark = pytest.mark.skipif(erl.missing() is not None, reason=str(erl.missing()))
 
-# Of the cluster's own rules: the longest pause between two calls of members that are down, or that were all cleaned;
-# the deadline of a call; the longest time between two comparisons with a link.
+# Of the cluster's own rules: the longest pause between two calls of members that are down, or that
+# were all cleaned; the deadline of a call; the longest time between two comparisons with a link.
 PAUSE_DOWN_S, PAUSE_CLEANED_S = 30, 120
 CALL_S, COMPARISON_S = 5, 6.25
 
@@ -50,7 +50,8 @@ class Split(NamedTuple):
 
     @property
     def heal_bound_s(self):
-        """From the heal to equal directories. Pauses grow with the split: none is longer than all before it."""
+        """From the heal to equal directories. Pauses grow with the split: none is longer than all
+        before it."""
         return min(self.seconds, PAUSE_CLEANED_S if self.cleans else PAUSE_DOWN_S) + CALL_S + COMPARISON_S
 
     def together(self, a, b):
@@ -113,7 +114,8 @@ class Site:
         return {self.node_name(name): (*facts, self.name, "alive") for name, facts in self.registry().items()}
 
     def directory(self):
-        """Of all members, as far as this one knows: node -> what is known of it, the member, and the member's state."""
+        """Of all members, as far as this one knows: node -> what is known of it, the member, and
+        the member's state."""
         return {
             f"{name['name']}@{name['host']}": tuple(
                 name[key] for key in (*FACTS, "member", "member_state")
@@ -258,7 +260,8 @@ def check_nothing_is_lost(split, sites, before, cluster_id):
     for site in sites:
         for node in after:
             reached = node == site.node_name("stays") or site.nodes["stays"].pings(node)
-            # each ping makes all nodes of two hosts connect at once, over one port: `misled` tells of wrong guesses
+            # each ping makes all nodes of two hosts connect at once, over one port: `misled` tells
+            # of wrong guesses
             assert reached, (site.name, node, [other.says("status")["front"]["counters"] for other in sites])
 
 
@@ -275,7 +278,8 @@ def check_resolving(site, sites, directory):
 
 
 def check_events(split, sites, site):
-    """Those who were cut off went down and came up again, nobody else did, and no registration ended but the two."""
+    """Those who were cut off went down and came up again, nobody else did, and no registration
+    ended but the two."""
     place = sites.index(site)
     told = site.logged("member_down", "member_cleaned", "member_up", "member_left", "member_forced_out")
     for i, other in enumerate(sites):

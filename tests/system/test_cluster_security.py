@@ -1,4 +1,5 @@
-"""What those get who have no key: a replayed link, a stranger, hostile first bytes at the front port."""
+"""What those get who have no key: a replayed link, a stranger, hostile first bytes at the front
+port."""
 
 import contextlib
 import socket
@@ -61,7 +62,8 @@ def assert_serves(member):
 
 @pytest.fixture
 def recorded(members):
-    """Two daemons, and a passage in which the second joined the first, had a node `ghost`, and left."""
+    """Two daemons, and a passage in which the second joined the first, had a node `ghost`, and
+    left."""
     base = free_base(3)
     one = members.add("p1@127.0.0.5", base=base, front__address="127.0.0.6").start()
     two = members.add("p2@127.0.0.1", base=base).start()
@@ -197,7 +199,8 @@ def test_with_certificates_a_stranger_sees_the_servers_and_no_more(members, tmp_
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["portolan/1"])
     with one.register("rabbit", 6369), wire.connect(one.port) as plain, context.wrap_socket(plain) as conn:
-        # as TLS has it, the server proves itself first: docs/cluster-protocol.md says what that tells
+        # as TLS has it, the server proves itself first: docs/cluster-protocol.md says what that
+        # tells
         shown = conn.getpeercert(binary_form=True)
         assert shown == ssl.PEM_cert_to_DER_cert((tmp_path / "good.pem").read_text())
         heard = b""

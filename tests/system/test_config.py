@@ -1,4 +1,5 @@
-"""The configuration as a user meets it: files, variables, flags, what is said of them, and the documents that list the keys."""
+"""The configuration as a user meets it: files, variables, flags, what is said of them, and the
+documents that list the keys."""
 
 import json
 import re
@@ -224,7 +225,8 @@ def test_under_the_name_epmd_only_epmd_s_port_is_opened_and_emqx_is_no_concern()
 
 
 def in_a_host_with(path, program):
-    """--print-config where `path` is the system's configuration file; None where that cannot be had."""
+    """--print-config where `path` is the system's configuration file; None where that cannot be
+    had."""
     script = ("mount -t tmpfs none /etc && mkdir /etc/portolan && cp \"$1\" /etc/portolan/portolan.conf && "
               "exec \"$2\" --print-config --json")
     started = subprocess.run(["unshare", "-rm", "true"], capture_output=True)

@@ -1,4 +1,5 @@
-"""The control socket of a real daemon: what docs/control.md promises, and what no client may do to it."""
+"""The control socket of a real daemon: what docs/control.md promises, and what no client may do to
+it."""
 
 import contextlib
 import json
@@ -31,7 +32,8 @@ def of_root(test):
 # --- what is answered ---
 
 def test_every_reply_has_the_members_that_are_documented(portoland):
-    """The replies of the page, member by member; numbers and texts of its examples stand for their types."""
+    """The replies of the page, member by member; numbers and texts of its examples stand for their
+    types."""
     server = portoland()
     document = (REPOSITORY / "docs" / "control.md").read_text()
 

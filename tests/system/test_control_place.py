@@ -1,5 +1,5 @@
-"""Where the control socket is when nothing names it: for a user without a runtime directory, as in containers, under
-cron and after su."""
+"""Where the control socket is when nothing names it: for a user without a runtime directory, as in
+containers, under cron and after su."""
 
 import os
 import random
@@ -67,7 +67,8 @@ def test_a_runtime_directory_is_preferred(someone):
 
 @pytest.mark.parametrize("trap", ["another user's directory", "a link", "a directory for all"])
 def test_a_place_that_others_prepared_is_used_by_nobody(someone, trap, tmp_path):
-    """Any user can make that directory first. The daemon runs all the same, and the tools do not believe what is there."""
+    """Any user can make that directory first. The daemon runs all the same, and the tools do not
+    believe what is there."""
     if trap == "a link":
         tmp_path.chmod(0o777)
         someone.place.symlink_to(tmp_path)

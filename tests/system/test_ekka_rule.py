@@ -1,8 +1,9 @@
 """`portolan port` and Erlang agree on ekka's rule, name by name.
 
-The expected ports come from Erlang's own regular expressions, which are written here after the words of the rule: cut
-the name at the first '@'; if what is left begins with "remsh", the port is 0; else its trailing ASCII digits as a number
-of any length, modulo 60,000, and the base; no digits count as 0.
+The expected ports come from Erlang's own regular expressions, which are written here after the
+words of the rule: cut the name at the first '@'; if what is left begins with "remsh", the port is
+0; else its trailing ASCII digits as a number of any length, modulo 60,000, and the base; no digits
+count as 0.
 """
 
 import random

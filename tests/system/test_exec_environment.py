@@ -1,4 +1,5 @@
-"""What `portolan exec` tells servers of their port, what it refuses, and what it warns of, against a fake daemon."""
+"""What `portolan exec` tells servers of their port, what it refuses, and what it warns of, against
+a fake daemon."""
 
 import os
 

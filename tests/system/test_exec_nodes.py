@@ -1,5 +1,5 @@
-"""Real nodes under `portolan exec` that do more than to listen on their port: they start tools, throw flags away, or go
-elsewhere.
+"""Real nodes under `portolan exec` that do more than to listen on their port: they start tools,
+throw flags away, or go elsewhere.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""`portolan exec` with real servers: on one host h1, whose daemon has the configuration that portoland(8) gives as its
-example, a server runs on the port that it was leased, and its tools keep to theirs.
+"""`portolan exec` with real servers: on one host h1, whose daemon has the configuration that
+portoland(8) gives as its example, a server runs on the port that it was leased, and its tools keep
+to theirs.
 """
 
 import contextlib

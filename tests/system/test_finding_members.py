@@ -1,4 +1,5 @@
-"""How a daemon in epmd mode finds one that is no member yet: its host's epmd is asked, then there is the rule."""
+"""How a daemon in epmd mode finds one that is no member yet: its host's epmd is asked, then there
+is the rule."""
 
 import contextlib
 import socket
@@ -22,7 +23,8 @@ def members(tmp_path):
 
 
 class Epmd:
-    """Something on epmd's port of 127.0.0.2 that says `reply` to everybody; None: nothing, and it waits."""
+    """Something on epmd's port of 127.0.0.2 that says `reply` to everybody; None: nothing, and it
+    waits."""
 
     def __init__(self, port, reply, host="127.0.0.2"):
         self.reply, self.questions = reply, []
@@ -58,7 +60,8 @@ def found(name, port, kind=HIDDEN):
 
 @contextlib.contextmanager
 def mute():
-    """A port that takes connections and never says a word, as a node does that is greeted with TLS."""
+    """A port that takes connections and never says a word, as a node does that is greeted with
+    TLS."""
     with socket.create_server(("127.0.0.2", 0)) as listener:
         yield listener.getsockname()[1]
 

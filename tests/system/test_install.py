@@ -1,4 +1,5 @@
-"""`make install`, `make install-epmd` and `make uninstall`: what they bring, and that they touch nothing of others."""
+"""`make install`, `make install-epmd` and `make uninstall`: what they bring, and that they touch
+nothing of others."""
 
 import os
 import subprocess

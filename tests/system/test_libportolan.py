@@ -1,4 +1,5 @@
-"""libportolan, through the programs of docs/examples, against stock epmd, our daemon and real Erlang nodes."""
+"""libportolan, through the programs of docs/examples, against stock epmd, our daemon and real
+Erlang nodes."""
 
 import re
 import select
@@ -189,7 +190,8 @@ def test_a_wrong_variable_is_told(call):
 
 
 def test_the_deadline_is_kept_by_the_example(call):
-    """Of its 2 s the local port that listens and never answers costs all; the rule, if asked for, answers then."""
+    """Of its 2 s the local port that listens and never answers costs all; the rule, if asked for,
+    answers then."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         told = call("resolve", "--derive", "a3@127.0.0.1", ERL_EPMD_PORT=silent.getsockname()[1])

@@ -1,5 +1,6 @@
-"""A thousand operations of libportolan at once, in each kind of loop, against our daemon; and many thousands one after
-the other, which leave nothing behind. PORTOLAN_LONG=1 makes the long form of a hundred thousand."""
+"""A thousand operations of libportolan at once, in each kind of loop, against our daemon; and many
+thousands one after the other, which leave nothing behind. PORTOLAN_LONG=1 makes the long form of a
+hundred thousand."""
 
 import os
 import re
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.skipif("flavour" in str(BUILD), reason="builds its own 
 
 
 class Servers:
-    """A daemon with a cluster of its own, epmd's port, 100 registered names and ports for 1,500 leases."""
+    """A daemon with a cluster of its own, epmd's port, 100 registered names and ports for 1,500
+    leases."""
 
     def __init__(self, directory):
         self.log_path = directory / "log"
@@ -72,7 +74,8 @@ def loops(request):
 def test_a_thousand_operations_at_once(loops, servers, loop):
     if loop == "libuv" and subprocess.run(["pkg-config", "--exists", "libuv"]).returncode != 0:
         pytest.skip("no libuv on this machine: install libuv1-dev")
-    """The first tenth goes before, for the sake of what is left behind; so a thousand are in flight after it."""
+    """The first tenth goes before, for the sake of what is left behind; so a thousand are in flight
+    after it."""
     for kind in ("names", "resolve", "registered", "lease", "mixed") if loops.sanitize is None else ("mixed",):
         assert loops(servers, loop, kind, 1112, 1000)[0] == 1112
 

@@ -1,5 +1,5 @@
-"""Look-ups of nodes that share a front port: one name after the other, so that each connection is the one that
-was asked for. The nodes are plain sockets; test_one_port.py has real ones.
+"""Look-ups of nodes that share a front port: one name after the other, so that each connection is
+the one that was asked for. The nodes are plain sockets; test_one_port.py has real ones.
 """
 
 import contextlib
@@ -255,7 +255,8 @@ class Call:
 
 
 class Crowd:
-    """Callers of one address and the nodes that they call, in one thread; `at_once` are under way."""
+    """Callers of one address and the nodes that they call, in one thread; `at_once` are under
+    way."""
 
     def __init__(self, site, calls, at_once, seed):
         self.site, self.left, self.waits, self.failed, self.under_way = site, calls, [], 0, 0
@@ -314,8 +315,8 @@ class Crowd:
 
 @pytest.mark.parametrize("at_once", [1, 5, 50, 500])
 def test_of_many_connects_at_once_hardly_any_fails(site, at_once):
-    """A caller that stands still between its look-up and its connection comes too late; no other connection may
-    suffer from it. Where the machine is so busy that many do, it is tried again.
+    """A caller that stands still between its look-up and its connection comes too late; no other
+    connection may suffer from it. Where the machine is so busy that many do, it is tried again.
     """
     calls = (20 if LONG else 2) * 500
     for attempt in range(3):

@@ -167,8 +167,8 @@ def five_and_a_caller(site, code, *flags):
 
 
 def hardly_any_fails(site, run):
-    """`run(seed)` tells how many connects failed. One that comes too late, where the machine is so busy, fails too;
-    it is tried again then.
+    """`run(seed)` tells how many connects failed. One that comes too late, where the machine is so
+    busy, fails too; it is tried again then.
     """
     connects = PARALLEL_ROUNDS * len(FIVE)
     may_fail = max(1, connects // 1000)

@@ -1,4 +1,5 @@
-"""docs/one-port.md: its firewalls are put up on two hosts, and nodes that are started as it says connect through them."""
+"""docs/one-port.md: its firewalls are put up on two hosts, and nodes that are started as it says
+connect through them."""
 
 import contextlib
 import os
@@ -55,7 +56,8 @@ def ufw(host, directory):
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
   "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/><allow user="*"/></policy></busconfig>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow
+own="*"/><allow user="*"/></policy></busconfig>
 """
 
 

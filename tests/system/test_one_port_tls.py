@@ -31,8 +31,8 @@ class Authority:
         openssl(*self.NEW_KEY, "-keyout", self.key, "-out", self.cert, "-subj", "/CN=ca")
 
     def flags(self, address):
-        """What a node of this address is started with. The other side checks what stands behind the @ of its
-        name, as a host name also where it is an address.
+        """What a node of this address is started with. The other side checks what stands behind the
+        @ of its name, as a host name also where it is an address.
         """
         key, cert = self.directory / f"{address}.key", self.directory / f"{address}.pem"
         openssl(

@@ -1,4 +1,5 @@
-"""`portolan` and a fake daemon that answers as docs/control.md says: what it asks, prints and exits with."""
+"""`portolan` and a fake daemon that answers as docs/control.md says: what it asks, prints and exits
+with."""
 
 import contextlib
 import json

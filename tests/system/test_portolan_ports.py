@@ -1,4 +1,5 @@
-"""Which ports `portolan` asks, and from which base it derives: those of the daemon of this host count."""
+"""Which ports `portolan` asks, and from which base it derives: those of the daemon of this host
+count."""
 
 import json
 import subprocess
@@ -82,7 +83,8 @@ def two_hosts(tmp_path):
 
 
 def call(member, *words):
-    """As an operator does: nothing in the environment says a port. The finished call, and its seconds."""
+    """As an operator does: nothing in the environment says a port. The finished call, and its
+    seconds."""
     began = time.monotonic()
     with member.entered():
         done = subprocess.run(

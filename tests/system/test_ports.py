@@ -1,4 +1,5 @@
-"""Names to ports with a real daemon and real nodes: leases, ranges, enforcement, and where a node is said to be."""
+"""Names to ports with a real daemon and real nodes: leases, ranges, enforcement, and where a node
+is said to be."""
 
 import json
 import re

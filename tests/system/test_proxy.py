@@ -1,4 +1,5 @@
-"""Distribution connections through a front port: what they cost, that their bytes arrive, and when they end."""
+"""Distribution connections through a front port: what they cost, that their bytes arrive, and when
+they end."""
 
 import contextlib
 import hashlib
@@ -338,7 +339,8 @@ def test_streams_and_counters_are_told(site):
     all_ended(daemon)
 
 
-# What is said in turn after the first packet, and whether the caller has turned away from whom it met.
+# What is said in turn after the first packet, and whether the caller has turned away from whom it
+# met.
 TURNS = {
     "nothing was said": ([], False),
     "away at the challenge": ([("node", wire.frame(b"sok") + CHALLENGE)], True),

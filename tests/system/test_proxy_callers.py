@@ -1,4 +1,5 @@
-"""Who is taken for an Erlang node at a front port, and that of nobody else a byte arrives at a node."""
+"""Who is taken for an Erlang node at a front port, and that of nobody else a byte arrives at a
+node."""
 
 import contextlib
 import socket
@@ -224,7 +225,8 @@ def test_a_node_that_does_not_listen_is_unreachable(site):
 
 
 def test_calls_that_reach_no_node_leave_nothing_behind(site):
-    """What follows the name in the first packet is ignored, so that is as long as a packet may be."""
+    """What follows the name in the first packet is ignored, so that is as long as a packet may
+    be."""
     daemon, rabbit, _ = site
     longest = wire.frame(PACKET[2:] + bytes(wire.LONGEST_REQUEST - len(PACKET) + 2))
     rabbit.deafen()

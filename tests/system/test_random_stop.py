@@ -1,11 +1,11 @@
-"""The daemon is stopped in every state that it can be in: it ends in order, with exit code 0, and where it was
-built with sanitizers, without a report of theirs.
+"""The daemon is stopped in every state that it can be in: it ends in order, with exit code 0, and
+where it was built with sanitizers, without a report of theirs.
 
     PORTOLAN_SANITIZED  a build with SANITIZE=address,undefined to stop instead of PORTOLAN_BUILD's
     PORTOLAN_SEED       the one seed to run
 
-Each action brings a daemon into a state, or several. Each is tried alone; then seeds choose a sequence of them,
-and the moment of the SIGTERM.
+Each action brings a daemon into a state, or several. Each is tried alone; then seeds choose a
+sequence of them, and the moment of the SIGTERM.
 """
 
 import contextlib

@@ -62,7 +62,8 @@ def masked(text):
 
 
 class Shell:
-    """One interactive session: commands go in by stdin, and a mark tells where the output of each ends."""
+    """One interactive session: commands go in by stdin, and a mark tells where the output of each
+    ends."""
 
     def __init__(self, directory, env):
         self.process = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -171,7 +171,8 @@ def test_portoland_opens_what_the_socket_unit_does_not_bring(tmp_path, brought):
 
 
 def test_the_socket_unit_keeps_the_port_from_any_epmd_while_the_daemon_is_away(tmp_path):
-    """Nodes start an epmd when nobody answers on their port; then the daemon could not come back."""
+    """Nodes start an epmd when nobody answers on their port; then the daemon could not come
+    back."""
     with listening_socket() as listening:
         port = listening.getsockname()[1]
         with portoland_activated(tmp_path, [listening], port):

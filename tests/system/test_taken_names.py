@@ -1,5 +1,5 @@
-"""A name is taken as long as its holder's connection lives: one that has ended is no holder, whether
-or not the daemon has come to see it yet.
+"""A name is taken as long as its holder's connection lives: one that has ended is no holder,
+whether or not the daemon has come to see it yet.
 """
 
 import os

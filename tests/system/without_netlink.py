@@ -1,4 +1,5 @@
-"""Runs a program that gets no netlink sockets, as under a unit whose RestrictAddressFamilies= lacks AF_NETLINK."""
+"""Runs a program that gets no netlink sockets, as under a unit whose RestrictAddressFamilies= lacks
+AF_NETLINK."""
 
 import ctypes
 import errno
