@@ -16,11 +16,11 @@
 
 /* --- status --- */
 
-static json_t *describe_listeners(const struct control_host *host) {
+static json_t *describe_listeners(const struct control_context *control) {
     json_t *all = json_array();
-    for (size_t i = 0; i < host->listeners->count; i++) {
+    for (size_t i = 0; i < control->listeners->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
-        const struct listener *listener = &host->listeners->all[i];
+        const struct listener *listener = &control->listeners->all[i];
         json_array_append_new(all, json_pack("{s:s, s:s}", "address",
                                              address_format(&listener->address, text), "role",
                                              listener_role_names[listener->role]));
@@ -57,8 +57,8 @@ void control_connect_events(struct events *events, struct control_server *server
         .watched = server != NULL ? is_watched : NULL, .publish = publish, .context = server};
 }
 
-static json_int_t count_leases(const struct control_host *host) {
-    const struct port_pool *pool = host->service->pool;
+static json_int_t count_leases(const struct control_context *control) {
+    const struct port_pool *pool = control->service->pool;
     return pool == NULL ? 0 : (json_int_t)port_pool_count(pool);
 }
 
@@ -67,38 +67,38 @@ static json_t *describe_turns(const struct loop_turns *turns) {
                      "long_turns", (json_int_t)turns->long_turns);
 }
 
-static json_t *describe_control(const struct control_host *host) {
-    const struct control_counters counters = control_server_counters(host->server);
+static json_t *describe_control(const struct control_context *control) {
+    const struct control_counters counters = control_server_counters(control->server);
     return json_pack("{s:I, s:I, s:I, s:I}", "connected", (json_int_t)counters.connected, "waiting",
                      (json_int_t)counters.waiting, "accepted", (json_int_t)counters.accepted,
                      "busy", (json_int_t)counters.busy);
 }
 
-static struct control_stream *run_status(struct control_host *host, struct control_peer *peer,
+static struct control_stream *run_status(struct control_context *control, struct control_conn *conn,
                                          const json_t *request) {
-    (void)peer;
+    (void)conn;
     (void)request;
-    const struct epmd_server_status status = epmd_server_status(host->epmd_server);
-    int64_t uptime_ms = clock_monotonic_ms() - host->started_ms;
-    json_t *head = control_ok_with(
-        json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
-                  "version", PORTOLAN_VERSION, "node", host->config->node_name, "pid",
-                  (int)getpid(), "started_at", events_json_time(host->started_wall_ms), "uptime_s",
-                  (json_int_t)(uptime_ms / 1000), "listeners", describe_listeners(host), "names",
-                  (json_int_t)registry_count(host->service->registry), "leases", count_leases(host),
-                  "connections", "registered", (json_int_t)status.registered, "waiting",
-                  (json_int_t)status.waiting, "ports", describe_ports(host->config), "counters",
-                  describe_counters(&status.counters), "control", describe_control(host), "loop",
-                  describe_turns(host->turns)));
-    return control_status_with_front(host, head);
+    const struct epmd_server_status status = epmd_server_status(control->epmd_server);
+    int64_t uptime_ms = clock_monotonic_ms() - control->started_ms;
+    json_t *head = control_ok_with(json_pack(
+        "{s:s, s:s, s:i, s:o, s:I, s:o, s:I, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:o}", "version",
+        PORTOLAN_VERSION, "node", control->config->node_name, "pid", (int)getpid(), "started_at",
+        events_json_time(control->started_wall_ms), "uptime_s", (json_int_t)(uptime_ms / 1000),
+        "listeners", describe_listeners(control), "names",
+        (json_int_t)registry_count(control->service->registry), "leases", count_leases(control),
+        "connections", "registered", (json_int_t)status.registered, "waiting",
+        (json_int_t)status.waiting, "ports", describe_ports(control->config), "counters",
+        describe_counters(&status.counters), "control", describe_control(control), "loop",
+        describe_turns(control->turns)));
+    return control_status_with_front(control, head);
 }
 
 /* --- where a node is --- */
 
 /* Whether a host in a node's name is this one. What is not certain is not: then its epmd is asked.
  */
-static bool is_this_host(const struct control_host *host, struct bytes name) {
-    const char *own = strchr(host->config->node_name, '@');
+static bool is_this_host(const struct control_context *control, struct bytes name) {
+    const char *own = strchr(control->config->node_name, '@');
     if (name.len == 0 || (own != NULL && bytes_equal(name, bytes_of_text(own + 1))))
         return true;
     return local_host_is(name);
@@ -124,10 +124,11 @@ static json_t *describe_place(const struct place *place, json_t *node) {
     return control_ok_with(object);
 }
 
-static bool find_here(const struct control_host *host, const struct control_node *node,
+static bool find_here(const struct control_context *control, const struct control_node *node,
                       struct place *place) {
-    const struct registration *found =
-        is_this_host(host, node->host) ? registry_find(host->service->registry, node->alive) : NULL;
+    const struct registration *found = is_this_host(control, node->host)
+                                           ? registry_find(control->service->registry, node->alive)
+                                           : NULL;
     if (found == NULL)
         return false;
     *place = (struct place){
@@ -135,15 +136,15 @@ static bool find_here(const struct control_host *host, const struct control_node
         .own_port = found->node.port,
         .front_port = found->front_port,
         .is_here = true,
-        .member =
-            host->cluster == NULL ? bytes_of(NULL, 0) : bytes_of_text(host->config->node_name),
+        .member = control->cluster == NULL ? bytes_of(NULL, 0)
+                                           : bytes_of_text(control->config->node_name),
     };
     return true;
 }
 
-static bool find_in_cluster(const struct control_host *host, struct bytes node,
+static bool find_in_cluster(const struct control_context *control, struct bytes node,
                             struct place *place) {
-    const struct directory_entry *found = control_cluster_find(host, node);
+    const struct directory_entry *found = control_cluster_find(control, node);
     if (found == NULL)
         return false;
     struct bytes owner_host = directory_owner_host(found->owner);
@@ -151,62 +152,63 @@ static bool find_in_cluster(const struct control_host *host, struct bytes node,
         .host = owner_host,
         .own_port = found->node.port,
         .front_port = found->node.front_port,
-        .is_here = is_this_host(host, owner_host), /* several daemons of one host */
+        .is_here = is_this_host(control, owner_host), /* several daemons of one host */
         .member = directory_owner_name(found->owner),
     };
     return true;
 }
 
-static json_t *run_resolve(struct control_host *host, struct control_peer *peer,
+static json_t *run_resolve(struct control_context *control, struct control_conn *conn,
                            const json_t *request) {
     struct control_node node;
     struct place place;
-    (void)peer;
+    (void)conn;
     if (!control_node_member(request, &node))
         return control_bad_node();
-    if (!find_here(host, &node, &place) &&
-        !find_in_cluster(host, control_text(request, "node"), &place))
+    if (!find_here(control, &node, &place) &&
+        !find_in_cluster(control, control_text(request, "node"), &place))
         return control_failure("not_found", "no node of this name is registered here");
     return describe_place(&place, json_object_get(request, "node"));
 }
 
 /* --- the daemon --- */
 
-static json_t *run_reload(struct control_host *host, struct control_peer *peer,
+static json_t *run_reload(struct control_context *control, struct control_conn *conn,
                           const json_t *request) {
     json_t *applied = json_array(), *restart = json_array();
     char error[CONTROL_ERROR_SIZE];
-    (void)peer;
+    (void)conn;
     (void)request;
-    if (host->reload(host->context, applied, restart, error))
+    if (control->reload(control->context, applied, restart, error))
         return control_ok_with(json_pack("{s:o, s:o}", "applied", applied, "restart", restart));
     json_decref(applied);
     json_decref(restart);
     return control_failure("failed", error);
 }
 
-static json_t *run_stop(struct control_host *host, struct control_peer *peer,
+static json_t *run_stop(struct control_context *control, struct control_conn *conn,
                         const json_t *request) {
-    (void)peer;
+    (void)conn;
     (void)request;
-    host->stop(host->context);
+    control->stop(control->context);
     return control_ok();
 }
 
-static json_t *run_watch(struct control_host *host, struct control_peer *peer,
+static json_t *run_watch(struct control_context *control, struct control_conn *conn,
                          const json_t *request) {
-    (void)host;
+    (void)control;
     (void)request;
-    control_peer_watch(peer);
+    control_conn_watch(conn);
     return control_ok();
 }
 
 static const struct command {
     const char *name;
     bool changes;
-    json_t *(*run)(struct control_host *host, struct control_peer *peer, const json_t *request);
+    json_t *(*run)(struct control_context *control, struct control_conn *conn,
+                   const json_t *request);
     /* for one whose reply may be long */
-    struct control_stream *(*stream)(struct control_host *host, struct control_peer *peer,
+    struct control_stream *(*stream)(struct control_context *control, struct control_conn *conn,
                                      const json_t *request);
 } commands[] = {
     {"status", .stream = run_status},
@@ -234,7 +236,7 @@ static const struct command *find_command(struct bytes name) {
     return NULL;
 }
 
-static const char *why_not(const struct control_peer *peer, const json_t *request,
+static const char *why_not(const struct control_conn *conn, const json_t *request,
                            const struct command *command, const char **code) {
     *code = "bad_request";
     if (json_integer_value(json_object_get(request, "v")) != CONTROL_PROTOCOL_VERSION)
@@ -245,18 +247,18 @@ static const char *why_not(const struct control_peer *peer, const json_t *reques
     if (command == NULL)
         return "this daemon has no such command";
     *code = "denied";
-    if (command->changes && !control_peer_may_change(peer))
+    if (command->changes && !control_conn_may_change(conn))
         return "this command is for root, the daemon's own user and the group portolan";
     return NULL;
 }
 
-struct control_stream *control_handle(void *context, struct control_peer *peer,
+struct control_stream *control_handle(void *context, struct control_conn *conn,
                                       const json_t *request) {
-    struct control_host *host = context;
+    struct control_context *control = context;
     const struct command *command = find_command(control_text(request, "command"));
-    const char *code, *message = why_not(peer, request, command, &code);
+    const char *code, *message = why_not(conn, request, command, &code);
     if (message != NULL)
         return control_stream_of_json(control_failure(code, message));
-    return command->stream != NULL ? command->stream(host, peer, request)
-                                   : control_stream_of_json(command->run(host, peer, request));
+    return command->stream != NULL ? command->stream(control, conn, request)
+                                   : control_stream_of_json(command->run(control, conn, request));
 }

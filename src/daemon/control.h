@@ -1,7 +1,7 @@
 /*
  * The commands of the control socket (docs/control.md): one function each, in one table. They read
  * and change what the daemon owns; what only the daemon itself can do is asked of it through
- * control_host.
+ * control_context.
  */
 #ifndef PORTOLAN_DAEMON_CONTROL_H
 #define PORTOLAN_DAEMON_CONTROL_H
@@ -9,7 +9,7 @@
 #include "daemon/cluster_shell.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
-#include "daemon/front_host.h"
+#include "daemon/front_service.h"
 #include "names/epmd_service.h"
 #include "net/control_server.h"
 #include "net/loop.h"
@@ -18,7 +18,7 @@
 #define CONTROL_ERROR_SIZE 512
 
 /* All borrowed, and alive as long as the control server. The service may be without a pool. */
-struct control_host {
+struct control_context {
     const struct config *config;
     const struct epmd_service *service;
     struct epmd_server *epmd_server;
@@ -27,8 +27,8 @@ struct control_host {
     const struct listeners *listeners;
     struct cluster_shell *cluster; /* NULL: the daemon runs alone */
     const struct loop_turns *turns;
-    struct front_host *front; /* its front may be NULL: there are no front ports */
-    int64_t started_ms;       /* monotonic */
+    struct front_service *front; /* its front may be NULL: there are no front ports */
+    int64_t started_ms;          /* monotonic */
     int64_t started_wall_ms;
     uint16_t own_epmd_port; /* where nodes of this host find the daemon */
 
@@ -45,8 +45,8 @@ struct control_host {
 /* Those who watch on this server are told the events from now on; NULL: nobody is. */
 void control_connect_events(struct events *events, struct control_server *server);
 
-/* A control_handler; its context is a struct control_host. */
-struct control_stream *control_handle(void *context, struct control_peer *peer,
+/* A control_handler; its context is a struct control_context. */
+struct control_stream *control_handle(void *context, struct control_conn *peer,
                                       const json_t *request);
 
 #endif

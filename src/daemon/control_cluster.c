@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *control_no_cluster(const struct control_host *host) {
-    if (host->config->front_enable)
+json_t *control_no_cluster(const struct control_context *control) {
+    if (control->config->front_enable)
         return control_failure("no_cluster",
                                "this daemon runs alone, for it has no cookie; set node.cookie or "
                                "node.cookie_file, alike on all hosts, and restart it");
@@ -29,18 +29,18 @@ static const char *state_of(const struct cluster *cluster) {
 }
 
 /* What is told of the cluster, with its members, and `more` (taken over, may be NULL) behind it. */
-static struct control_stream *describe(const struct control_host *host, json_t *more) {
-    const struct cluster *cluster = cluster_shell_cluster(host->cluster);
-    const struct peer_counters counters = cluster_shell_counters(host->cluster);
+static struct control_stream *describe(const struct control_context *control, json_t *more) {
+    const struct cluster *cluster = cluster_shell_cluster(control->cluster);
+    const struct peer_counters counters = cluster_shell_counters(control->cluster);
     struct cluster_id id = cluster_id(cluster);
     char id_text[64];
     snprintf(id_text, sizeof id_text, "%" PRIu64 "-%016" PRIx64, id.created_ms, id.random);
     json_t *head = control_ok_with(json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:I}", "cluster", host->config->cluster_name,
-        "id", id_text, "self", cluster_self(cluster), "state", state_of(cluster), "incarnation",
-        (json_int_t)cluster_incarnation(cluster), "resting", cluster_is_discovery_paused(cluster),
-        "forced_out", cluster_was_forced_out(cluster), "discovery",
-        discovery_names[host->config->cluster_discovery], "links",
+        "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:I}", "cluster",
+        control->config->cluster_name, "id", id_text, "self", cluster_self(cluster), "state",
+        state_of(cluster), "incarnation", (json_int_t)cluster_incarnation(cluster), "resting",
+        cluster_is_discovery_paused(cluster), "forced_out", cluster_was_forced_out(cluster),
+        "discovery", discovery_names[control->config->cluster_discovery], "links",
         (json_int_t)cluster_link_count(cluster), "names",
         (json_int_t)directory_count(cluster_directory(cluster))));
     json_t *rest =
@@ -49,28 +49,28 @@ static struct control_stream *describe(const struct control_host *host, json_t *
     if (more != NULL)
         json_object_update(rest, more);
     json_decref(more);
-    return control_members(host, head, rest);
+    return control_members(control, head, rest);
 }
 
-struct control_stream *control_cluster_status(struct control_host *host, struct control_peer *peer,
-                                              const json_t *request) {
-    (void)peer;
+struct control_stream *control_cluster_status(struct control_context *control,
+                                              struct control_conn *conn, const json_t *request) {
+    (void)conn;
     (void)request;
-    return host->cluster == NULL ? control_stream_of_json(control_no_cluster(host))
-                                 : describe(host, NULL);
+    return control->cluster == NULL ? control_stream_of_json(control_no_cluster(control))
+                                    : describe(control, NULL);
 }
 
 /* --- join --- */
 
 /* A caller that waits for the end of a join. */
 struct waiter {
-    struct control_host *host;
-    struct control_peer *peer;
+    struct control_context *control;
+    struct control_conn *conn;
 };
 
 static void on_gone(void *context) {
     struct waiter *waiter = context;
-    cluster_shell_forget(waiter->host->cluster, waiter);
+    cluster_shell_forget(waiter->control->cluster, waiter);
     free(waiter);
 }
 
@@ -89,14 +89,14 @@ static struct control_stream *failure_of(const struct cluster_event *event, cons
 static void on_told(void *context, const struct cluster_event *event, const char *text) {
     struct waiter *waiter = context;
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS) {
-        control_peer_progress(waiter->peer, progress_of(event));
+        control_conn_progress(waiter->conn, progress_of(event));
         return;
     }
     bool failed = event->type == CLUSTER_EVENT_JOIN_FAILED;
-    control_peer_reply(waiter->peer,
-                       failed
-                           ? failure_of(event, text)
-                           : describe(waiter->host, json_pack("{s:{s:I, s:I}}", "taken_over",
+    control_conn_reply(waiter->conn, failed
+                                         ? failure_of(event, text)
+                                         : describe(waiter->control,
+                                                    json_pack("{s:{s:I, s:I}}", "taken_over",
                                                               "members", (json_int_t)event->count,
                                                               "names", (json_int_t)event->names)));
     free(waiter);
@@ -132,62 +132,63 @@ static const char *target_of(const json_t *request) {
     return good ? (const char *)name.data : NULL;
 }
 
-static struct control_stream *ignored(const struct control_host *host) {
-    return describe(host, json_pack("{s:b}", "ignored", 1));
+static struct control_stream *ignored(const struct control_context *control) {
+    return describe(control, json_pack("{s:b}", "ignored", 1));
 }
 
-struct control_stream *control_cluster_join(struct control_host *host, struct control_peer *peer,
-                                            const json_t *request) {
+struct control_stream *control_cluster_join(struct control_context *control,
+                                            struct control_conn *conn, const json_t *request) {
     const char *target = target_of(request);
-    if (host->cluster == NULL)
-        return control_stream_of_json(control_no_cluster(host));
+    if (control->cluster == NULL)
+        return control_stream_of_json(control_no_cluster(control));
     if (target == NULL)
         return verdict_failure(CLUSTER_BAD_NAME);
     struct waiter *waiter = malloc(sizeof *waiter);
     if (waiter == NULL)
         return verdict_failure(CLUSTER_NO_MEMORY);
-    *waiter = (struct waiter){.host = host, .peer = peer};
-    control_peer_hold(peer, on_gone, waiter);
-    enum cluster_verdict verdict = cluster_shell_join(host->cluster, target, on_told, waiter);
+    *waiter = (struct waiter){.control = control, .conn = conn};
+    control_conn_hold(conn, on_gone, waiter);
+    enum cluster_verdict verdict = cluster_shell_join(control->cluster, target, on_told, waiter);
     if (verdict == CLUSTER_OK)
         return NULL; /* the reply comes later */
-    control_peer_release(peer);
+    control_conn_release(conn);
     free(waiter);
-    return verdict == CLUSTER_IGNORED ? ignored(host) : verdict_failure(verdict);
+    return verdict == CLUSTER_IGNORED ? ignored(control) : verdict_failure(verdict);
 }
 
 /* --- leave --- */
 
 /* Is told once it is on disk. */
-static struct control_stream *once_saved(struct control_host *host, struct control_peer *peer) {
-    control_peer_await(peer, CONTROL_GATE_CLUSTER, cluster_shell_awaited(host->cluster));
-    return describe(host, NULL);
+static struct control_stream *once_saved(struct control_context *control,
+                                         struct control_conn *conn) {
+    control_conn_await(conn, CONTROL_GATE_CLUSTER, cluster_shell_awaited(control->cluster));
+    return describe(control, NULL);
 }
 
-struct control_stream *control_cluster_leave(struct control_host *host, struct control_peer *peer,
-                                             const json_t *request) {
+struct control_stream *control_cluster_leave(struct control_context *control,
+                                             struct control_conn *conn, const json_t *request) {
     (void)request;
-    if (host->cluster == NULL)
-        return control_stream_of_json(control_no_cluster(host));
-    if (cluster_shell_leave(host->cluster) == CLUSTER_OK)
-        return once_saved(host, peer);
+    if (control->cluster == NULL)
+        return control_stream_of_json(control_no_cluster(control));
+    if (cluster_shell_leave(control->cluster) == CLUSTER_OK)
+        return once_saved(control, conn);
     return control_stream_of_json(
         control_failure("node_not_in_cluster",
                         "this daemon is in no cluster with others; there is nothing to leave"));
 }
 
-struct control_stream *control_cluster_force_leave(struct control_host *host,
-                                                   struct control_peer *peer,
+struct control_stream *control_cluster_force_leave(struct control_context *control,
+                                                   struct control_conn *conn,
                                                    const json_t *request) {
     const char *target = target_of(request);
-    if (host->cluster == NULL)
-        return control_stream_of_json(control_no_cluster(host));
+    if (control->cluster == NULL)
+        return control_stream_of_json(control_no_cluster(control));
     if (target == NULL)
         return verdict_failure(CLUSTER_BAD_NAME);
-    enum cluster_verdict verdict = cluster_shell_force_leave(host->cluster, target);
+    enum cluster_verdict verdict = cluster_shell_force_leave(control->cluster, target);
     if (verdict == CLUSTER_OK)
-        return once_saved(host, peer);
-    return verdict == CLUSTER_IGNORED ? ignored(host) : verdict_failure(verdict);
+        return once_saved(control, conn);
+    return verdict == CLUSTER_IGNORED ? ignored(control) : verdict_failure(verdict);
 }
 
 /* --- the directory --- */
@@ -197,11 +198,11 @@ static bool runs(const struct directory_entry *entry) {
     return state == CLUSTER_ALIVE || state == CLUSTER_SUSPECT;
 }
 
-const struct directory_entry *control_cluster_find(const struct control_host *host,
+const struct directory_entry *control_cluster_find(const struct control_context *control,
                                                    struct bytes node) {
-    if (host->cluster == NULL)
+    if (control->cluster == NULL)
         return NULL;
-    const struct directory *directory = cluster_directory(cluster_shell_cluster(host->cluster));
+    const struct directory *directory = cluster_directory(cluster_shell_cluster(control->cluster));
     const struct directory_entry *entry = directory_find(directory, node);
     while (entry != NULL && !runs(entry))
         entry = directory_find_next(entry);

@@ -4,21 +4,21 @@
 
 #include "daemon/control.h"
 
-struct control_stream *control_cluster_status(struct control_host *host, struct control_peer *peer,
-                                              const json_t *request);
-struct control_stream *control_cluster_join(struct control_host *host, struct control_peer *peer,
-                                            const json_t *request);
-struct control_stream *control_cluster_leave(struct control_host *host, struct control_peer *peer,
-                                             const json_t *request);
-struct control_stream *control_cluster_force_leave(struct control_host *host,
-                                                   struct control_peer *peer,
+struct control_stream *control_cluster_status(struct control_context *control,
+                                              struct control_conn *conn, const json_t *request);
+struct control_stream *control_cluster_join(struct control_context *control,
+                                            struct control_conn *conn, const json_t *request);
+struct control_stream *control_cluster_leave(struct control_context *control,
+                                             struct control_conn *conn, const json_t *request);
+struct control_stream *control_cluster_force_leave(struct control_context *control,
+                                                   struct control_conn *conn,
                                                    const json_t *request);
 
 /* The reply of a daemon that runs alone. */
-json_t *control_no_cluster(const struct control_host *host);
+json_t *control_no_cluster(const struct control_context *control);
 
 /* A node, Name@Host, in the directory: NULL when no member that runs has it. */
-const struct directory_entry *control_cluster_find(const struct control_host *host,
+const struct directory_entry *control_cluster_find(const struct control_context *control,
                                                    struct bytes node);
 
 #endif

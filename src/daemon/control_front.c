@@ -43,18 +43,18 @@ static void free_streams(struct control_list *base) {
     free(list);
 }
 
-struct control_stream *control_streams(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_streams(struct control_context *control, struct control_conn *conn,
                                        const json_t *request) {
     struct stream_list *list = calloc(1, sizeof *list);
-    (void)peer;
+    (void)conn;
     (void)request;
     if (list == NULL)
         return NULL;
     list->list.item = write_stream;
     list->list.free = free_streams;
     list->now_ms = clock_monotonic_ms();
-    if (host->front->front != NULL)
-        proxy_cursor_begin(&list->cursor, front_proxy(host->front->front));
+    if (control->front->front != NULL)
+        proxy_cursor_begin(&list->cursor, front_proxy(control->front->front));
     return control_list_reply(
         &list->list, control_list_begin(&list->list, control_ok(), 1, ",\"streams\":[", "]}"));
 }
@@ -149,8 +149,9 @@ static bool format_tail(struct front *front, char *out, size_t size) {
     return fits;
 }
 
-struct control_stream *control_status_with_front(const struct control_host *host, json_t *status) {
-    struct front *front = host->front->front;
+struct control_stream *control_status_with_front(const struct control_context *control,
+                                                 json_t *status) {
+    struct front *front = control->front->front;
     char open[64], tail[1024];
     if (front == NULL) {
         json_object_set_new(status, "front", json_null());
@@ -164,8 +165,8 @@ struct control_stream *control_status_with_front(const struct control_host *host
     }
     list->list.item = write_front;
     list->list.free = free_front;
-    list->ports = front_ports_of(host->front->front);
+    list->ports = front_ports_of(control->front->front);
     snprintf(open, sizeof open, ",\"front\":{\"proxy\":%s,\"ports\":[",
-             host->config->front_proxy ? "true" : "false");
+             control->config->front_proxy ? "true" : "false");
     return control_list_reply(&list->list, control_list_begin(&list->list, status, 1, open, tail));
 }

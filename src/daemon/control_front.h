@@ -5,10 +5,11 @@
 #include "daemon/control.h"
 
 /* The command `streams`. */
-struct control_stream *control_streams(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_streams(struct control_context *control, struct control_conn *conn,
                                        const json_t *request);
 
 /* A status (taken over) with its member `front` added: null where there is no front port. */
-struct control_stream *control_status_with_front(const struct control_host *host, json_t *status);
+struct control_stream *control_status_with_front(const struct control_context *control,
+                                                 json_t *status);
 
 #endif

@@ -14,9 +14,9 @@
 
 /* --- why there is none --- */
 
-static struct control_stream *no_lease(const struct control_host *host, struct bytes name,
+static struct control_stream *no_lease(const struct control_context *control, struct bytes name,
                                        enum port_verdict verdict) {
-    const struct config *config = host->config;
+    const struct config *config = control->config;
     char message[256];
     const char *code = "failed";
     uint32_t derived = 0;
@@ -46,7 +46,7 @@ static struct control_stream *no_lease(const struct control_host *host, struct b
                  (unsigned)derived);
     }
     if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
-        return control_failure_with_leases(host, code, message);
+        return control_failure_with_leases(control, code, message);
     return control_stream_of_json(control_failure(code, message));
 }
 
@@ -57,15 +57,15 @@ static json_t *without_leases(void) {
 
 /* --- whose it is --- */
 
-static bool is_privileged(const struct control_peer *peer) {
-    uint32_t user = control_peer_user(peer);
+static bool is_privileged(const struct control_conn *conn) {
+    uint32_t user = control_conn_user(conn);
     return user == USER_ROOT || user == geteuid();
 }
 
-/* Whether the peer may renew or release what the name has. */
-static bool may_have(const struct control_peer *peer, const struct port_lease *lease) {
-    return is_privileged(peer) || lease->user == USER_NOBODY ||
-           user_same(lease->user, control_peer_user(peer));
+/* Whether the connection may renew or release what the name has. */
+static bool may_have(const struct control_conn *conn, const struct port_lease *lease) {
+    return is_privileged(conn) || lease->user == USER_NOBODY ||
+           user_same(lease->user, control_conn_user(conn));
 }
 
 static json_t *denied(const struct port_lease *lease) {
@@ -101,45 +101,45 @@ struct wish {
     bool has;
 };
 
-/* NULL, or why the peer cannot have it. */
-static json_t *read_wish(const struct control_host *host, const struct control_peer *peer,
+/* NULL, or why the connection cannot have it. */
+static json_t *read_wish(const struct control_context *control, const struct control_conn *conn,
                          const json_t *request, struct wish *wish) {
     if (!control_node_member(request, &wish->node))
         return control_bad_node();
     if (!user_member(request, &wish->user))
         return control_failure("bad_request", "\"user\" must be the number of a user");
-    if (host->service->pool == NULL)
+    if (control->service->pool == NULL)
         return without_leases();
-    wish->has = port_pool_find(host->service->pool, wish->node.alive, &wish->had);
-    if (wish->has && !may_have(peer, &wish->had))
+    wish->has = port_pool_find(control->service->pool, wish->node.alive, &wish->had);
+    if (wish->has && !may_have(conn, &wish->had))
         return denied(&wish->had);
-    if (wish->user != USER_NOBODY && !user_same(wish->user, control_peer_user(peer)) &&
-        !is_privileged(peer))
+    if (wish->user != USER_NOBODY && !user_same(wish->user, control_conn_user(conn)) &&
+        !is_privileged(conn))
         return control_failure("denied", "a lease for another user is for root and the daemon's "
                                          "own user to ask for");
     return NULL;
 }
 
 /* Who renews it for another leaves it to that one. */
-static uint32_t owner_of(const struct wish *wish, const struct control_peer *peer) {
+static uint32_t owner_of(const struct wish *wish, const struct control_conn *conn) {
     if (wish->user != USER_NOBODY)
         return wish->user;
     if (wish->has && wish->had.user != USER_NOBODY)
         return wish->had.user;
-    return control_peer_user(peer);
+    return control_conn_user(conn);
 }
 
-static json_t *describe_lease(const struct control_host *host, const json_t *node,
+static json_t *describe_lease(const struct control_context *control, const json_t *node,
                               const struct port_lease *lease, int64_t now_ms) {
-    uint16_t last = port_pool_last_from(host->service->pool, lease->port);
+    uint16_t last = port_pool_last_from(control->service->pool, lease->port);
     return control_ok_with(
         json_pack("{s:O, s:i, s:b, s:o, s:o, s:i, s:o}", "node", node, "port", lease->port, "held",
                   lease->held, "user", control_user_or_null(lease->user), "expires_in_ms",
                   lease->held ? json_null() : json_integer(lease->expires_ms - now_ms), "epmd_port",
-                  host->own_epmd_port, "last_port", control_port_or_null(last)));
+                  control->own_epmd_port, "last_port", control_port_or_null(last)));
 }
 
-struct control_stream *control_lease(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_lease(struct control_context *control, struct control_conn *conn,
                                      const json_t *request) {
     bool starved = false;
     const struct port_probe probe = {.is_free = port_probe_is_free, .context = &starved};
@@ -147,42 +147,42 @@ struct control_stream *control_lease(struct control_host *host, struct control_p
     struct wish wish;
     uint16_t port;
     int64_t now_ms = clock_monotonic_ms();
-    json_t *refusal = read_wish(host, peer, request, &wish);
+    json_t *refusal = read_wish(control, conn, request, &wish);
     if (refusal != NULL)
         return control_stream_of_json(refusal);
     uint16_t had = wish.has ? wish.had.port : 0;
-    enum port_verdict verdict = port_pool_lease(host->service->pool, wish.node.alive,
-                                                owner_of(&wish, peer), now_ms, &probe, &port);
+    enum port_verdict verdict = port_pool_lease(control->service->pool, wish.node.alive,
+                                                owner_of(&wish, conn), now_ms, &probe, &port);
     if (verdict != PORT_OK && starved)
         return control_stream_of_json(
             control_failure("failed", "no descriptor is left to try a port with; allow more with "
                                       "'ulimit -n'"));
-    if (verdict != PORT_OK || !port_pool_find(host->service->pool, wish.node.alive, &lease))
-        return no_lease(host, wish.node.alive, verdict);
-    control_peer_await(peer, CONTROL_GATE_LEASES, host->leases_changed(host->context));
+    if (verdict != PORT_OK || !port_pool_find(control->service->pool, wish.node.alive, &lease))
+        return no_lease(control, wish.node.alive, verdict);
+    control_conn_await(conn, CONTROL_GATE_LEASES, control->leases_changed(control->context));
     if (port != had)
-        events_leased(host->events, wish.node.alive, port);
+        events_leased(control->events, wish.node.alive, port);
     return control_stream_of_json(
-        describe_lease(host, json_object_get(request, "node"), &lease, now_ms));
+        describe_lease(control, json_object_get(request, "node"), &lease, now_ms));
 }
 
 /* --- release --- */
 
-json_t *control_release(struct control_host *host, struct control_peer *peer,
+json_t *control_release(struct control_context *control, struct control_conn *conn,
                         const json_t *request) {
     struct port_lease lease;
     struct control_node node;
     if (!control_node_member(request, &node))
         return control_bad_node();
-    if (host->service->pool == NULL)
+    if (control->service->pool == NULL)
         return without_leases();
-    if (!port_pool_find(host->service->pool, node.alive, &lease))
+    if (!port_pool_find(control->service->pool, node.alive, &lease))
         return control_failure("not_found", "this name has no lease");
-    if (!may_have(peer, &lease))
+    if (!may_have(conn, &lease))
         return denied(&lease);
-    if (!port_pool_release(host->service->pool, node.alive))
+    if (!port_pool_release(control->service->pool, node.alive))
         return control_failure("not_found",
                                "this name is registered: its port is its own until it leaves");
-    control_peer_await(peer, CONTROL_GATE_LEASES, host->leases_changed(host->context));
+    control_conn_await(conn, CONTROL_GATE_LEASES, control->leases_changed(control->context));
     return control_ok();
 }

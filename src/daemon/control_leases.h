@@ -7,9 +7,9 @@
 
 #include "daemon/control.h"
 
-struct control_stream *control_lease(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_lease(struct control_context *control, struct control_conn *conn,
                                      const json_t *request);
-json_t *control_release(struct control_host *host, struct control_peer *peer,
+json_t *control_release(struct control_context *control, struct control_conn *conn,
                         const json_t *request);
 
 #endif

@@ -13,15 +13,16 @@
  */
 struct members_list {
     struct control_list list;
-    const struct control_host *host;
+    const struct control_context *control;
     char **names; /* into `texts` */
     char *texts;
     size_t count, next;
 };
 
-static json_t *describe(const struct control_host *host, const struct cluster_member_view *member) {
+static json_t *describe(const struct control_context *control,
+                        const struct cluster_member_view *member) {
     char text[ADDRESS_TEXT_SIZE];
-    const struct address *address = cluster_shell_address(host->cluster, member->name);
+    const struct address *address = cluster_shell_address(control->cluster, member->name);
     json_t *object = json_pack(
         "{s:s, s:s, s:b, s:b, s:b, s:I, s:i, s:I, s:I}", "name", member->name, "state",
         cluster_state_name(member->state), "self", member->is_self, "linked", member->linked,
@@ -42,13 +43,13 @@ static bool is_listed(enum cluster_state state) {
 /* One that left the list meanwhile is passed over. */
 static enum control_step write_member(struct control_list *base, struct writer *out) {
     struct members_list *list = (struct members_list *)base;
-    const struct cluster *cluster = cluster_shell_cluster(list->host->cluster);
+    const struct cluster *cluster = cluster_shell_cluster(list->control->cluster);
     struct cluster_member_view member;
     enum control_step step = CONTROL_STEP_MORE;
     if (list->next == list->count)
         return CONTROL_STEP_END;
     if (cluster_member_find(cluster, list->names[list->next], &member) && is_listed(member.state))
-        step = control_list_write(base, out, describe(list->host, &member));
+        step = control_list_write(base, out, describe(list->control, &member));
     if (!out->failed)
         list->next++;
     return step;
@@ -88,7 +89,7 @@ static bool copy_names(struct members_list *list, const struct cluster *cluster)
     return true;
 }
 
-struct control_stream *control_members(const struct control_host *host, json_t *head,
+struct control_stream *control_members(const struct control_context *control, json_t *head,
                                        json_t *rest) {
     struct members_list *list = calloc(1, sizeof *list);
     char *rest_text = rest == NULL ? NULL : json_dumps(rest, CONTROL_JSON_FLAGS);
@@ -104,8 +105,8 @@ struct control_stream *control_members(const struct control_host *host, json_t *
     }
     list->list.item = write_member;
     list->list.free = free_members;
-    list->host = host;
+    list->control = control;
     bool began = control_list_begin(&list->list, head, 1, ",\"members\":[", tail);
     return control_list_reply(&list->list,
-                              began && copy_names(list, cluster_shell_cluster(host->cluster)));
+                              began && copy_names(list, cluster_shell_cluster(control->cluster)));
 }

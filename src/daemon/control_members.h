@@ -5,6 +5,7 @@
 #include "daemon/control.h"
 
 /* A reply with `members` between the members of `head` and those of `rest`, both taken over. */
-struct control_stream *control_members(const struct control_host *host, json_t *head, json_t *rest);
+struct control_stream *control_members(const struct control_context *control, json_t *head,
+                                       json_t *rest);
 
 #endif

@@ -41,14 +41,14 @@ static void free_names(struct control_list *base) {
     free(list);
 }
 
-static struct control_stream *own_names(const struct control_host *host) {
+static struct control_stream *own_names(const struct control_context *control) {
     struct names_list *list = calloc(1, sizeof *list);
     if (list == NULL)
         return NULL;
     list->list.item = write_name;
     list->list.free = free_names;
     list->now_ms = clock_monotonic_ms();
-    registry_cursor_begin(&list->cursor, host->service->registry, REGISTRY_LIVE);
+    registry_cursor_begin(&list->cursor, control->service->registry, REGISTRY_LIVE);
     return control_list_reply(
         &list->list, control_list_begin(&list->list, control_ok(), 1, ",\"names\":[", "]}"));
 }
@@ -98,12 +98,12 @@ struct control_stream *control_names_of_members(const struct directory *director
         &list->list, control_list_begin(&list->list, control_ok(), 1, ",\"names\":[", "]}"));
 }
 
-struct control_stream *control_names(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_names(struct control_context *control, struct control_conn *conn,
                                      const json_t *request) {
-    (void)peer;
+    (void)conn;
     if (!json_is_true(json_object_get(request, "cluster")))
-        return own_names(host);
-    if (host->cluster == NULL)
-        return control_stream_of_json(control_no_cluster(host));
-    return control_names_of_members(cluster_directory(cluster_shell_cluster(host->cluster)));
+        return own_names(control);
+    if (control->cluster == NULL)
+        return control_stream_of_json(control_no_cluster(control));
+    return control_names_of_members(cluster_directory(cluster_shell_cluster(control->cluster)));
 }

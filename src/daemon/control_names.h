@@ -5,7 +5,7 @@
 #include "daemon/control.h"
 
 /* The command `names`: of this daemon, or with "cluster":true of all members. */
-struct control_stream *control_names(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_names(struct control_context *control, struct control_conn *conn,
                                      const json_t *request);
 
 /* The names of all members; the context of the directory's owners is their member. */

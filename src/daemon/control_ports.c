@@ -71,20 +71,20 @@ static struct port_list *copy_nodes(const json_t *nodes, size_t len) {
     return list;
 }
 
-static bool base_of(const struct control_host *host, const json_t *request, uint16_t *base) {
+static bool base_of(const struct control_context *control, const json_t *request, uint16_t *base) {
     const json_t *value = json_object_get(request, "base");
     json_int_t number = json_integer_value(value);
-    *base = value == NULL ? host->config->dist_base_port : (uint16_t)number;
+    *base = value == NULL ? control->config->dist_base_port : (uint16_t)number;
     return value == NULL || (json_is_integer(value) && number >= 0 && number <= UINT16_MAX);
 }
 
-struct control_stream *control_port(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_port(struct control_context *control, struct control_conn *conn,
                                     const json_t *request) {
     const json_t *nodes = json_object_get(request, "nodes");
     uint16_t base;
     size_t len;
-    (void)peer;
-    if (!measure(nodes, &len) || !base_of(host, request, &base))
+    (void)conn;
+    if (!measure(nodes, &len) || !base_of(control, request, &base))
         return control_stream_of_json(
             control_failure("bad_request", "\"nodes\" must be a list of names, \"base\" a port"));
     struct port_list *list = copy_nodes(nodes, len);
@@ -102,7 +102,7 @@ struct control_stream *control_port(struct control_host *host, struct control_pe
 
 struct lease_list {
     struct control_list list;
-    const struct control_host *host;
+    const struct control_context *control;
     struct port_pool_cursor cursor;
     struct routes_cursor nodes; /* behind the front port that the cursor is at */
     bool is_at_front;
@@ -115,7 +115,7 @@ static json_t *describe_conflict(const struct lease_list *list, const struct por
     if (lease->front)
         return json_null();
     if (lease->conflict_is_front)
-        node = routes_at(front_ports_of(list->host->front->front), lease->port, 0);
+        node = routes_at(front_ports_of(list->control->front->front), lease->port, 0);
     if (node != NULL)
         return events_json_text(node->node.name);
     return lease->conflict.len > 0 ? events_json_text(lease->conflict) : json_null();
@@ -135,7 +135,7 @@ static json_t *describe(const struct lease_list *list, struct bytes name,
 static enum control_step write_front(struct lease_list *list, const struct port_lease *lease,
                                      struct writer *out) {
     if (!list->is_at_front)
-        routes_cursor_begin(&list->nodes, front_ports_of(list->host->front->front), lease->port);
+        routes_cursor_begin(&list->nodes, front_ports_of(list->control->front->front), lease->port);
     list->is_at_front = true;
     const struct registration *node = routes_cursor_peek(&list->nodes);
     if (node == NULL) {
@@ -175,8 +175,8 @@ static void free_leases(struct control_list *base) {
 }
 
 /* `head` is taken over; a daemon without a pool has no leases. */
-static struct control_stream *list_leases(const struct control_host *host, json_t *head, size_t cut,
-                                          const char *open, const char *tail) {
+static struct control_stream *list_leases(const struct control_context *control, json_t *head,
+                                          size_t cut, const char *open, const char *tail) {
     struct lease_list *list = calloc(1, sizeof *list);
     if (list == NULL) {
         json_decref(head);
@@ -184,21 +184,21 @@ static struct control_stream *list_leases(const struct control_host *host, json_
     }
     list->list.item = write_lease;
     list->list.free = free_leases;
-    list->host = host;
+    list->control = control;
     list->now_ms = clock_monotonic_ms();
-    if (host->service->pool != NULL)
-        port_pool_cursor_begin(&list->cursor, host->service->pool);
+    if (control->service->pool != NULL)
+        port_pool_cursor_begin(&list->cursor, control->service->pool);
     return control_list_reply(&list->list, control_list_begin(&list->list, head, cut, open, tail));
 }
 
-struct control_stream *control_leases(struct control_host *host, struct control_peer *peer,
+struct control_stream *control_leases(struct control_context *control, struct control_conn *conn,
                                       const json_t *request) {
-    (void)peer;
+    (void)conn;
     (void)request;
-    return list_leases(host, control_ok(), 1, ",\"leases\":[", "]}");
+    return list_leases(control, control_ok(), 1, ",\"leases\":[", "]}");
 }
 
-struct control_stream *control_failure_with_leases(const struct control_host *host,
+struct control_stream *control_failure_with_leases(const struct control_context *control,
                                                    const char *code, const char *message) {
-    return list_leases(host, control_failure(code, message), 2, ",\"holders\":[", "]}}");
+    return list_leases(control, control_failure(code, message), 2, ",\"holders\":[", "]}}");
 }

@@ -121,16 +121,16 @@ static void on_registered(void *context, struct registration *registration) {
     events_registered(&daemon->events, registration);
     if (daemon->pool != NULL && port_pool_unsaved(daemon->pool))
         on_leases_changed(daemon); /* it has taken its lease to another port */
-    if (daemon->front_host.front != NULL)
-        front_registered(daemon->front_host.front, registration);
+    if (daemon->front_service.front != NULL)
+        front_registered(daemon->front_service.front, registration);
     if (daemon->cluster != NULL)
         cluster_shell_registered(daemon->cluster, registration);
 }
 
 static void on_unregistered(void *context, struct registration *registration, const char *reason) {
     struct daemon *daemon = context;
-    if (daemon->front_host.front != NULL)
-        front_unregistered(daemon->front_host.front, registration);
+    if (daemon->front_service.front != NULL)
+        front_unregistered(daemon->front_service.front, registration);
     events_unregistered(&daemon->events, registration, reason);
     on_leases_changed(daemon);
     if (daemon->cluster != NULL)
@@ -141,12 +141,12 @@ static void on_unregistered(void *context, struct registration *registration, co
 static const char *on_other_protocol(void *context, const struct first_caller *caller, int fd,
                                      const struct address *peer, struct bytes received) {
     struct daemon *daemon = context;
-    return front_accept(daemon->front_host.front, caller, fd, peer, received);
+    return front_accept(daemon->front_service.front, caller, fd, peer, received);
 }
 
 static const char *on_admits(void *context, int fd, const struct address *peer) {
     struct daemon *daemon = context;
-    return front_admits(daemon->front_host.front, fd, peer);
+    return front_admits(daemon->front_service.front, fd, peer);
 }
 
 static bool on_is_member(void *context, const struct address *peer) {
@@ -326,18 +326,18 @@ static bool build_front(struct daemon *daemon) {
                                     .pool = daemon->pool};
     if (!daemon->config->front_enable)
         return true;
-    daemon->front_host = (struct front_host){.config = daemon->config,
-                                             .events = &daemon->events,
-                                             .users = &daemon->users,
-                                             .budget = &daemon->turns.budget,
-                                             .own_port = front_port(daemon),
-                                             .link = on_link,
-                                             .route_changed = on_route_changed,
-                                             .is_member = on_is_member,
-                                             .context = daemon};
-    if (!front_host_build(&daemon->front_host, &deps))
+    daemon->front_service = (struct front_service){.config = daemon->config,
+                                                   .events = &daemon->events,
+                                                   .users = &daemon->users,
+                                                   .budget = &daemon->turns.budget,
+                                                   .own_port = front_port(daemon),
+                                                   .link = on_link,
+                                                   .route_changed = on_route_changed,
+                                                   .is_member = on_is_member,
+                                                   .context = daemon};
+    if (!front_service_build(&daemon->front_service, &deps))
         return false;
-    daemon->service.routes = front_ports_of(daemon->front_host.front);
+    daemon->service.routes = front_ports_of(daemon->front_service.front);
     return true;
 }
 
@@ -401,14 +401,14 @@ static bool build_control(struct daemon *daemon) {
     if (control_fd < 0)
         return true;
     daemon->control_fd = -1;
-    daemon->control_host = (struct control_host){
+    daemon->control_context = (struct control_context){
         .config = daemon->config,
         .service = &daemon->service,
         .epmd_server = daemon->server,
         .events = &daemon->events,
         .listeners = &daemon->listeners,
         .cluster = daemon->cluster,
-        .front = &daemon->front_host,
+        .front = &daemon->front_service,
         .turns = &daemon->turns,
         .started_ms = clock_monotonic_ms(),
         .started_wall_ms = clock_wall_ms(),
@@ -420,8 +420,8 @@ static bool build_control(struct daemon *daemon) {
     };
     const struct control_server_options options = daemon_control_options(daemon);
     daemon->control = control_server_new(daemon->base, control_fd, daemon->config->control_socket,
-                                         &options, control_handle, &daemon->control_host);
-    daemon->control_host.server = daemon->control;
+                                         &options, control_handle, &daemon->control_context);
+    daemon->control_context.server = daemon->control;
     control_connect_events(&daemon->events, daemon->control);
     return daemon->control != NULL;
 }
@@ -438,7 +438,7 @@ static void destroy(struct daemon *daemon) {
     daemon->cluster = NULL;
     orphans_free(daemon->orphans);
     event_program_free(daemon->program);
-    front_host_end(&daemon->front_host);
+    front_service_end(&daemon->front_service);
     daemon->service.routes = NULL;
     epmd_server_free(daemon->server);
     daemon->server = NULL;

@@ -80,8 +80,8 @@ static void apply_config(struct daemon *daemon) {
         control_server_configure(daemon->control, &control);
     if (daemon->pool != NULL)
         port_pool_configure(daemon->pool, &ports);
-    if (daemon->front_host.front != NULL)
-        front_host_configure(&daemon->front_host);
+    if (daemon->front_service.front != NULL)
+        front_service_configure(&daemon->front_service);
     if (start_log(daemon->config, daemon->options) < 0)
         log_event(LOG_LEVEL_ERROR, "log_not_changed", log_text("to", daemon->config->log_to));
 }

@@ -5,7 +5,7 @@
 #include "daemon/control.h"
 #include "daemon/creation_store.h"
 #include "daemon/daemon.h"
-#include "daemon/front_host.h"
+#include "daemon/front_service.h"
 #include "daemon/lease_store.h"
 #include "daemon/orphans.h"
 
@@ -35,10 +35,10 @@ struct daemon {
     struct event_program *program; /* NULL: none */
     struct orphans *orphans;       /* NULL: this is not process 1 */
     struct cluster_events cluster_events;
-    struct cluster_shell *cluster; /* NULL: this daemon runs alone */
-    struct front_host front_host;  /* its front is NULL without front ports */
-    int control_fd;                /* -1: none, or the control server's */
-    struct control_host control_host;
+    struct cluster_shell *cluster;      /* NULL: this daemon runs alone */
+    struct front_service front_service; /* its front is NULL without front ports */
+    int control_fd;                     /* -1: none, or the control server's */
+    struct control_context control_context;
     struct loop_turns turns;
     struct control_server *control; /* NULL without control.socket */
 };
@@ -52,7 +52,7 @@ size_t daemon_user_descriptors(const struct config *config);
 /* Opens the log, and says on standard error why it cannot be opened. */
 bool daemon_open_log(const struct config *config, const struct start_options *options);
 
-/* Reads the configuration anew and puts it in force: see control_host. */
+/* Reads the configuration anew and puts it in force: see control_context. */
 bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error);
 
 /* What SIGHUP asks for: a reload, and the log file opened anew. */

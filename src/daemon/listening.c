@@ -178,27 +178,27 @@ uint16_t listening_epmd_port(const struct listeners *listeners) {
 
 /* --- the control socket --- */
 
-const char *listening_control_obstacle(enum control_place place) {
+const char *listening_control_obstacle(enum control_path_state place) {
     switch (place) {
-    case CONTROL_PLACE_FREE:
+    case CONTROL_PATH_FREE:
         break;
-    case CONTROL_PLACE_ANSWERS:
+    case CONTROL_PATH_ANSWERS:
         return "another daemon answers there; stop it";
-    case CONTROL_PLACE_BUSY:
+    case CONTROL_PATH_BUSY:
         return "another daemon listens there, whose queue of callers is full; stop it";
-    case CONTROL_PLACE_CLOSED:
+    case CONTROL_PATH_CLOSED:
         return "there is a socket that this user may not connect to; stop who listens there";
-    case CONTROL_PLACE_OTHER_SOCKET:
+    case CONTROL_PATH_OTHER_SOCKET:
         return "there is a socket of another type, of some other program; leave it alone";
-    case CONTROL_PLACE_FILE:
+    case CONTROL_PATH_FILE:
         return "there is a file in its place; move it away";
-    case CONTROL_PLACE_DIRECTORY:
+    case CONTROL_PATH_DIRECTORY:
         return "there is a directory in its place; name a path in it";
-    case CONTROL_PLACE_FIFO:
+    case CONTROL_PATH_FIFO:
         return "there is a FIFO in its place; remove it";
-    case CONTROL_PLACE_LINK:
+    case CONTROL_PATH_LINK:
         return "there is a symbolic link in its place; remove it";
-    case CONTROL_PLACE_DEVICE:
+    case CONTROL_PATH_DEVICE:
         return "there is a device in its place; leave it alone";
     }
     return NULL;
@@ -206,7 +206,7 @@ const char *listening_control_obstacle(enum control_place place) {
 
 /* What was in the way may be gone by now: then a next start finds the place free. */
 static const char *obstacle_at(const char *path) {
-    const char *obstacle = listening_control_obstacle(control_place_of(path));
+    const char *obstacle = listening_control_obstacle(control_path_inspect(path));
     return obstacle == NULL ? "somebody was there a moment ago; try again" : obstacle;
 }
 

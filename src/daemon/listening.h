@@ -23,7 +23,7 @@ const char *listening_cure(int error);
 uint16_t listening_epmd_port(const struct listeners *listeners);
 
 /* What stands in the place of the control socket and what to do, for people; NULL: it is free. */
-const char *listening_control_obstacle(enum control_place place);
+const char *listening_control_obstacle(enum control_path_state place);
 
 /*
  * The control socket's descriptor, or -errno. LISTENING_NO_CONTROL: the default place is in /tmp

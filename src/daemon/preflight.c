@@ -140,7 +140,7 @@ static void check_control_socket(const struct config *config, struct config_repo
     const char *path = config->control_socket;
     if (path[0] == '\0' || control_path_is_in_tmp(path))
         return;
-    enum control_place place = control_place_of(path);
+    enum control_path_state place = control_path_inspect(path);
     int error = why_no_socket(path);
     if (error != 0)
         config_report_add(report, CONFIG_ERROR,
@@ -148,7 +148,7 @@ static void check_control_socket(const struct config *config, struct config_repo
                           "user may write",
                           config_where(config, "control.socket"), path, strerror(error));
     const char *obstacle = listening_control_obstacle(place);
-    if (obstacle != NULL && place >= CONTROL_PLACE_OTHER_SOCKET)
+    if (obstacle != NULL && place >= CONTROL_PATH_OTHER_SOCKET)
         config_report_add(report, CONFIG_ERROR,
                           "%s: cannot make the control socket %s: %s, or choose another place",
                           config_where(config, "control.socket"), path, obstacle);

@@ -1,4 +1,4 @@
-/* What net/control_server.c, net/control_peer.c and net/control_events.c share. */
+/* What net/control_server.c, net/control_conn.c and net/control_events.c share. */
 #ifndef PORTOLAN_NET_CONTROL_INNER_H
 #define PORTOLAN_NET_CONTROL_INNER_H
 
@@ -36,19 +36,19 @@ bool control_events_read(const struct control_events *events, uint64_t *position
 
 /* --- peers --- */
 
-struct control_peer {
+struct control_conn {
     struct control_server *server;
     int fd;
     struct control_caller caller;
     bool watches;
-    bool deaf;    /* no more requests of it are read */
-    bool held;    /* its reply comes later */
-    bool leaving; /* closed as soon as nothing is held and all is sent */
-    bool ready;   /* there is something to do for it: in the queue */
-    bool blocked; /* it does not read: written to when it does */
-    bool asked;   /* it has sent a request once */
-    bool paused;  /* its requests fill the buffer: nothing is read */
-    bool ending;  /* of the reply but the end of its line all is made */
+    bool input_stopped;     /* no more requests of it are read */
+    bool reply_pending;     /* its reply comes later */
+    bool close_after_flush; /* as soon as no reply is pending and all is sent */
+    bool ready;             /* there is something to do for it: in the queue */
+    bool blocked;           /* it does not read: written to when it does */
+    bool has_requested;     /* at least once */
+    bool reading_paused;    /* its requests fill the buffer: nothing is read */
+    bool newline_pending;   /* of the reply but the end of its line all is made */
     struct event readable, writable;
 
     char *request_buffer; /* CONTROL_LINE_MAX bytes at most */
@@ -66,10 +66,10 @@ struct control_peer {
     unsigned turn; /* in which it became ready */
     void (*gone)(void *context);
     void *gone_context;
-    TAILQ_ENTRY(control_peer) link;
-    TAILQ_ENTRY(control_peer) ready_link;
+    TAILQ_ENTRY(control_conn) link;
+    TAILQ_ENTRY(control_conn) ready_link;
 };
-TAILQ_HEAD(control_peers, control_peer);
+TAILQ_HEAD(control_conns, control_conn);
 
 /* A caller that was accepted and waits for a place; nothing is read of it. */
 struct control_waiter {
@@ -89,36 +89,36 @@ struct control_server {
     void *context;
     struct control_server_options options;
     struct control_access access;
-    struct control_peers peers; /* the longest idle first */
+    struct control_conns conns; /* the longest idle first */
     struct control_waiters waiting;
-    struct control_peers ready[2]; /* who may not change things, who may */
+    struct control_conns ready[2]; /* who may not change things, who may */
     struct control_events events;
-    size_t peer_count, waiting_count;
-    struct host_limit *places, *queued; /* of these, what each user has who may change nothing */
+    size_t conn_count, waiting_count;
+    struct host_limit *slots, *queued; /* of these, what each user has who may change nothing */
     unsigned watchers, turn;
-    bool has_news; /* events that were not passed on to watchers yet */
+    bool events_pending; /* events that were not passed on to watchers yet */
     uint64_t accepted, busy;
 };
 
 /* Takes over the descriptor. NULL when out of memory: it is closed. */
-struct control_peer *control_peer_new(struct control_server *server, int fd,
+struct control_conn *control_conn_new(struct control_server *server, int fd,
                                       const struct control_caller *caller);
 
 /* Closes and frees it, after what can be sent at once. */
-void control_peer_end(struct control_peer *peer);
+void control_conn_end(struct control_conn *conn);
 
 /* Whether nothing is under way for it: no request that came, no reply, no watch. */
-bool control_peer_is_idle(const struct control_peer *peer);
+bool control_conn_is_idle(const struct control_conn *conn);
 
 /* Something is to be done for it: it gets a step in the next turn, unless it does not read. */
-void control_peer_wake(struct control_peer *peer);
+void control_conn_wake(struct control_conn *conn);
 
 /* Its share of a turn: what was made in an earlier turn is sent, and more is made, as far as the
  * time goes. It may end. */
-void control_peer_step(struct control_peer *peer, int64_t until_us);
+void control_conn_step(struct control_conn *conn, int64_t until_us);
 
 /* The last of what was made, as far as it goes at once: the reply to `stop`. */
-void control_peer_flush(struct control_peer *peer);
+void control_conn_flush(struct control_conn *conn);
 
 /* --- the server --- */
 

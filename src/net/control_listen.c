@@ -30,48 +30,48 @@ static void make_directory(const char *path) {
 
 /* Only a refused connection shows that nobody is there: of whatever else is unclear, somebody may
  * make use. */
-static enum control_place try_socket(const char *path) {
+static enum control_path_state try_socket(const char *path) {
     struct sockaddr_un address;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || !fill_address(&address, path)) {
         if (fd >= 0)
             close(fd);
-        return CONTROL_PLACE_CLOSED;
+        return CONTROL_PATH_CLOSED;
     }
     int error = connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ? errno : 0;
     close(fd);
     switch (error) {
     case 0:
-        return CONTROL_PLACE_ANSWERS;
+        return CONTROL_PATH_ANSWERS;
     case EAGAIN:
-        return CONTROL_PLACE_BUSY;
+        return CONTROL_PATH_BUSY;
     case ECONNREFUSED:
     case ENOENT:
-        return CONTROL_PLACE_FREE;
+        return CONTROL_PATH_FREE;
     case EPROTOTYPE:
-        return CONTROL_PLACE_OTHER_SOCKET;
+        return CONTROL_PATH_OTHER_SOCKET;
     default:
-        return CONTROL_PLACE_CLOSED;
+        return CONTROL_PATH_CLOSED;
     }
 }
 
-enum control_place control_place_of(const char *path) {
+enum control_path_state control_path_inspect(const char *path) {
     struct stat status;
     if (lstat(path, &status) < 0)
-        return CONTROL_PLACE_FREE;
+        return CONTROL_PATH_FREE;
     switch (status.st_mode & S_IFMT) {
     case S_IFSOCK:
         return try_socket(path);
     case S_IFREG:
-        return CONTROL_PLACE_FILE;
+        return CONTROL_PATH_FILE;
     case S_IFDIR:
-        return CONTROL_PLACE_DIRECTORY;
+        return CONTROL_PATH_DIRECTORY;
     case S_IFIFO:
-        return CONTROL_PLACE_FIFO;
+        return CONTROL_PATH_FIFO;
     case S_IFLNK:
-        return CONTROL_PLACE_LINK;
+        return CONTROL_PATH_LINK;
     default:
-        return CONTROL_PLACE_DEVICE;
+        return CONTROL_PATH_DEVICE;
     }
 }
 
@@ -96,7 +96,7 @@ int control_listen(const char *path) {
     if (fd < 0)
         return -errno;
     int error = bind_for_all(fd, &address);
-    if (error == EADDRINUSE && control_place_of(path) == CONTROL_PLACE_FREE) {
+    if (error == EADDRINUSE && control_path_inspect(path) == CONTROL_PATH_FREE) {
         unlink(path);
         error = bind_for_all(fd, &address);
     }

@@ -3,21 +3,21 @@
 #define PORTOLAN_NET_CONTROL_LISTEN_H
 
 /* What is in the place of the socket. */
-enum control_place {
-    CONTROL_PLACE_FREE,    /* nothing, or a socket that was left behind */
-    CONTROL_PLACE_ANSWERS, /* a socket on which a program answers */
-    CONTROL_PLACE_BUSY,    /* the same, and its queue of callers is full */
-    CONTROL_PLACE_CLOSED,  /* a socket that this user may not connect to */
+enum control_path_state {
+    CONTROL_PATH_FREE,    /* nothing, or a socket that was left behind */
+    CONTROL_PATH_ANSWERS, /* a socket on which a program answers */
+    CONTROL_PATH_BUSY,    /* the same, and its queue of callers is full */
+    CONTROL_PATH_CLOSED,  /* a socket that this user may not connect to */
 
     /* something other than a control socket */
-    CONTROL_PLACE_OTHER_SOCKET, /* its type is another one */
-    CONTROL_PLACE_FILE,
-    CONTROL_PLACE_DIRECTORY,
-    CONTROL_PLACE_FIFO,
-    CONTROL_PLACE_LINK, /* symbolic, wherever it leads */
-    CONTROL_PLACE_DEVICE,
+    CONTROL_PATH_OTHER_SOCKET, /* its type is another one */
+    CONTROL_PATH_FILE,
+    CONTROL_PATH_DIRECTORY,
+    CONTROL_PATH_FIFO,
+    CONTROL_PATH_LINK, /* symbolic, wherever it leads */
+    CONTROL_PATH_DEVICE,
 };
-enum control_place control_place_of(const char *path);
+enum control_path_state control_path_inspect(const char *path);
 
 /*
  * Makes the socket at `path`, open to everybody, and the directory it is in. A socket that nobody

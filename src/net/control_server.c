@@ -30,20 +30,20 @@ static bool has_work(const struct control_server *server) {
 
 /* What was published since the last turn is passed on to all who watch and read. */
 static void wake_watchers(struct control_server *server) {
-    struct control_peer *peer;
-    if (!server->has_news)
+    struct control_conn *conn;
+    if (!server->events_pending)
         return;
-    server->has_news = false;
-    TAILQ_FOREACH(peer, &server->peers, link) {
-        if (peer->watches)
-            control_peer_wake(peer);
+    server->events_pending = false;
+    TAILQ_FOREACH(conn, &server->conns, link) {
+        if (conn->watches)
+            control_conn_wake(conn);
     }
 }
 
 /* The first of a queue that has had no step in this turn. */
-static struct control_peer *next_ready(struct control_server *server, bool may_change) {
-    struct control_peer *peer = TAILQ_FIRST(&server->ready[may_change]);
-    return peer == NULL || peer->turn == server->turn ? NULL : peer;
+static struct control_conn *next_ready(struct control_server *server, bool may_change) {
+    struct control_conn *conn = TAILQ_FIRST(&server->ready[may_change]);
+    return conn == NULL || conn->turn == server->turn ? NULL : conn;
 }
 
 /* One that is alone has the turn for itself. */
@@ -53,12 +53,12 @@ static int64_t end_of_step(const struct control_server *server, int64_t turn_end
 }
 
 static bool step_one(struct control_server *server, bool may_change, int64_t until_us) {
-    struct control_peer *peer = next_ready(server, may_change);
-    if (peer == NULL)
+    struct control_conn *conn = next_ready(server, may_change);
+    if (conn == NULL)
         return false;
-    TAILQ_REMOVE(&server->ready[may_change], peer, ready_link);
-    peer->ready = false;
-    control_peer_step(peer, end_of_step(server, until_us));
+    TAILQ_REMOVE(&server->ready[may_change], conn, ready_link);
+    conn->ready = false;
+    control_conn_step(conn, end_of_step(server, until_us));
     return true;
 }
 
@@ -82,12 +82,12 @@ static void on_work(evutil_socket_t fd, short what, void *context) {
         control_server_wake(server);
 }
 
-/* --- places --- */
+/* --- slots --- */
 
-/* A user's share of so many places. */
-static size_t share_of(const struct control_server *server, size_t places) {
-    size_t share = user_share_of(places, server->options.user_share);
-    return share == 0 ? places : share;
+/* A user's share of so many slots. */
+static size_t share_of(const struct control_server *server, size_t slots) {
+    size_t share = user_share_of(slots, server->options.user_share);
+    return share == 0 ? slots : share;
 }
 
 /* Whoever may change things is not counted. False: memory is out. */
@@ -101,62 +101,63 @@ static void uncount(struct host_limit *counts, const struct control_caller *call
 }
 
 static bool has_share(const struct control_server *server, const struct host_limit *counts,
-                      const struct control_caller *caller, size_t places) {
+                      const struct control_caller *caller, size_t slots) {
     return !caller->may_change &&
-           host_limit_taken(counts, limit_key_of_user(caller->owner)) >= share_of(server, places);
+           host_limit_taken(counts, limit_key_of_user(caller->owner)) >= share_of(server, slots);
 }
 
-static bool has_places(const struct control_server *server, const struct control_caller *caller) {
-    return has_share(server, server->places, caller, CONTROL_PEERS_MAX);
+static bool has_slot_share(const struct control_server *server,
+                           const struct control_caller *caller) {
+    return has_share(server, server->slots, caller, CONTROL_CONNS_MAX);
 }
 
 /* The longest idle of an owner, or of all where that is NULL. */
-static struct control_peer *find_idle(const struct control_server *server, const uint32_t *owner) {
-    struct control_peer *peer;
-    TAILQ_FOREACH(peer, &server->peers, link) {
-        bool counts = owner == NULL || (!peer->caller.may_change && peer->caller.owner == *owner);
-        if (counts && control_peer_is_idle(peer))
-            return peer;
+static struct control_conn *find_idle(const struct control_server *server, const uint32_t *owner) {
+    struct control_conn *conn;
+    TAILQ_FOREACH(conn, &server->conns, link) {
+        bool counts = owner == NULL || (!conn->caller.may_change && conn->caller.owner == *owner);
+        if (counts && control_conn_is_idle(conn))
+            return conn;
     }
     return NULL;
 }
 
-static struct control_peer *find_dispensable(const struct control_server *server) {
-    struct control_peer *peer;
-    TAILQ_FOREACH(peer, &server->peers, link) {
-        if (!peer->caller.may_change)
-            return peer;
+static struct control_conn *pick_victim(const struct control_server *server) {
+    struct control_conn *conn;
+    TAILQ_FOREACH(conn, &server->conns, link) {
+        if (!conn->caller.may_change)
+            return conn;
     }
     return NULL;
 }
 
-static bool end_one(struct control_peer *peer) {
-    if (peer != NULL)
-        control_peer_end(peer);
-    return peer != NULL;
+static bool end_one(struct control_conn *conn) {
+    if (conn != NULL)
+        control_conn_end(conn);
+    return conn != NULL;
 }
 
 /*
  * Makes sure that there is a place for a caller, see the header. Whoever may change things is never
  * kept out by those who may not: for want of another place it takes one of theirs.
  */
-static bool find_place(struct control_server *server, const struct control_caller *caller) {
-    if (has_places(server, caller))
+static bool find_slot(struct control_server *server, const struct control_caller *caller) {
+    if (has_slot_share(server, caller))
         return end_one(find_idle(server, &caller->owner));
-    if (server->peer_count < CONTROL_PEERS_MAX || end_one(find_idle(server, NULL)))
+    if (server->conn_count < CONTROL_CONNS_MAX || end_one(find_idle(server, NULL)))
         return true;
     if (!caller->may_change)
         return false;
-    return server->peer_count < CONTROL_PEERS_MAX + CONTROL_PEERS_RESERVE ||
-           end_one(find_dispensable(server));
+    return server->conn_count < CONTROL_CONNS_MAX + CONTROL_CONNS_RESERVE ||
+           end_one(pick_victim(server));
 }
 
 /* Gives the caller the place that was found. */
 static void admit(struct control_server *server, int fd, const struct control_caller *caller) {
-    if (!count(server->places, caller))
+    if (!count(server->slots, caller))
         close(fd);
-    else if (control_peer_new(server, fd, caller) == NULL)
-        uncount(server->places, caller);
+    else if (control_conn_new(server, fd, caller) == NULL)
+        uncount(server->slots, caller);
 }
 
 /* --- those who wait --- */
@@ -169,11 +170,11 @@ static void leave_queue(struct control_server *server, struct control_waiter *wa
 }
 
 /* Whether there can be a place though nobody is idle: asked of thousands, so it looks at none of
- * the peers. */
-static bool may_have_place(const struct control_server *server,
-                           const struct control_caller *caller) {
+ * the connections. */
+static bool may_have_slot(const struct control_server *server,
+                          const struct control_caller *caller) {
     return caller->may_change ||
-           (server->peer_count < CONTROL_PEERS_MAX && !has_places(server, caller));
+           (server->conn_count < CONTROL_CONNS_MAX && !has_slot_share(server, caller));
 }
 
 static void admit_waiting(struct control_server *server) {
@@ -181,8 +182,8 @@ static void admit_waiting(struct control_server *server) {
     bool any_idle = server->waiting_count > 0 && find_idle(server, NULL) != NULL;
     for (waiter = TAILQ_FIRST(&server->waiting); waiter != NULL; waiter = following) {
         following = TAILQ_NEXT(waiter, link);
-        if ((!any_idle && !may_have_place(server, &waiter->caller)) ||
-            !find_place(server, &waiter->caller))
+        if ((!any_idle && !may_have_slot(server, &waiter->caller)) ||
+            !find_slot(server, &waiter->caller))
             continue;
         admit(server, waiter->fd, &waiter->caller);
         leave_queue(server, waiter);
@@ -213,12 +214,12 @@ static void refill_reserve(struct control_server *server) {
 }
 
 void control_server_left(struct control_server *server, const struct control_caller *caller) {
-    uncount(server->places, caller);
+    uncount(server->slots, caller);
     refill_reserve(server);
 }
 
 /* A caller that cannot even wait is told to come again. */
-static void tell_busy(struct control_server *server, int fd) {
+static void reject_busy(struct control_server *server, int fd) {
     server->busy++;
     log_event(LOG_LEVEL_WARN, "limit", log_text("limit", "control connections or descriptors"),
               log_text("outcome", "told one to come again"));
@@ -232,7 +233,7 @@ static bool is_over_share(const struct control_server *server,
 }
 
 /* The newest of those who wait whose user has more than a share of them. */
-static struct control_waiter *find_greedy(const struct control_server *server) {
+static struct control_waiter *find_over_share(const struct control_server *server) {
     struct control_waiter *waiter;
     TAILQ_FOREACH_REVERSE(waiter, &server->waiting, control_waiters, link) {
         if (is_over_share(server, &waiter->caller))
@@ -248,11 +249,11 @@ static bool make_room_to_wait(struct control_server *server, const struct contro
         return true;
     if (is_over_share(server, caller))
         return false;
-    struct control_waiter *greedy = find_greedy(server);
-    if (greedy == NULL)
+    struct control_waiter *over_share = find_over_share(server);
+    if (over_share == NULL)
         return false;
-    tell_busy(server, greedy->fd);
-    leave_queue(server, greedy);
+    reject_busy(server, over_share->fd);
+    leave_queue(server, over_share);
     return true;
 }
 
@@ -261,7 +262,7 @@ static void let_wait(struct control_server *server, int fd, const struct control
         make_room_to_wait(server, caller) ? calloc(1, sizeof *waiter) : NULL;
     if (waiter == NULL || !count(server->queued, caller)) {
         free(waiter);
-        tell_busy(server, fd);
+        reject_busy(server, fd);
         return;
     }
     *waiter = (struct control_waiter){.fd = fd, .caller = *caller};
@@ -312,17 +313,17 @@ static void accept_on_reserve(struct control_server *server) {
     }
     const struct control_caller caller = ask_caller(server, fd);
     server->accepted++;
-    if (caller.may_change && has_reserve(server) && find_place(server, &caller))
+    if (caller.may_change && has_reserve(server) && find_slot(server, &caller))
         admit(server, fd, &caller);
     else
-        tell_busy(server, fd);
+        reject_busy(server, fd);
     refill_reserve(server);
 }
 
 static void take(struct control_server *server, int fd) {
     const struct control_caller caller = ask_caller(server, fd);
     server->accepted++;
-    if (find_place(server, &caller))
+    if (find_slot(server, &caller))
         admit(server, fd, &caller);
     else
         let_wait(server, fd, &caller);
@@ -356,12 +357,12 @@ void control_server_publish(struct control_server *server, json_t *event) {
     if (out.failed)
         return;
     control_events_add(&server->events, writer_bytes(&out));
-    server->has_news = true;
+    server->events_pending = true;
     control_server_wake(server);
 }
 
 struct control_counters control_server_counters(const struct control_server *server) {
-    return (struct control_counters){.connected = server->peer_count,
+    return (struct control_counters){.connected = server->conn_count,
                                      .waiting = server->waiting_count,
                                      .accepted = server->accepted,
                                      .busy = server->busy};
@@ -396,7 +397,7 @@ struct control_server *control_server_new(struct event_base *base, int listener,
     }
     *server = (struct control_server){
         .base = base, .listener = listener, .handler = handler, .context = context};
-    TAILQ_INIT(&server->peers);
+    TAILQ_INIT(&server->conns);
     TAILQ_INIT(&server->waiting);
     TAILQ_INIT(&server->ready[0]);
     TAILQ_INIT(&server->ready[1]);
@@ -404,9 +405,9 @@ struct control_server *control_server_new(struct event_base *base, int listener,
         server->reserve[i] = loop_open_reserve();
     control_server_configure(server, options);
     server->path = strdup(path);
-    server->places = host_limit_new(0);
+    server->slots = host_limit_new(0);
     server->queued = host_limit_new(0);
-    if (server->path != NULL && server->places != NULL && server->queued != NULL &&
+    if (server->path != NULL && server->slots != NULL && server->queued != NULL &&
         start_events(server))
         return server;
     control_server_free(server);
@@ -415,14 +416,14 @@ struct control_server *control_server_new(struct event_base *base, int listener,
 
 static void close_all(struct control_server *server) {
     struct control_waiter *waiter;
-    struct control_peer *peer;
+    struct control_conn *conn;
     while ((waiter = TAILQ_FIRST(&server->waiting)) != NULL) {
         close(waiter->fd);
         leave_queue(server, waiter);
     }
-    while ((peer = TAILQ_FIRST(&server->peers)) != NULL) {
-        control_peer_flush(peer);
-        control_peer_end(peer);
+    while ((conn = TAILQ_FIRST(&server->conns)) != NULL) {
+        control_conn_flush(conn);
+        control_conn_end(conn);
     }
 }
 
@@ -442,7 +443,7 @@ void control_server_free(struct control_server *server) {
     else
         close(server->listener);
     free(server->path);
-    host_limit_free(server->places);
+    host_limit_free(server->slots);
     host_limit_free(server->queued);
     free(server);
 }

@@ -11,7 +11,7 @@
  *            replies, and the state of one reply, which is made as it is read
  *            (net/control_stream). All watchers together cost CONTROL_EVENTS_SIZE: an event is kept
  *            once, for all of them
- *   places   CONTROL_PEERS_MAX callers are served at a time, and CONTROL_PEERS_RESERVE more who may
+ *   places   CONTROL_CONNS_MAX callers are served at a time, and CONTROL_CONNS_RESERVE more who may
  *            change things. The others wait, in their order, until a place is free; one that is
  *            idle gives its place to a caller that waits. A user who may not change things has a
  *            share of the places, and of those who wait
@@ -31,8 +31,8 @@
 #define CONTROL_LINE_MAX 65536
 #define CONTROL_PIECE_SIZE 32768
 #define CONTROL_EVENTS_SIZE (1 << 20)
-#define CONTROL_PEERS_MAX 64
-#define CONTROL_PEERS_RESERVE 16
+#define CONTROL_CONNS_MAX 64
+#define CONTROL_CONNS_RESERVE 16
 #define CONTROL_WAITING_MAX 4096
 #define CONTROL_DESCRIPTORS_RESERVE 4
 #define CONTROL_WRITE_TIMEOUT_S 30
@@ -42,13 +42,13 @@
 
 struct event_base;
 struct control_server;
-struct control_peer;
+struct control_conn;
 
 /*
  * Called for each request. What it is handed is borrowed. It returns the reply, which becomes the
  * server's; NULL when out of memory, which closes the connection.
  */
-typedef struct control_stream *control_handler(void *context, struct control_peer *peer,
+typedef struct control_stream *control_handler(void *context, struct control_conn *conn,
                                                const json_t *request);
 
 struct control_server_options {
@@ -78,28 +78,28 @@ struct control_counters {
 struct control_counters control_server_counters(const struct control_server *server);
 
 /* Whether the peer may change things: root, the daemon's user, or of the group CONTROL_GROUP. */
-bool control_peer_may_change(const struct control_peer *peer);
+bool control_conn_may_change(const struct control_conn *conn);
 
 /* The user who runs it; (uid_t)-1 when that is not known. */
-uid_t control_peer_user(const struct control_peer *peer);
+uid_t control_conn_user(const struct control_conn *conn);
 
 /*
- * For a handler whose reply takes time: it calls control_peer_hold and returns NULL. Requests of
- * that peer wait until control_peer_reply is called (with NULL when memory is out). `gone` is
+ * For a handler whose reply takes time: it calls control_conn_hold and returns NULL. Requests of
+ * that peer wait until control_conn_reply is called (with NULL when memory is out). `gone` is
  * called when the peer goes away before that; borrowed like `context`. (One that first closed its
  * writing side, and then went, is noticed only when something is written to it: hold for a limited
  * time.)
  */
-void control_peer_hold(struct control_peer *peer, void (*gone)(void *context), void *context);
+void control_conn_hold(struct control_conn *conn, void (*gone)(void *context), void *context);
 
-void control_peer_reply(struct control_peer *peer, struct control_stream *reply);
+void control_conn_reply(struct control_conn *conn, struct control_stream *reply);
 
 /* A line before that reply, taken over; it is left out while the peer does not read the one before.
  */
-void control_peer_progress(struct control_peer *peer, json_t *line);
+void control_conn_progress(struct control_conn *conn, json_t *line);
 
 /* Takes a hold back: the handler replies at once after all. */
-void control_peer_release(struct control_peer *peer);
+void control_conn_release(struct control_conn *conn);
 
 /*
  * What is told is safe first: what the peer is sent from now on waits until control_server_settle
@@ -107,11 +107,11 @@ void control_peer_release(struct control_peer *peer);
  * piece takes it, so that requests in a row wait for one write together. 0: it need not wait.
  */
 enum control_gate { CONTROL_GATE_LEASES, CONTROL_GATE_CLUSTER, CONTROL_GATES };
-void control_peer_await(struct control_peer *peer, enum control_gate gate, uint64_t number);
+void control_conn_await(struct control_conn *conn, enum control_gate gate, uint64_t number);
 void control_server_settle(struct control_server *server, enum control_gate gate, uint64_t number);
 
 /* From now on the peer gets what is published. */
-void control_peer_watch(struct control_peer *peer);
+void control_conn_watch(struct control_conn *conn);
 
 /* Sends an event to all who watch; takes the reference over. */
 void control_server_publish(struct control_server *server, json_t *event);

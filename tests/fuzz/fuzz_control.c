@@ -25,9 +25,9 @@ static struct config config;
 static struct listeners no_listeners;
 static struct events events;
 static struct epmd_service service;
-static struct front_host no_front;
+static struct front_service no_front;
 static struct loop_turns no_turns;
-static struct control_host host;
+static struct control_context host;
 static bool reload_works;
 
 /* --- the daemon's part --- */
@@ -66,7 +66,7 @@ static void start_once(void) {
     must(config_init(&config, CONFIG_AS_PORTOLAND));
     snprintf(socket_path, sizeof socket_path, "/tmp/fuzz_control.%d", (int)getpid());
     atexit(remove_socket);
-    host = (struct control_host){
+    host = (struct control_context){
         .config = &config,
         .service = &service,
         .epmd_server = epmd_server_new(base, &service, &options, &hooks, &no_listeners),

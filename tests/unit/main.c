@@ -93,7 +93,7 @@ static Suite *(*const suites[])(void) = {
     proxy_vigil_suite,
     epmd_query_suite,
     control_suite,
-    control_places_suite,
+    control_slots_suite,
     control_server_suite,
     cursors_suite,
 };

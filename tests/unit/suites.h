@@ -27,7 +27,7 @@ Suite *epmd_query_suite(void);
 Suite *listener_suite(void);
 Suite *config_suite(void);
 Suite *control_suite(void);
-Suite *control_places_suite(void);
+Suite *control_slots_suite(void);
 Suite *control_server_suite(void);
 Suite *cursors_suite(void);
 Suite *config_environment_suite(void);

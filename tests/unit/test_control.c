@@ -15,7 +15,7 @@
 static struct some_registry some;
 static struct epmd_service service;
 static struct config config;
-static struct control_host host;
+static struct control_context host;
 static struct registration *rabbit;
 static json_t *reply;
 
@@ -23,7 +23,7 @@ static void setup(void) {
     some = some_registry_new();
     service = (struct epmd_service){.registry = some.registry};
     ck_assert(config_init(&config, CONFIG_AS_PORTOLAND));
-    host = (struct control_host){.config = &config, .service = &service};
+    host = (struct control_context){.config = &config, .service = &service};
     rabbit = some_registration(some.registry, "rabbit", 6369);
     rabbit->since_ms = clock_monotonic_ms();
     reply = NULL;

@@ -49,13 +49,13 @@ static void end_reply(struct control_stream *stream) {
     free(stream);
 }
 
-static struct control_stream *handle(void *context, struct control_peer *peer,
+static struct control_stream *handle(void *context, struct control_conn *conn,
                                      const json_t *request) {
     struct long_reply *reply = calloc(1, sizeof *reply);
     ck_assert_ptr_eq(context, made);
     handled++;
     if (json_is_true(json_object_get(request, "watch")))
-        control_peer_watch(peer);
+        control_conn_watch(conn);
     reply->stream = (struct control_stream){.write = write_part, .end = end_reply};
     reply->caller = (size_t)json_integer_value(json_object_get(request, "caller"));
     reply->parts = (size_t)json_integer_value(json_object_get(request, "parts"));

@@ -2,8 +2,8 @@
  * The front ports of this daemon (net/front), built from its configuration, and what happens there,
  * told once: in the log, and to those who watch (docs/control.md).
  */
-#ifndef PORTOLAN_DAEMON_FRONT_HOST_H
-#define PORTOLAN_DAEMON_FRONT_HOST_H
+#ifndef PORTOLAN_DAEMON_FRONT_SERVICE_H
+#define PORTOLAN_DAEMON_FRONT_SERVICE_H
 
 #include "daemon/config.h"
 #include "daemon/events.h"
@@ -12,13 +12,13 @@
 #include "net/local_users.h"
 
 /* Who the front belongs to. All borrowed; the hooks as in front_hooks, with `context`. */
-struct front_host {
+struct front_service {
     const struct config *config;
     struct events *events;
     const struct local_users *users;
     struct turn_budget *budget;
     uint16_t own_port;   /* the daemon's own front port */
-    struct front *front; /* set by front_host_build */
+    struct front *front; /* set by front_service_build */
     bool told_unknown;   /* that the kernel does not say whose a socket is */
     struct front_warning warning;
     bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
@@ -28,12 +28,12 @@ struct front_host {
 };
 
 /* Builds host->front. False when out of memory. */
-bool front_host_build(struct front_host *host, const struct front_deps *deps);
+bool front_service_build(struct front_service *service, const struct front_deps *deps);
 
 /* Frees host->front. */
-void front_host_end(struct front_host *host);
+void front_service_end(struct front_service *service);
 
 /* Puts the configuration in force, as far as it can change. */
-void front_host_configure(struct front_host *host);
+void front_service_configure(struct front_service *service);
 
 #endif

@@ -14,14 +14,14 @@
 #include <unistd.h>
 
 #define FIRST_SUBORDINATE 100000
-#define SHARE (CONTROL_PEERS_MAX / 4)
+#define SHARE (CONTROL_CONNS_MAX / 4)
 #define LATE_CALLERS 32
 
 static struct scratch scratch;
 static struct event_base *base;
 static struct subordinate_users *owners;
 static struct control_server *server;
-static int callers[CONTROL_WAITING_MAX + CONTROL_PEERS_MAX + LATE_CALLERS];
+static int callers[CONTROL_WAITING_MAX + CONTROL_CONNS_MAX + LATE_CALLERS];
 static size_t caller_count;
 
 static void gone(void *context) {
@@ -29,11 +29,11 @@ static void gone(void *context) {
 }
 
 /* No caller is ever idle, however slow the machine is. */
-static struct control_stream *handle(void *context, struct control_peer *peer,
+static struct control_stream *handle(void *context, struct control_conn *conn,
                                      const json_t *request) {
     (void)context;
     (void)request;
-    control_peer_hold(peer, gone, NULL);
+    control_conn_hold(conn, gone, NULL);
     return NULL;
 }
 
@@ -99,7 +99,7 @@ START_TEST(whoever_got_a_place_may_wait_again) {
     if (geteuid() != 0)
         return;
     control_server_configure(server, &options);
-    for (uid_t i = 0; i < CONTROL_PEERS_MAX; i++)
+    for (uid_t i = 0; i < CONTROL_CONNS_MAX; i++)
         dial_as(5000 + i % 4);
     accept_all();
     for (uid_t i = 0; i < 4; i++)
@@ -135,7 +135,7 @@ static int64_t processor_us(void) {
 START_TEST(a_caller_costs_little_however_many_wait) {
     if (geteuid() != 0 || !can_open(2 * sizeof callers / sizeof callers[0] + 100))
         return;
-    for (uid_t i = 0; i < CONTROL_PEERS_MAX + CONTROL_WAITING_MAX; i++) {
+    for (uid_t i = 0; i < CONTROL_CONNS_MAX + CONTROL_WAITING_MAX; i++) {
         dial_as(200000 + i);
         if (i % 64 == 0)
             accept_all();
@@ -150,9 +150,9 @@ START_TEST(a_caller_costs_little_however_many_wait) {
 }
 END_TEST
 
-Suite *control_places_suite(void) {
+Suite *control_slots_suite(void) {
     TCase *tests;
-    Suite *suite = suite_begin("control_places", &tests);
+    Suite *suite = suite_begin("control_slots", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, subordinate_users_share_the_places_of_their_owner);

@@ -1,4 +1,4 @@
-#include "daemon/front_host.h"
+#include "daemon/front_service.h"
 
 #include "daemon/process.h"
 #include "erlang/ekka_port.h"
@@ -14,16 +14,16 @@
 #define NAMES_TOLD 4 /* of those behind a port, in an event */
 
 static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
-    const struct front_host *host = context;
-    return host->link(host->context, fd, peer, first);
+    const struct front_service *service = context;
+    return service->link(service->context, fd, peer, first);
 }
 
 /* The first of the nodes behind a port: an event lists a few, however many there are. */
-static json_t *first_names(const struct front_host *host, uint16_t port) {
+static json_t *first_names(const struct front_service *service, uint16_t port) {
     json_t *names = json_array();
     const struct registration *node;
     struct routes_cursor cursor;
-    routes_cursor_begin(&cursor, front_ports_of(host->front), port);
+    routes_cursor_begin(&cursor, front_ports_of(service->front), port);
     while ((node = routes_cursor_peek(&cursor)) != NULL && json_array_size(names) < NAMES_TOLD) {
         json_array_append_new(names, events_json_text(node->node.name));
         routes_cursor_advance(&cursor);
@@ -35,17 +35,17 @@ static json_t *first_names(const struct front_host *host, uint16_t port) {
 #define SHARED_CURE "names that end in different numbers have ports of their own"
 
 static void on_shared(void *context, uint16_t port, const struct registration *registration) {
-    const struct front_host *host = context;
+    const struct front_service *service = context;
     const struct bytes name = registration->node.name;
-    const struct registration *first = routes_at(front_ports_of(host->front), port, 0);
+    const struct registration *first = routes_at(front_ports_of(service->front), port, 0);
     log_event(LOG_LEVEL_INFO, "port_shared", log_bytes("name", name),
               log_number("front_port", port), log_bytes("first", first->node.name),
               log_text("cure", SHARED_CURE));
-    if (events_is_watched(host->events))
-        events_publish(host->events, "port_shared",
+    if (events_is_watched(service->events))
+        events_publish(service->events, "port_shared",
                        json_pack("{s:o, s:i, s:o, s:I, s:s}", "name", events_json_text(name),
-                                 "port", port, "names", first_names(host, port), "count",
-                                 (json_int_t)routes_count(front_ports_of(host->front), port),
+                                 "port", port, "names", first_names(service, port), "count",
+                                 (json_int_t)routes_count(front_ports_of(service->front), port),
                                  "reason",
                                  "other nodes are behind this front port too; " SHARED_CURE));
 }
@@ -63,73 +63,73 @@ static void on_closed(void *context, uint16_t port, const struct registration *r
 }
 
 static void on_port_failed(void *context, const struct front_port_error *error) {
-    struct front_host *host = context;
-    front_warning_report(&host->warning, error);
+    struct front_service *service = context;
+    front_warning_report(&service->warning, error);
 }
 
 static void on_recovered(void *context, const struct registration *registration) {
-    const struct front_host *host = context;
+    const struct front_service *service = context;
     const struct epmd_node *node = &registration->node;
     log_event(LOG_LEVEL_INFO, "front_port_given", log_bytes("name", node->name),
               log_number("front_port", registration->front_port),
               log_text("outcome", "other hosts are told this port now"));
-    if (events_is_watched(host->events))
-        events_publish(host->events, "front_port_given",
+    if (events_is_watched(service->events))
+        events_publish(service->events, "front_port_given",
                        json_pack("{s:o, s:i, s:i}", "name", events_json_text(node->name), "port",
                                  node->port, "front_port", registration->front_port));
 }
 
 static void on_route_changed(void *context, const struct registration *registration) {
-    const struct front_host *host = context;
-    host->route_changed(host->context, registration);
+    const struct front_service *service = context;
+    service->route_changed(service->context, registration);
 }
 
 static bool on_is_member(void *context, const struct address *peer) {
-    const struct front_host *host = context;
-    return host->is_member(host->context, peer);
+    const struct front_service *service = context;
+    return service->is_member(service->context, peer);
 }
 
 static void on_refused(void *context, const char *reason, const struct address *peer) {
-    const struct front_host *host = context;
+    const struct front_service *service = context;
     const struct epmd_refusal refusal = {.what = "connection", .reason = reason, .peer = peer};
-    events_refused(host->events, &refusal);
+    events_refused(service->events, &refusal);
 }
 
 static void on_stream_refused(void *context, const struct registration *registration,
                               const char *reason, const struct address *peer) {
-    const struct front_host *host = context;
+    const struct front_service *service = context;
     const struct epmd_refusal refusal = {
         .what = "stream", .node = &registration->node, .reason = reason, .peer = peer};
-    events_refused(host->events, &refusal);
+    events_refused(service->events, &refusal);
 }
 
 /* Without an answer no node of this host can be reached: whoever starts the daemon is told. */
-static void try_kernel(struct front_host *host) {
-    if (!host->config->front_check_owner || host->told_unknown)
+static void try_kernel(struct front_service *service) {
+    if (!service->config->front_check_owner || service->told_unknown)
         return;
-    enum sock_diag_verdict verdict = sock_diag_try(host->users->diag);
+    enum sock_diag_verdict verdict = sock_diag_try(service->users->diag);
     if (verdict == SOCK_DIAG_FOUND)
         return;
-    host->told_unknown = true;
+    service->told_unknown = true;
     log_event(LOG_LEVEL_WARN, "no_owner_check", log_text("reason", sock_diag_reason(verdict)),
-              log_text("error", strerror(sock_diag_error(host->users->diag))),
+              log_text("error", strerror(sock_diag_error(service->users->diag))),
               log_text("outcome", "front ports lead to no node, and no node claims a lease"),
               log_text("cure", "add AF_NETLINK to RestrictAddressFamilies of the unit, or set "
                                "front.check_owner = off"));
 }
 
-static struct proxy_options stream_options(struct front_host *host) {
-    const struct config *config = host->config;
+static struct proxy_options stream_options(struct front_service *service) {
+    const struct config *config = service->config;
     size_t streams = process_descriptor_limit() / STREAMS_SHARE;
     return (struct proxy_options){
         .streams_max = streams,
         .peer_streams = (unsigned)config->front_peer_streams,
         .user_streams = user_share_of(streams, config->user_share),
-        .users = host->users,
-        .budget = host->budget,
+        .users = service->users,
+        .budget = service->budget,
         .check_owner = config->front_check_owner,
         .refused = on_stream_refused,
-        .context = host,
+        .context = service,
     };
 }
 
@@ -143,24 +143,25 @@ static uint16_t offset_max(const struct config *config) {
     return most < EKKA_OFFSET_MODULO ? (uint16_t)most : EKKA_OFFSET_MODULO - 1;
 }
 
-static struct front_options options_of(struct front_host *host) {
+static struct front_options options_of(struct front_service *service) {
     struct front_options options = {
-        .proxy = host->config->front_proxy,
-        .rule = {.base = host->config->dist_base_port,
-                 .offset_max = offset_max(host->config),
-                 .own = host->own_port,
-                 .epmd_port = host->config->epmd_port},
-        .addresses = host->config->front_address,
+        .proxy = service->config->front_proxy,
+        .rule = {.base = service->config->dist_base_port,
+                 .offset_max = offset_max(service->config),
+                 .own = service->own_port,
+                 .epmd_port = service->config->epmd_port},
+        .addresses = service->config->front_address,
         .ports_max = process_descriptor_limit() / PORTS_SHARE,
         .hellos_max = hellos_max(),
-        .streams = stream_options(host),
+        .streams = stream_options(service),
     };
-    allow_list_parse(host->config->front_allow, &options.allow); /* it was judged when it was set */
+    allow_list_parse(service->config->front_allow,
+                     &options.allow); /* it was judged when it was set */
     return options;
 }
 
-bool front_host_build(struct front_host *host, const struct front_deps *deps) {
-    const struct front_options options = options_of(host);
+bool front_service_build(struct front_service *service, const struct front_deps *deps) {
+    const struct front_options options = options_of(service);
     const struct front_hooks hooks = {.link = on_link,
                                       .opened = on_opened,
                                       .closed = on_closed,
@@ -170,21 +171,21 @@ bool front_host_build(struct front_host *host, const struct front_deps *deps) {
                                       .route_changed = on_route_changed,
                                       .is_member = on_is_member,
                                       .refused = on_refused,
-                                      .context = host};
-    try_kernel(host);
-    host->warning = (struct front_warning){.base = deps->base, .events = host->events};
-    host->front = front_new(deps, &options, &hooks);
-    return host->front != NULL;
+                                      .context = service};
+    try_kernel(service);
+    service->warning = (struct front_warning){.base = deps->base, .events = service->events};
+    service->front = front_new(deps, &options, &hooks);
+    return service->front != NULL;
 }
 
-void front_host_end(struct front_host *host) {
-    front_warning_end(&host->warning);
-    front_free(host->front);
-    host->front = NULL;
+void front_service_end(struct front_service *service) {
+    front_warning_end(&service->warning);
+    front_free(service->front);
+    service->front = NULL;
 }
 
-void front_host_configure(struct front_host *host) {
-    const struct front_options options = options_of(host);
-    try_kernel(host);
-    front_configure(host->front, &options);
+void front_service_configure(struct front_service *service) {
+    const struct front_options options = options_of(service);
+    try_kernel(service);
+    front_configure(service->front, &options);
 }
