@@ -96,7 +96,9 @@ static void print_remaining_error(const json_t *reply) {
         cli_error("this daemon was forced out of its cluster; 'portolan cluster join' with a "
                   "member's name brings it back");
     else if (json_is_true(json_object_get(reply, "resting")) && discovers)
-        cli_error("discovery rests since a leave; 'portolan cluster join' or a restart ends that");
+        cli_error(
+            "discovery is paused since the last leave; 'portolan cluster join' or a restart resumes"
+            " it");
 }
 
 static void print_paths_error(const json_t *reply) {
@@ -104,9 +106,10 @@ static void print_paths_error(const json_t *reply) {
     const json_t *member;
     json_array_foreach(json_object_get(reply, "members"), i, member) {
         if (json_is_true(json_object_get(member, "path_broken")))
-            cli_error("partial partition: this daemon does not reach %s, but other members do; is "
-                      "something between these two hosts closed?",
-                      text_of(member, "name"));
+            cli_error(
+                "partial partition: this daemon cannot reach %s, but other members can; check the "
+                "firewalls between these two hosts",
+                text_of(member, "name"));
     }
 }
 
@@ -233,7 +236,7 @@ static enum exit_code print_change(const struct call *call, char **before) {
     struct control_failure failure;
     json_t *reply;
     if (ask(call, "cluster_status", NULL, &reply, &failure) != CLI_DONE)
-        return call_fail_watching(call, "tell the status of the cluster", &failure);
+        return call_fail_watching(call, "get the status of the cluster", &failure);
     char *line = status_line(reply);
     bool changed = *before == NULL || strcmp(line, *before) != 0;
     if (changed && call->json)
@@ -269,7 +272,7 @@ static enum exit_code run_status(struct call *call, const char *node) {
     (void)node;
     if (call_option(call, "--watch") != NULL)
         return call_watch(call, "watch the cluster", follow_status);
-    enum exit_code code = call_ask(call, "tell the status of the cluster",
+    enum exit_code code = call_ask(call, "get the status of the cluster",
                                    request_new("cluster_status", NULL), &reply);
     if (code != CLI_DONE)
         return code;
@@ -311,26 +314,28 @@ static enum exit_code run_cluster(struct call *call) {
                   word);
         return CLI_USAGE;
     }
-    cli_error("cluster has no command '%s'; it has join, leave, force-leave and status", word);
+    cli_error("unknown command 'cluster %s'; the commands are join, leave, force-leave and status",
+              word);
     return CLI_USAGE;
 }
 
 const struct command cluster_command = {
     .name = "cluster",
     .arguments = "join NODE | leave | force-leave NODE | status [--watch]",
-    .summary = "join and leave clusters of daemons, and see them",
+    .summary = "join, leave and show clusters of daemons",
     .details =
-        "join NODE         joins the cluster that the daemon NODE (Name@Host) is in; a cluster "
-        "that\n"
-        "                  this daemon is in is left before\n"
-        "leave             leaves it, at once and everywhere\n"
-        "force-leave NODE  removes a member, also one that is down; it stays out until it joins\n"
-        "status            which members run, and which are stopped; with --json all about them\n"
+        "join NODE         joins the cluster of the daemon NODE (Name@Host), after leaving the"
+        "\n"
+        "                  current one\n"
+        "leave             leaves the cluster\n"
+        "force-leave NODE  removes a member, even one that is down; it stays out until it joins"
+        "\n"
+        "status            shows running and stopped members; with --json all details\n"
         "\n"
         "Standard output has the texts of EMQX's command of this name.",
     .example = "portolan cluster join emqx@s1.emqx.io",
     .min_operands = 1,
     .max_operands = 2,
-    .options = {{"--watch", NULL, "status: print it again whenever it changes, until Ctrl-C"}},
+    .options = {{"--watch", NULL, "for status: print it again whenever it changes, until Ctrl-C"}},
     .run = run_cluster,
 };

@@ -21,7 +21,7 @@ static void print_reload(const json_t *reply) {
     const json_t *applied = json_object_get(reply, "applied");
     const json_t *restart = json_object_get(reply, "restart");
     if (json_array_size(applied) + json_array_size(restart) == 0)
-        puts("nothing has changed");
+        puts("no changes");
     print_keys("applied: ", applied);
     print_keys("needs a restart: ", restart);
 }
@@ -43,9 +43,10 @@ static enum exit_code run_reload(struct call *call) {
 const struct command reload_command = {
     .name = "reload",
     .arguments = "",
-    .summary = "read the configuration again",
-    .details = "Makes the daemon read its configuration again, as SIGHUP does, and names the keys\n"
-               "whose new value is in force and those that need a restart.",
+    .summary = "reload the configuration",
+    .details =
+        "Makes the daemon reload its configuration, as SIGHUP does, and lists the keys whose\n"
+        "new value is in effect and those that need a restart.",
     .example = "portolan reload",
     .run = run_reload,
 };
@@ -65,7 +66,7 @@ static enum exit_code run_stop(struct call *call) {
         code = call_fail(call, action, &failure);
     else if (!control_client_wait_closed(client))
         code = call_fail_with(call, action, CONTROL_TIMED_OUT,
-                              "it agreed to stop, but has not stopped yet; --timeout waits longer");
+                              "it is still stopping; use a longer --timeout");
     else
         code = CLI_DONE;
     if (code == CLI_DONE && call->json)
@@ -80,10 +81,9 @@ static enum exit_code run_stop(struct call *call) {
 const struct command stop_command = {
     .name = "stop",
     .arguments = "",
-    .summary = "end the daemon",
-    .details = "Ends the daemon of this host, cleanly, and waits until it lets go of the control\n"
-               "socket. Nodes that are registered go on running, but nobody finds them until they\n"
-               "register again.",
+    .summary = "stop the daemon",
+    .details = "Stops the daemon of this host and waits until it has closed the control socket.\n"
+               "Registered nodes keep running, but cannot be found until they register again.",
     .example = "portolan stop",
     .run = run_stop,
 };

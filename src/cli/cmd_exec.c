@@ -50,14 +50,15 @@ static enum exit_code read_port(const struct call *call, const json_t *reply,
     if (!port_member(reply, "port", &port->port) ||
         !port_member(reply, "epmd_port", &port->epmd_port))
         return call_fail_with(call, "start the program", CONTROL_BAD_REPLY,
-                              "the daemon named no port for %s", port->node);
+                              "the daemon returned no port for %s", port->node);
     port->last = port->port;
     if (call_option(call, "--range") == NULL || port_member(reply, "last_port", &port->last))
         return CLI_DONE;
-    return call_fail_with(call, "start the program with --range", "failed",
-                          "port %u of %s is not in the range of the daemon, as node.port_policy "
-                          "wants it; start it without --range",
-                          (unsigned)port->port, port->node);
+    return call_fail_with(
+        call, "start the program with --range", "failed",
+        "port %u of %s is outside the daemon's range because of node.port_policy; start it "
+        "without --range",
+        (unsigned)port->port, port->node);
 }
 
 static enum exit_code run_exec(struct call *call) {
@@ -84,19 +85,22 @@ static enum exit_code run_exec(struct call *call) {
 const struct command exec_command = {
     .name = "exec",
     .arguments = "[--private | --private6] [--range] [--user USER] NODE -- PROGRAM [ARGUMENT...]",
-    .summary = "start an Erlang program on the port of its node",
+    .summary = "start an Erlang program on a leased port",
     .details =
-        "Leases a port for NODE and becomes PROGRAM, with ERL_EPMD_PORT set to where nodes of\n"
-        "this host find the daemon, and ERL_AFLAGS and ERL_ZFLAGS to make Erlang listen on that\n"
-        "port; what is in them already is kept. RabbitMQ and releases of Elixir are told by\n"
-        "variables of their own, RABBITMQ_* and RELEASE_*. The lease ends when the node leaves,\n"
-        "or after a minute without it.\n"
+        "Leases a port for NODE and executes PROGRAM with ERL_EPMD_PORT set to the port of the"
         "\n"
-        "With --range the node, and every node that is started from it, takes the next free port\n"
-        "of the range where that one is taken. With --private the node listens on 127.0.0.1\n"
-        "alone, and other hosts cannot reach that port; --private6 is for nodes with\n"
-        "-proto_dist inet6_tcp. --user is for root, and a program that changes to an ordinary\n"
-        "user: only nodes of that user may claim the lease then.\n"
+        "daemon, and ERL_AFLAGS and ERL_ZFLAGS extended so that Erlang listens on the leased\n"
+        "port. RABBITMQ_* and RELEASE_* variables are set for RabbitMQ and Elixir releases. The"
+        "\n"
+        "lease ends when the node leaves, or after a minute if it does not register.\n"
+        "\n"
+        "With --range, the node and every node started from it use the next free port of the\n"
+        "range if that port is in use. With --private, the node listens on 127.0.0.1 only, so\n"
+        "other hosts cannot reach its port; --private6 is for nodes with -proto_dist inet6_tcp."
+        "\n"
+        "--user is for root when the program changes to an ordinary user: only nodes of that "
+        "user\n"
+        "may then use the lease.\n"
         "\n"
         "This needs root, the daemon's own user or the group portolan.",
     .example = "portolan exec rabbit@$(hostname -s) -- rabbitmq-server",
@@ -104,8 +108,8 @@ const struct command exec_command = {
     .max_operands = 1,
     .takes_program = true,
     .options = {{"--private", NULL, "listen on 127.0.0.1 only"},
-                {"--private6", NULL, "listen on ::1 only, for a node of IPv6"},
-                {"--range", NULL, "where the port is taken, try the next ones of the range"},
+                {"--private6", NULL, "listen on ::1 only, for an IPv6 node"},
+                {"--range", NULL, "if the port is in use, try the next ones of the range"},
                 LEASE_USER_OPTION},
     .run = run_exec,
 };

@@ -36,16 +36,18 @@ static void print_commands_json(const struct command *only) {
 static void print_commands(void) {
     static const struct column columns[] = {{NULL, false}, {NULL, false}};
     struct table *table = table_new(columns, 2);
-    puts("usage: portolan [--socket PATH] [--timeout DURATION] [--json] COMMAND ...\n\n"
-         "Where Erlang nodes are, and which ports they get. Commands:\n");
+    puts("usage: portolan [--socket PATH] [--timeout DURATION] [--json] COMMAND ...\n"
+         "\n"
+         "Finds Erlang nodes, leases ports to them and controls portoland. Commands:\n");
     for (const struct command *const *at = portolan_commands; *at != NULL; at++) {
         table_add(table, (*at)->name);
         table_add(table, (*at)->summary);
     }
     table_print(table, stdout);
     table_free(table);
-    puts("\n'portolan help COMMAND' and 'portolan COMMAND --help' tell more, with an example.\n"
-         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 not found, 5 denied.");
+    puts("\n"
+         "'portolan help COMMAND' and 'portolan COMMAND --help' show details and an example.\n"
+         "Exit codes: 0 success, 1 failure, 2 usage error, 3 no daemon, 4 not found, 5 denied.");
 }
 
 static enum exit_code run_help(struct call *call) {

@@ -23,7 +23,7 @@ static bool find_user(const char *name, json_int_t *user) {
     bool is_number = found == NULL && text_parse_number(name, 0, UINT32_MAX - 1, &number);
     if (found == NULL && !is_number) {
         if (errno == 0 || errno == ENOENT)
-            cli_error("there is no user '%s'", name);
+            cli_error("unknown user '%s'", name);
         else
             cli_error("cannot look up the user '%s': %s", name, strerror(errno));
         return false;
@@ -119,19 +119,20 @@ static enum exit_code run_lease(struct call *call) {
 const struct command lease_command = {
     .name = "lease",
     .arguments = "NODE [--user USER | --release]",
-    .summary = "promise a port to a node, or take the promise back",
+    .summary = "lease a port to a node, or release it",
     .details =
-        "Has the daemon of this host promise a port to NODE, and prints 'NODE PORT'. The node\n"
-        "has a minute to register; asked again, the minute begins anew. The port is its until it\n"
-        "leaves. The lease is the caller's: a node of that user may claim it, or one of root's; a\n"
-        "lease of root's may also be claimed by users of the system (below 1000), and root can\n"
-        "lease for any other with --user. This needs root, the daemon's own user or the group\n"
-        "portolan.",
+        "Leases a port to NODE and prints 'NODE PORT'. The node has one minute to register;\n"
+        "repeating the command renews the lease. Once registered, the node keeps the port until"
+        "\n"
+        "it leaves. Only nodes of the caller or of root may use the lease; a lease of root may"
+        "\n"
+        "also be used by system users (below 1000), and root can lease for another user with\n"
+        "--user. This needs root, the daemon's own user or the group portolan.",
     .example = "portolan lease rabbit@s1",
     .min_operands = 1,
     .max_operands = 1,
     .options = {LEASE_USER_OPTION,
-                {"--release", NULL, "give the lease back, if the node has not registered"}},
+                {"--release", NULL, "release the lease, if the node has not registered"}},
     .run = run_lease,
 };
 
@@ -167,7 +168,7 @@ static void print_leases(const json_t *leases) {
         free(state);
     }
     if (table_rows(table) == 0)
-        cli_error("nobody has a port");
+        cli_error("no leases");
     else
         table_print(table, stdout);
     table_free(table);
@@ -189,10 +190,11 @@ static enum exit_code run_leases(struct call *call) {
 const struct command leases_command = {
     .name = "leases",
     .arguments = "",
-    .summary = "who has which port",
+    .summary = "list leased and registered ports",
     .details =
-        "Lists the ports that are leased or registered at the daemon of this host, in the order\n"
-        "of ports, and which ports of the range it has opened as front ports of nodes.",
+        "Lists the leased and registered ports at the daemon of this host, ordered by port, and"
+        "\n"
+        "the ports of the range that are front ports of nodes.",
     .example = "portolan leases",
     .run = run_leases,
 };

@@ -123,7 +123,7 @@ static enum exit_code library_failure(const struct call *call, const struct port
 
 static void print_names(const struct table *table, const char *host) {
     if (table_rows(table) == 0)
-        cli_error("no node is registered at %s", host);
+        cli_error("no nodes registered at %s", host);
     else
         table_print(table, stdout);
 }
@@ -203,7 +203,7 @@ static enum exit_code ask_epmd(const struct call *call, const char *host) {
     else
         print_listing(listing, host);
     if (portolan_listing_malformed(listing) > 0)
-        cli_error("left out %zu lines that are no names", portolan_listing_malformed(listing));
+        cli_error("ignored %zu invalid lines", portolan_listing_malformed(listing));
     portolan_listing_free(listing);
     return CLI_DONE;
 }
@@ -276,14 +276,16 @@ static enum exit_code run_names(struct call *call) {
 const struct command names_command = {
     .name = "names",
     .arguments = "[HOST | --cluster]",
-    .summary = "the names registered on this host, on another, or in the cluster",
-    .details = "Lists the names that are registered at the daemon of this host, the newest first;\n"
-               "where there is none, or where HOST is given, those that the host's epmd tells.\n"
-               "ERL_EPMD_PORT names the port to ask; without it, 4369 and the ports of the\n"
-               "daemon of this host are asked side by side, or 4370 where there is none.",
+    .summary = "list the names registered on a host or in the cluster",
+    .details =
+        "Lists the names registered at the daemon of this host, the newest first; without a\n"
+        "daemon, or if HOST is given, the names that the host's epmd reports. ERL_EPMD_PORT\n"
+        "is the port to ask; without it, 4369 and the ports of the daemon of this host are "
+        "asked\n"
+        "at the same time, or 4369 and 4370 without a daemon.",
     .example = "portolan names s1.emqx.io",
     .max_operands = 1,
-    .options = {{"--cluster", NULL, "the names of all members of the cluster"}},
+    .options = {{"--cluster", NULL, "list the names of all members of the cluster"}},
     .run = run_names,
 };
 
@@ -330,7 +332,7 @@ static void print_endpoint(const struct portolan_endpoint *endpoint, const json_
     if (endpoint->source == PORTOLAN_SOURCE_EPMD)
         snprintf(source, sizeof source, "(epmd at %s)", endpoint->address);
     else if (endpoint->source == PORTOLAN_SOURCE_DERIVED)
-        snprintf(source, sizeof source, "(derived from the name; no epmd knew it)");
+        snprintf(source, sizeof source, "(derived from the name; unknown to epmd)");
     else
         format_registered(reply, endpoint->port, source, sizeof source);
     output_coloured(stdout, COLOUR_STRONG, place);
@@ -416,28 +418,31 @@ static enum exit_code run_resolve(struct call *call) {
         print_endpoint(&endpoint, reply);
     json_decref(reply);
     if (endpoint.source == PORTOLAN_SOURCE_DERIVED && !call->json && error.message[0] != '\0')
-        cli_error("nobody knew %s: %s", node, error.message);
+        cli_error("no registration found for %s: %s", node, error.message);
     return CLI_DONE;
 }
 
 const struct command resolve_command = {
     .name = "resolve",
     .arguments = "NODE [--derive]",
-    .summary = "the host and port of a node, and who says so",
+    .summary = "show the host and port of a node",
     .details =
-        "Prints HOST:PORT of a node, and how that is known: 'registered' at the daemon of this\n"
-        "host or at a member of its cluster, or told by the 'epmd' of the node's host. When "
-        "nobody\n"
-        "knows the node it exits with 4; with --derive it then prints the port that ekka's rule\n"
-        "derives from the name, if the host has an address. Whether a node listens on a derived\n"
-        "port is not known. A node that other hosts reach through its daemon has two ports: PORT "
-        "is the\n"
-        "one to connect to from this host, and the other stands behind it. ERL_EPMD_PORT names\n"
-        "the port to ask; without it, 4369 and the ports of the daemon of this host are asked\n"
-        "side by side, or 4370 where there is none.",
+        "Prints HOST:PORT of a node and the source: 'registered' at the daemon of this host or "
+        "at\n"
+        "a member of its cluster, or the 'epmd' of the node's host. If the node is not found, "
+        "it\n"
+        "exits with 4, or with --derive prints the port that ekka's rule derives from the name,"
+        " if\n"
+        "the host has an address; whether a node listens on a derived port is unknown. A node\n"
+        "that other hosts reach through its daemon has two ports: PORT is the one to connect to"
+        "\n"
+        "from this host, and the other is printed after it. ERL_EPMD_PORT is the port to ask;\n"
+        "without it, 4369 and the ports of the daemon of this host are asked at the same time,"
+        "\n"
+        "or 4369 and 4370 without a daemon.",
     .example = "portolan resolve emqx-1@s1.emqx.io",
     .min_operands = 1,
     .max_operands = 1,
-    .options = {{"--derive", NULL, "when nobody knows the node, derive its port from its name"}},
+    .options = {{"--derive", NULL, "if the node is not found, derive its port from its name"}},
     .run = run_resolve,
 };

@@ -46,7 +46,7 @@ static void print_number_line(uint32_t number, const char *before, const char *b
 
 static void describe_overflow(struct bytes node, uint16_t base, char *out) {
     unsigned offset = ekka_offset(node);
-    snprintf(out, ERROR_SIZE, "base %u + offset %u = %u, over 65535; a base of %u at most fits",
+    snprintf(out, ERROR_SIZE, "base %u + offset %u = %u, above 65535; use a base of at most %u",
              (unsigned)base, offset, base + offset, UINT16_MAX - offset);
 }
 
@@ -139,17 +139,19 @@ static enum exit_code run_port(struct call *call) {
 const struct command port_command = {
     .name = "port",
     .arguments = "NODE... [--base N]",
-    .summary = "the port that ekka's rule gives a node",
+    .summary = "derive the port of a node by ekka's rule",
     .details =
-        "Prints a line 'NODE PORT' for each node: the base and the digits just before the @,\n"
-        "modulo 60000. A name that begins with remsh has port 0. The base is that of the\n"
-        "daemon of this host, where there is one, else 4370. NODE - reads names from\n"
-        "standard input, one a line. A node whose port would be over 65535 is an error, told\n"
-        "on standard error; the others are printed all the same.",
+        "Prints a line 'NODE PORT' for each node: the base plus the digits just before the @,\n"
+        "modulo 60000. A name that begins with remsh has port 0. The base is that of the daemon"
+        "\n"
+        "of this host, or 4370 without a daemon. If NODE is -, names are read from standard\n"
+        "input, one per line. A port above 65535 is an error, printed on standard error; the "
+        "other\n"
+        "nodes are still printed.",
     .example = "portolan port emqx-1@192.168.0.12",
     .min_operands = 1,
     .max_operands = COMMAND_MANY,
     .options = {{"--base", "N",
-                 "the port of offset 0 (the daemon's, or 4370; of EMQX's RPC 5370)"}},
+                 "the port of offset 0 (the daemon's, or 4370; EMQX's RPC uses 5370)"}},
     .run = run_port,
 };

@@ -145,7 +145,7 @@ static void print_status(const json_t *reply) {
 static enum exit_code run_status(struct call *call) {
     json_t *reply;
     enum exit_code code =
-        call_ask(call, "tell the daemon's status", request_new("status", NULL), &reply);
+        call_ask(call, "get the daemon's status", request_new("status", NULL), &reply);
     if (code != CLI_DONE)
         return code;
     if (call->json)
@@ -159,9 +159,10 @@ static enum exit_code run_status(struct call *call) {
 const struct command status_command = {
     .name = "status",
     .arguments = "",
-    .summary = "how the daemon of this host is",
-    .details = "Prints what the daemon of this host is, where it listens, how many names and\n"
-               "leases it has, and what it has counted since it started.",
+    .summary = "show the status of the daemon",
+    .details = "Prints the daemon's version, addresses, names, leases and ports, and its counters "
+               "since\n"
+               "it started.",
     .example = "portolan status",
     .run = run_status,
 };

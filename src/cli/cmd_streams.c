@@ -25,7 +25,7 @@ static void print_streams(const json_t *streams) {
         add_stream(table, stream);
     }
     if (table_rows(table) == 0)
-        cli_error("nobody is connected through the front ports");
+        cli_error("no connections through the front ports");
     else
         table_print(table, stdout);
     table_free(table);
@@ -47,11 +47,11 @@ static enum exit_code run_streams(struct call *call) {
 const struct command streams_command = {
     .name = "streams",
     .arguments = "",
-    .summary = "who is connected to the nodes of this host through the front ports",
+    .summary = "list connections through the front ports",
     .details =
-        "Lists the distribution connections that the daemon of this host moves: the node, its\n"
-        "peer ('-' where TLS hides the name) and the peer's address, the front port, since when,\n"
-        "and the bytes to the node and from it. The oldest comes first.",
+        "Lists the distribution connections that the daemon of this host forwards, the oldest\n"
+        "first: the node, its peer ('-' where TLS hides the name) and the peer's address, the\n"
+        "front port, the age, and the bytes to and from the node.",
     .example = "portolan streams",
     .run = run_streams,
 };

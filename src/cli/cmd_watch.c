@@ -92,11 +92,10 @@ static enum exit_code run_watch(struct call *call) {
 const struct command watch_command = {
     .name = "watch",
     .arguments = "",
-    .summary = "print what happens, as it happens",
+    .summary = "print events as they happen",
     .details =
-        "Prints a line for every registration, lease and refusal, with its reason, and for\n"
-        "what happens in the cluster, until Ctrl-C; with --json the daemon's events as they\n"
-        "are, one object a line.",
+        "Prints a line for every registration, lease, refusal and cluster event until Ctrl-C;\n"
+        "with --json, the events as objects, one per line.",
     .example = "portolan watch --json",
     .run = run_watch,
 };

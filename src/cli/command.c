@@ -17,7 +17,7 @@ static const struct command_option global_options[GLOBALS] = {
     [GLOBAL_SOCKET] = {"--socket", "PATH", "the daemon's control socket"},
     [GLOBAL_TIMEOUT] = {"--timeout", "DURATION", "how long to wait for an answer: 500ms, 5s (5s)"},
     [GLOBAL_JSON] = {"--json", NULL, "print the result as JSON"},
-    [GLOBAL_HELP] = {"--help", NULL, "print this"},
+    [GLOBAL_HELP] = {"--help", NULL, "print this help"},
 };
 
 /* --- errors for people --- */
@@ -61,13 +61,13 @@ static bool is_host(const char *text) {
 bool check_node(const char *node) {
     size_t characters;
     if (*node == '\0' || *node == '@')
-        cli_error("'%s' is no name of a node: nothing stands before the @", node);
+        cli_error("'%s' is not a valid node name: no name before the @", node);
     else if (strchr(node, '@') != NULL && !is_host(strchr(node, '@') + 1))
-        cli_error("'%s' is not the name of a node: no host follows the @", node);
+        cli_error("'%s' is not a valid node name: no host after the @", node);
     else if (!text_is_utf8(bytes_of_text(node), &characters))
-        cli_error("'%s' is no name of a node: it is not UTF-8", node);
+        cli_error("'%s' is not a valid node name: not UTF-8", node);
     else if (characters > 2 * ALIVE_NAME_MAX_CHARACTERS + 1)
-        cli_error("'%.40s...' is no name of a node: it has %zu characters", node, characters);
+        cli_error("'%.40s...' is not a valid node name: it has %zu characters", node, characters);
     else
         return true;
     return false;
@@ -91,9 +91,9 @@ const struct command *command_of_word(const char *word) {
     for (const struct command *const *at = portolan_commands; *at != NULL; at++)
         nearest_try(&search, (*at)->name);
     if (search.found == NULL)
-        cli_error("there is no command '%s'; 'portolan help' lists them", word);
+        cli_error("unknown command '%s'; 'portolan help' lists all commands", word);
     else
-        cli_error("there is no command '%s'; did you mean '%s'?", word, search.found);
+        cli_error("unknown command '%s'; did you mean '%s'?", word, search.found);
     return NULL;
 }
 
@@ -136,11 +136,11 @@ static bool unknown_option(const struct call *call, const char *word) {
     }
     const char *of = call->command == NULL ? "portolan" : call->command->name;
     if (call->command != NULL && call->command->takes_program)
-        cli_error("%s has no option '%s'; the program's own stand behind a --", of, word);
+        cli_error("%s: unknown option '%s'; options of the program go after --", of, word);
     else if (search.found != NULL)
-        cli_error("%s has no option '%s'; did you mean '%s'?", of, word, search.found);
+        cli_error("%s: unknown option '%s'; did you mean '%s'?", of, word, search.found);
     else
-        cli_error("%s has no option '%s'", of, word);
+        cli_error("%s: unknown option '%s'", of, word);
     return false;
 }
 
@@ -188,16 +188,17 @@ static bool take_option(struct call *call, char **argv, int *at) {
 static enum exit_code check_operands(const struct call *call) {
     const struct command *command = call->command;
     if (call->operand_count < command->min_operands) {
-        cli_error("%s needs more words than that", command->name);
+        cli_error("%s: too few arguments", command->name);
         return usage_error(call);
     }
     if (command->max_operands != COMMAND_MANY && call->operand_count > command->max_operands) {
-        cli_error("%s does not take '%s'%s", command->name, call->operands[command->max_operands],
-                  command->takes_program ? "; the program stands behind a --" : "");
+        cli_error("%s: unexpected argument '%s'%s", command->name,
+                  call->operands[command->max_operands],
+                  command->takes_program ? "; the program goes after --" : "");
         return usage_error(call);
     }
     if (command->takes_program && (call->program == NULL || call->program[0] == NULL)) {
-        cli_error("%s needs a program, behind a --", command->name);
+        cli_error("%s: no program given after --", command->name);
         return usage_error(call);
     }
     return CLI_DONE;
@@ -249,7 +250,7 @@ enum exit_code call_parse(struct call *call, int argc, char **argv) {
         call->command = command_find("help");
     }
     if (call->command == NULL) {
-        cli_error("which command?");
+        cli_error("no command given");
         return usage_error(call);
     }
     return check_operands(call);
@@ -283,10 +284,15 @@ void command_help(const struct command *command, FILE *out) {
     for (size_t i = 0; i < GLOBALS; i++)
         print_option(out, &global_options[i]);
     fprintf(out,
-            "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 not found, 5 denied%s\n"
-            "\nexample:\n  $ %s\n",
-            command->takes_program ? ",\n            126 the program cannot be run, 127 there is "
-                                     "none of that name"
-                                   : "",
+            "\n"
+            "exit codes: 0 success, 1 failure, 2 usage error, 3 no daemon, 4 not found, 5 denied%s"
+            "\n"
+            "\n"
+            "example:\n"
+            "  $ %s\n",
+            command->takes_program
+                ? ",\n"
+                  "            126 the program cannot be run, 127 program not found"
+                : "",
             command->example);
 }

@@ -49,31 +49,33 @@ static void fail_with_reply(struct control_failure *failure, json_t *reply) {
     const char *code = json_string_value(json_object_get(error, "code"));
     const char *message = json_string_value(json_object_get(error, "message"));
     control_failure_set(failure, code == NULL ? "failed" : code, "%s",
-                        message == NULL ? "the daemon does not say why" : message);
+                        message == NULL ? "the daemon gave no reason" : message);
     failure->reply = reply;
 }
 
 static void fail_late(struct control_client *client, struct control_failure *failure) {
     char timeout[TEXT_DURATION_SIZE];
     text_format_duration(client->timeout_ms, timeout);
-    control_failure_set(failure, CONTROL_TIMED_OUT,
-                        "the daemon at %s gave no answer within %s; is it stopped or starved? "
-                        "--timeout allows more",
-                        client->path, timeout);
+    control_failure_set(
+        failure, CONTROL_TIMED_OUT,
+        "no reply from the daemon at %s within %s; is it stopped or overloaded? use a longer "
+        "--timeout",
+        client->path, timeout);
 }
 
 static void fail_to_connect(const char *path, int error, struct control_failure *failure) {
     const char *reason = strerror(error);
     if (error == EACCES || error == EPERM)
-        control_failure_set(failure, "denied", "opening %s: %s; its owner may allow it", path,
-                            reason);
-    else if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR)
-        control_failure_set(failure, CONTROL_NO_DAEMON,
-                            "no daemon listens at %s: %s; start one with 'portoland', or name its "
-                            "socket with --socket",
+        control_failure_set(failure, "denied", "no access to %s: %s; its owner can grant access",
                             path, reason);
+    else if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR)
+        control_failure_set(
+            failure, CONTROL_NO_DAEMON,
+            "no daemon listens at %s: %s; start one with 'portoland', or specify its socket with "
+            "--socket",
+            path, reason);
     else
-        control_failure_set(failure, "failed", "connecting to %s: %s", path, reason);
+        control_failure_set(failure, "failed", "connection to %s failed: %s", path, reason);
 }
 
 /* --- waiting --- */
@@ -117,7 +119,8 @@ struct control_client *control_client_open(const char *path, int64_t timeout_ms,
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
     if (len == 0 || len >= sizeof address.sun_path) {
-        control_failure_set(failure, "failed", "the path of a socket has 1 to %zu bytes, not %zu",
+        control_failure_set(failure, "failed",
+                            "the path of a socket must have 1 to %zu bytes, not %zu",
                             sizeof address.sun_path - 1, len);
         return NULL;
     }
@@ -149,10 +152,10 @@ void control_client_close(struct control_client *client) {
 /* --- lines --- */
 
 static void fail_closed(const struct control_client *client, struct control_failure *failure) {
-    control_failure_set(failure, CONTROL_CLOSED,
-                        "the daemon at %s closed the connection; it stopped, or serves too many "
-                        "others",
-                        client->path);
+    control_failure_set(
+        failure, CONTROL_CLOSED,
+        "the daemon at %s closed the connection; it stopped, or has too many clients",
+        client->path);
 }
 
 /* Whether all was sent. A daemon that has closed may have said why: that is left to be read. */
@@ -169,7 +172,7 @@ static bool send_all(struct control_client *client, const char *line, size_t len
             fail_late(client, failure);
             return false;
         } else if (errno != EAGAIN && errno != EINTR) {
-            control_failure_set(failure, "failed", "sending to %s: %s", client->path,
+            control_failure_set(failure, "failed", "sending to %s failed: %s", client->path,
                                 strerror(errno));
             return false;
         }
@@ -201,7 +204,7 @@ static json_t *take_line(struct control_client *client, size_t len,
         return value;
     json_decref(value);
     control_failure_set(failure, CONTROL_BAD_REPLY,
-                        "what came from %s is no reply of a Portolan daemon", client->path);
+                        "invalid reply from %s; is it a Portolan daemon?", client->path);
     return NULL;
 }
 
@@ -222,7 +225,7 @@ static json_t *read_line(struct control_client *client, int64_t deadline_ms, int
             return take_line(client, (size_t)(end - start) + 1, failure);
         seen = client->have;
         if (seen > CONTROL_REPLY_MAX) {
-            control_failure_set(failure, CONTROL_BAD_REPLY, "the reply from %s does not end",
+            control_failure_set(failure, CONTROL_BAD_REPLY, "the reply from %s is too long",
                                 client->path);
             return NULL;
         }

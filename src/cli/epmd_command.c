@@ -142,27 +142,27 @@ static const struct flag {
     const char *meaning; /* NULL: for the makers of Portolan, not shown */
 } flags[] = {
     {"-address", "LIST", set_address,
-     "listen on these addresses (commas between) and on loopback only"},
+     "listen on these addresses (separated by commas) and on loopback only"},
     {"-port", "NO", set_port, "use another port than 4369"},
-    {"-d", NULL, set_debug, "log what happens to standard error; twice: each request decoded"},
+    {"-d", NULL, set_debug, "log more to standard error; given twice, each decoded request"},
     {"-debug", NULL, set_debug, "the same"},
     {"-daemon", NULL, set_daemon,
-     "go to the background; return when connections are accepted, or say why not"},
+     "run in the background; return once connections are accepted, or with an error"},
     {"-relaxed_command_check", NULL, set_relaxed,
      "allow -kill while names are registered, and -stop"},
     {"-systemd", NULL, set_systemd, "take the listening sockets from a systemd .socket unit"},
     {"-packet_timeout", "SECONDS", set_packet_timeout,
-     "close a connection that is silent in the midst of a request for so long (60)"},
-    {"-delay_accept", "SECONDS", set_delay_accept, "play a busy server: wait before each accept"},
-    {"-delay_write", "SECONDS", set_delay_write, "play a busy server: wait before each reply"},
+     "close a connection that is idle within a request for this long (60)"},
+    {"-delay_accept", "SECONDS", set_delay_accept,
+     "simulate a busy server: wait before each accept"},
+    {"-delay_write", "SECONDS", set_delay_write, "simulate a busy server: wait before each reply"},
     {"-c", "FILE", set_file,
-     "read this file; else portoland reads " CONFIG_DEFAULT_FILE ", if it is there"},
+     "read this file; by default, portoland reads " CONFIG_DEFAULT_FILE ", if it exists"},
     {"--config", "FILE", set_file, "the same"},
-    {"--set", "KEY=VALUE", set_pair, "set any of the keys below"},
+    {"--set", "KEY=VALUE", set_pair, "set one of the keys below"},
     {"--check-config", NULL, set_check_config,
-     "check the configuration, and all that a start would open; exit with 0 or 1"},
-    {"--print-config", NULL, set_print_config,
-     "print every key with its value, and where that came from"},
+     "check the configuration and everything that a start would open; exit with 0 or 1"},
+    {"--print-config", NULL, set_print_config, "print every key, its value and its origin"},
     {"--json", NULL, set_json, "print the configuration as JSON"},
     {"--print-example", NULL, set_print_example, NULL},
     {"--print-mdoc", NULL, set_print_mdoc, NULL},
@@ -175,10 +175,10 @@ static const struct {
     const char *argument;
     const char *meaning;
 } calls[] = {
-    {"-names", EPMD_CALL_NAMES, NULL, "list the names that are registered"},
-    {"-dump", EPMD_CALL_DUMP, NULL, "list them, and those that have left"},
+    {"-names", EPMD_CALL_NAMES, NULL, "list the registered names"},
+    {"-dump", EPMD_CALL_DUMP, NULL, "list them, and those that have unregistered"},
     {"-started", EPMD_CALL_STARTED, NULL, "exit with 0 if a daemon answers, else with 1"},
-    {"-kill", EPMD_CALL_KILL, NULL, "end the running daemon"},
+    {"-kill", EPMD_CALL_KILL, NULL, "stop the running daemon"},
     {"-stop", EPMD_CALL_STOP, "NAME", "unregister a name by force"},
 };
 #define CALLS (sizeof calls / sizeof calls[0])
@@ -217,9 +217,9 @@ static void print_help(const struct command *command) {
 static enum parsed parse_call(struct command *command, size_t which, int argc, char **argv) {
     bool has_argument = calls[which].argument != NULL;
     if (argc < (has_argument ? 2 : 1))
-        return fail(command, "a name must follow", argv[0]);
+        return fail(command, "no name given for", argv[0]);
     if (argc > (has_argument ? 2 : 1))
-        return fail(command, "nothing may follow this call, but there is", argv[argc - 1]);
+        return fail(command, "unexpected argument", argv[argc - 1]);
     command->task = TASK_CALL;
     command->call = calls[which].call;
     command->call_name = has_argument ? argv[1] : NULL;
@@ -231,7 +231,7 @@ static enum parsed parse_flag(struct command *command, const struct flag *flag, 
     const char *value = NULL;
     if (flag->argument != NULL) {
         if (*argc < 2)
-            return fail(command, "a value must follow", flag->name);
+            return fail(command, "no value given for", flag->name);
         value = (*argv)[1];
         (*argc)--;
         (*argv)++;

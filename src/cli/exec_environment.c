@@ -175,20 +175,21 @@ static void warn_of_port(const char *path, const char *variable, uint16_t port,
                          const char *consequence) {
     char value[SHELL_SETTING_SIZE];
     if (shell_setting(path, variable, value) && !is_port(value, port))
-        cli_error("%s sets %s to %s, which wins over the %u of this lease: %s; take the line out",
-                  path, variable, value, (unsigned)port, consequence);
+        cli_error("%s sets %s to %s, which overrides the leased port %u: %s; remove the line", path,
+                  variable, value, (unsigned)port, consequence);
 }
 
 static void warn_of_name(const char *path, const char *variable, const char *node) {
     char value[SHELL_SETTING_SIZE];
     if (shell_setting(path, variable, value) && !is_same_node(value, node))
-        cli_error("%s sets %s to %s, which wins over %s: the lease will stay unclaimed; take the "
-                  "line out, or name that node",
-                  path, variable, value, node);
+        cli_error(
+            "%s sets %s to %s, which overrides %s: the lease will not be used; remove the line, or "
+            "lease a port for that node",
+            path, variable, value, node);
 }
 
 #define ASKS_ELSEWHERE "the server will register at another daemon"
-#define LISTENS_ELSEWHERE "the server will listen there, and the lease will stay unclaimed"
+#define LISTENS_ELSEWHERE "the server will listen there, and the lease will not be used"
 
 static void warn_of_rabbitmq(const struct exec_port *port, char **words) {
     const char *path = getenv("RABBITMQ_CONF_ENV_FILE");
@@ -217,10 +218,11 @@ static void warn_of_ejabberd(const struct exec_port *port, char **words) {
 static void warn_of_emqx(const struct exec_port *port, char **words) {
     (void)words;
     if (!is_set("WITH_EPMD") && !is_set("EPMD_ARGS"))
-        cli_error("emqx chooses its port itself, by the digits of its name, and registers nowhere: "
-                  "the lease of %s will stay unclaimed; set WITH_EPMD=1 (EMQX 4), or "
-                  "EPMD_ARGS='-start_epmd true -proto_dist inet_tcp' (EMQX 5)",
-                  port->node);
+        cli_error(
+            "emqx chooses its own port from the digits of its name and does not register: the lease"
+            " of %s will not be used; set WITH_EPMD=1 (EMQX 4), or EPMD_ARGS='-start_epmd true "
+            "-proto_dist inet_tcp' (EMQX 5)",
+            port->node);
 }
 
 void exec_environment_warn(const struct exec_port *port, char **words) {
@@ -231,9 +233,10 @@ void exec_environment_warn(const struct exec_port *port, char **words) {
                  {"ejabberdctl", warn_of_ejabberd},
                  {"emqx", warn_of_emqx}};
     if (is_set("ERL_DIST_PORT") && !is_port(getenv("ERL_DIST_PORT"), port->port))
-        cli_error("ERL_DIST_PORT is set to %s: ejabberdctl and releases of relx will listen there, "
-                  "and not on the leased %u; unset it",
-                  getenv("ERL_DIST_PORT"), (unsigned)port->port);
+        cli_error(
+            "ERL_DIST_PORT is set to %s: ejabberdctl and releases built with relx will listen "
+            "there, not on the leased port %u; unset it",
+            getenv("ERL_DIST_PORT"), (unsigned)port->port);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(base_name(words[0]), known[i].program) == 0)
             known[i].warn(port, words + 1);

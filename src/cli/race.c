@@ -159,11 +159,11 @@ static void describe(const struct race *race, struct portolan_error *error) {
         between = "; ";
     }
     for (size_t i = 0; i < race->count; i++) {
-        char late[64] = "the daemon of this host has not answered meanwhile";
+        char late[64] = "no reply from the daemon of this host so far";
         if (race->codes[i] != PORTOLAN_PENDING)
             continue;
         if (race->ports[i] != 0)
-            snprintf(late, sizeof late, "port %u has not answered meanwhile", race->ports[i]);
+            snprintf(late, sizeof late, "no reply from port %u so far", race->ports[i]);
         add(error->message, between, late, strlen(late));
     }
     const char *advice = best_advice(race, error->code);

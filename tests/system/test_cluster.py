@@ -308,7 +308,7 @@ def test_seeds_find_each_other_in_any_order(members):
     print(f"the fourth: {agree([one, two, three, late], seconds=30):.2f} s after its start")
     assert late.portolan("cluster", "status").stderr == ""
     late.portolan("cluster", "leave")
-    cure = "discovery rests since a leave; 'portolan cluster join' or a restart ends that"
+    cure = "discovery is paused since the last leave; 'portolan cluster join' or a restart resumes it"
     said(late.portolan("cluster", "status"), 0, status_line(late.name), cure)
 
 

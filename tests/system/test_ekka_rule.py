@@ -73,7 +73,7 @@ def test_the_base_counts(node, base, port):
 def test_over_65535_is_an_error_with_the_numbers_in_it(node, base, offset):
     call = portolan("port", node, "--base", base)
     assert (call.returncode, call.stdout) == (1, "")
-    assert f"no port for {node}: base {base} + offset {offset} = {base + offset}, over 65535" in call.stderr
+    assert f"no port for {node}: base {base} + offset {offset} = {base + offset}, above 65535" in call.stderr
     assert portolan("port", node, "--base", 65535 - offset).returncode == 0
 
 

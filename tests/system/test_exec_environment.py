@@ -79,7 +79,7 @@ def test_a_node_may_move_within_the_range(control):
 def test_a_port_of_the_rule_has_no_range(control):
     fake = control({"lease": {**LEASE, "port": 4370, "last_port": None}, "release": ok()})
     call = ask(fake, "exec", "--range", "rabbit@s1", "--", "env")
-    check(call, 1, "", "cannot start the program with --range: port 4370 of rabbit@s1 is not in the range")
+    check(call, 1, "", "cannot start the program with --range: port 4370 of rabbit@s1 is outside the daemon's range")
     assert fake.said("release") == [{"node": "rabbit@s1"}]
 
 
@@ -118,9 +118,9 @@ def warnings_of(control, program, directory, *arguments, env=None, node="rabbit@
 
 
 @pytest.mark.parametrize("line, warned", [
-    ("RABBITMQ_DIST_PORT=25672", "sets RABBITMQ_DIST_PORT to 25672, which wins over the 6369 of this lease"),
-    ("export RABBITMQ_NODENAME='bunny@s1' # mine", "sets RABBITMQ_NODENAME to bunny@s1, which wins over rabbit@s1"),
-    ('  ERL_EPMD_PORT="4369"', "sets ERL_EPMD_PORT to 4369, which wins over the 4370"),
+    ("RABBITMQ_DIST_PORT=25672", "sets RABBITMQ_DIST_PORT to 25672, which overrides the leased port 6369"),
+    ("export RABBITMQ_NODENAME='bunny@s1' # mine", "sets RABBITMQ_NODENAME to bunny@s1, which overrides rabbit@s1"),
+    ('  ERL_EPMD_PORT="4369"', "sets ERL_EPMD_PORT to 4369, which overrides the leased port 4370"),
     ("ERL_EPMD_PORT=4370\nexport ERL_EPMD_PORT=4371", "sets ERL_EPMD_PORT to 4371"),
     ("RABBITMQ_DIST_PORT=$((5672+1))", "sets RABBITMQ_DIST_PORT to $((5672+1))"),
     ("RABBITMQ_DIST_PORT=6369\nERL_EPMD_PORT=4370\nRABBITMQ_NODENAME=rabbit@s1", None),
@@ -164,12 +164,12 @@ def test_settings_of_ejabberd_that_win(control, tmp_path, option):
 
 def test_a_port_in_the_environment_that_wins(control, tmp_path):
     said = warnings_of(control, "my_release", tmp_path, env={"ERL_DIST_PORT": "6376"})
-    assert said.startswith("portolan: ERL_DIST_PORT is set to 6376: ") and "the leased 6369" in said
+    assert said.startswith("portolan: ERL_DIST_PORT is set to 6376: ") and "the leased port 6369" in said
     assert warnings_of(control, "my_release", tmp_path, env={"ERL_DIST_PORT": "6369"}) == ""
 
 
 def test_emqx_chooses_by_itself(control, tmp_path):
     said = warnings_of(control, "emqx", tmp_path, node="emqx@s1")
-    assert said.startswith("portolan: emqx chooses its port itself") and "the lease of emqx@s1" in said
+    assert said.startswith("portolan: emqx chooses its own port") and "the lease of emqx@s1" in said
     for way in ({"WITH_EPMD": "1"}, {"EPMD_ARGS": "-start_epmd true -proto_dist inet_tcp"}):
         assert warnings_of(control, "emqx", tmp_path, env=way, node="emqx@s1") == ""

@@ -200,5 +200,5 @@ def test_a_range_is_not_for_tools_alone(tmp_path, count, fine):
         capture_output=True, text=True, timeout=scaled(10))
     assert (check.returncode == 0) == fine, check.stderr
     if not fine:
-        assert (f"cannot keep ports for tools: node.dist_tool_ports is {count} (--set) and the range 20000-20003 has 4; "
+        assert (f"cannot reserve ports for tools: node.dist_tool_ports is {count} (--set) and the range 20000-20003 has 4; "
                 "leave at least one") in check.stderr

@@ -101,7 +101,7 @@ def test_root_can_lease_for_a_user(for_all, tmp_path):
     both = server.call("lease", "rabbit", "--user", "daemon", "--release")
     assert both.returncode == 2 and "--user or --release, not both" in both.stderr
     unknown = server.call("lease", "rabbit", "--user", "no-such-user")
-    assert unknown.returncode == 2 and "there is no user 'no-such-user'" in unknown.stderr
+    assert unknown.returncode == 2 and "unknown user 'no-such-user'" in unknown.stderr
 
 
 def test_a_program_that_changes_its_user_can_have_a_lease_from_root(for_all):

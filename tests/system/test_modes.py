@@ -246,7 +246,7 @@ def test_what_a_flag_has_set_a_reload_leaves(portoland, tmp_path, flag):
     path.write_text("log.level = info\n")
     server = portoland("-c", path, *flag)
     path.write_text("log.level = trace\n")
-    assert server.call("reload").stdout == "nothing has changed\n"
+    assert server.call("reload").stdout == "no changes\n"
 
 
 def test_the_environment_still_beats_the_file_after_a_reload(portoland, tmp_path):
@@ -254,4 +254,4 @@ def test_the_environment_still_beats_the_file_after_a_reload(portoland, tmp_path
     path.write_text("log.level = info\n")
     server = portoland("-c", path, env={"PORTOLAN_LOG__LEVEL": "warn"})
     path.write_text("log.level = trace\n")
-    assert server.call("reload").stdout == "nothing has changed\n"
+    assert server.call("reload").stdout == "no changes\n"

@@ -35,7 +35,7 @@ def test_a_command_explains_itself_with_an_example(command):
     check(call, 0)
     assert call.stdout.startswith(f"usage: portolan {command}")
     assert f"\nexample:\n  $ portolan {command}" in call.stdout
-    assert "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 not found, 5 denied" in call.stdout
+    assert "exit codes: 0 success, 1 failure, 2 usage error, 3 no daemon, 4 not found, 5 denied" in call.stdout
     for option in ["--json", "--socket", "--timeout", "--help", *listed_commands()[command]["options"]]:
         assert f"  {option}" in call.stdout
     assert portolan("help", command).stdout == call.stdout
@@ -51,33 +51,33 @@ def test_version():
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    ([], "which command?"),
-    (["stauts"], "there is no command 'stauts'; did you mean 'status'?"),
+    ([], "no command given"),
+    (["stauts"], "unknown command 'stauts'; did you mean 'status'?"),
     (["resol"], "did you mean 'resolve'?"),
-    (["frobnicate"], "there is no command 'frobnicate'; 'portolan help' lists them"),
+    (["frobnicate"], "unknown command 'frobnicate'; 'portolan help' lists all commands"),
     (["help", "leeses"], "did you mean 'leases'?"),
-    (["status", "--jsn"], "status has no option '--jsn'; did you mean '--json'?"),
-    (["--bse", "status"], "portolan has no option '--bse'"),
+    (["status", "--jsn"], "status: unknown option '--jsn'; did you mean '--json'?"),
+    (["--bse", "status"], "portolan: unknown option '--bse'"),
     (["port", "n@h", "--bas=1"], "did you mean '--base'?"),
     (["status", "--json=yes"], "--json takes no value"),
     (["status", "--socket"], "--socket needs a value: PATH"),
     (["status", "--timeout", "soon"], "--timeout takes a duration such as 500ms, 5s or 1m, not 'soon'"),
     (["status", "--timeout", "0"], "not '0'"),
-    (["status", "more"], "status does not take 'more'"),
-    (["names", "a", "b"], "names does not take 'b'"),
-    (["resolve"], "resolve needs more words than that"),
-    (["port"], "port needs more words than that"),
+    (["status", "more"], "status: unexpected argument 'more'"),
+    (["names", "a", "b"], "names: unexpected argument 'b'"),
+    (["resolve"], "resolve: too few arguments"),
+    (["port"], "port: too few arguments"),
     (["port", "n@h", "--base", "65536"], "--base takes a port from 1 to 65535, not '65536'"),
     (["port", "n@h", "--base", "0"], "not '0'"),
-    (["lease"], "lease needs more words than that"),
-    (["lease", "@h"], "'@h' is no name of a node"),
-    (["lease", ""], "'' is no name of a node"),
+    (["lease"], "lease: too few arguments"),
+    (["lease", "@h"], "'@h' is not a valid node name: no name before the @"),
+    (["lease", ""], "'' is not a valid node name"),
     (["resolve", "n" * 600], "it has 600 characters"),
-    (["exec", "a@h"], "exec needs a program, behind a --"),
-    (["exec", "a@h", "--"], "exec needs a program, behind a --"),
-    (["exec", "a@h", "ls"], "the program stands behind a --"),
-    (["exec", "a@h", "-detached"], "the program's own stand behind a --"),
-    (["exec", "--", "ls"], "exec needs more words than that"),
+    (["exec", "a@h"], "exec: no program given after --"),
+    (["exec", "a@h", "--"], "exec: no program given after --"),
+    (["exec", "a@h", "ls"], "the program goes after --"),
+    (["exec", "a@h", "-detached"], "options of the program go after --"),
+    (["exec", "--", "ls"], "exec: too few arguments"),
 ])
 def test_wrong_usage_exits_2_and_says_what_is_wrong(arguments, complaint):
     check(portolan(*arguments), 2, "", complaint)
@@ -96,7 +96,7 @@ def test_wrong_usage_is_json_where_that_is_asked_for(arguments):
 
 def test_a_name_that_is_not_utf8_is_no_node():
     call = subprocess.run(words("lease", os.fsdecode(b"\xff@h")), env=clean_environment(), capture_output=True, timeout=scaled(20))
-    assert call.returncode == 2 and b"it is not UTF-8" in call.stderr and b"\xff" not in call.stderr
+    assert call.returncode == 2 and b"not UTF-8" in call.stderr and b"\xff" not in call.stderr
 
 
 # --- port ---
@@ -116,7 +116,7 @@ def test_port_reads_names_where_a_dash_stands():
 
 def test_port_goes_on_after_a_name_without_a_port():
     call = portolan("port", "n59999@h", "a1@h", "--base", "10000")
-    check(call, 1, "a1@h 10001\n", "no port for n59999@h: base 10000 + offset 59999 = 69999, over 65535")
+    check(call, 1, "a1@h 10001\n", "no port for n59999@h: base 10000 + offset 59999 = 69999, above 65535")
 
 
 def test_port_as_json():
@@ -124,7 +124,7 @@ def test_port_as_json():
     assert call.returncode == 1
     reply = json.loads(call.stdout)
     error = reply["ports"][1].pop("error")
-    assert "base 10000 + offset 59999 = 69999, over 65535" in error
+    assert "base 10000 + offset 59999 = 69999, above 65535" in error
     assert reply == ok(base=10000, ports=[
         {"node": 'q"\\\n1@h', "port": 10001}, {"node": "n59999@h", "port": None}, {"node": "日1@h", "port": 10001},
         {"node": "remsh@h", "port": 0}])
@@ -146,7 +146,7 @@ def test_names_of_a_host_come_from_its_epmd():
             ok(host="127.0.0.1", epmd_port=epmd.port,
                names=[{"name": "rabbit", "port": 25672}, {"name": "a b", "port": 7}])
     with FakeEpmd({}) as epmd:
-        check(portolan("names", "127.0.0.1", env=epmd.env), 0, "", "no node is registered at 127.0.0.1")
+        check(portolan("names", "127.0.0.1", env=epmd.env), 0, "", "no nodes registered at 127.0.0.1")
 
 
 def test_names_of_a_host_without_epmd(free_of_epmd):
@@ -210,7 +210,7 @@ def test_resolve_derives_what_nobody_knows_if_asked_to(free_of_epmd):
     env = {**free_of_epmd, **NO_SOCKET}
     check(portolan("resolve", "emqx-1@127.0.0.1", env=env), 3, "", "cannot resolve")
     call = portolan("resolve", "emqx-1@127.0.0.1", "--derive", env=env)
-    assert (call.returncode, call.stdout) == (0, "127.0.0.1:4371  (derived from the name; no epmd knew it)\n")
+    assert (call.returncode, call.stdout) == (0, "127.0.0.1:4371  (derived from the name; unknown to epmd)\n")
     reply = json.loads(portolan("resolve", "emqx-1@127.0.0.1", "--derive", "--json", env=env).stdout)
     assert (reply["port"], reply["source"]) == (4371, "derived") and "epmd" not in reply
 

@@ -84,7 +84,7 @@ def test_columns_line_up_whatever_the_script(control):
 
 
 def test_no_names_are_told_beside_the_output(control):
-    check(ask(control({"names": ok(names=[])}), "names"), 0, "", "no node is registered at the daemon of this host")
+    check(ask(control({"names": ok(names=[])}), "names"), 0, "", "no nodes registered at the daemon of this host")
 
 
 def test_a_hostile_name_cannot_move_the_terminal(control):
@@ -104,7 +104,7 @@ def test_a_reply_may_lack_what_it_should_have(control):
     fake = control({asked: ok() for asked in DAEMON_CALLS}, closing=["stop"])
     for arguments, _ in DAEMON_CALLS.values():
         assert ask(fake, *arguments).returncode == 0
-    check(ask(fake, "exec", "a@h", "--", "true"), 1, "", "the daemon named no port for a@h")
+    check(ask(fake, "exec", "a@h", "--", "true"), 1, "", "the daemon returned no port for a@h")
 
 
 @pytest.mark.parametrize("reply, line", [
@@ -126,7 +126,7 @@ PORT  NAME       STATE
 6370  emqx       leased for 52s
 6371  emqx-2001  front port
 """)
-    check(ask(control({"leases": ok(leases=[])}), "leases"), 0, "", "nobody has a port")
+    check(ask(control({"leases": ok(leases=[])}), "leases"), 0, "", "no leases")
 
 
 def test_a_full_range_says_who_has_what(control):
@@ -142,12 +142,12 @@ def test_a_full_range_says_who_has_what(control):
 def test_reload(control):
     fake = control({"reload": ok(applied=["log.level", "epmd.remote_names"], restart=["epmd.port"])})
     check(ask(fake, "reload"), 0, "applied: log.level\napplied: epmd.remote_names\nneeds a restart: epmd.port\n")
-    check(ask(control({"reload": ok(applied=[], restart=[])}), "reload"), 0, "nothing has changed\n")
+    check(ask(control({"reload": ok(applied=[], restart=[])}), "reload"), 0, "no changes\n")
 
 
 def test_stop_waits_until_the_daemon_has_gone(control):
     check(ask(control({"stop": ok()}, closing=["stop"]), "stop"), 0, "stopped\n")
-    check(ask(control({"stop": ok()}), "stop", "--timeout", "200ms"), 1, "", "has not stopped yet")
+    check(ask(control({"stop": ok()}), "stop", "--timeout", "200ms"), 1, "", "it is still stopping")
 
 
 # --- failures ---
@@ -185,7 +185,7 @@ def test_a_socket_left_behind_is_no_daemon(tmp_path):
 
 
 def test_an_impossible_path_is_an_error(tmp_path):
-    check(portolan("status", "--socket", "/" + "x" * 200), 1, "", "the path of a socket has 1 to 107 bytes, not 201")
+    check(portolan("status", "--socket", "/" + "x" * 200), 1, "", "the path of a socket must have 1 to 107 bytes, not 201")
     check(portolan("status", "--socket", tmp_path), 3, "", "no daemon listens")
 
 
@@ -199,14 +199,14 @@ def test_a_silent_daemon_is_not_waited_for_longer_than_said(control):
     fake = control({"status": None, "watch": None})
     for command in ("status", "watch"):
         call = ask(fake, command, "--timeout", "200ms")
-        check(call, 1, "", f"the daemon at {fake.path} gave no answer within 200ms")
+        check(call, 1, "", f"no reply from the daemon at {fake.path} within 200ms")
 
 
 @pytest.mark.parametrize("reply, complaint", [
-    (b"HTTP/1.1 400 Bad Request\r\n", "is no reply of a Portolan daemon"), (b"[]\n", "is no reply of a Portolan daemon"),
-    (b"\xff\xfe\n", "is no reply of a Portolan daemon"), (b"", "closed the connection"),
-    (b'{"v":1,"ok":tr', "closed the connection"), (b'{"v":1}\n', "the daemon does not say why"),
-    (b'{"v":1,"ok":false,"error":"no"}\n', "the daemon does not say why")])
+    (b"HTTP/1.1 400 Bad Request\r\n", "is it a Portolan daemon?"), (b"[]\n", "is it a Portolan daemon?"),
+    (b"\xff\xfe\n", "is it a Portolan daemon?"), (b"", "closed the connection"),
+    (b'{"v":1,"ok":tr', "closed the connection"), (b'{"v":1}\n', "the daemon gave no reason"),
+    (b'{"v":1,"ok":false,"error":"no"}\n', "the daemon gave no reason")])
 def test_what_is_no_reply_is_an_error(control, reply, complaint):
     check(ask(control({"status": reply}, closing=["status"]), "status"), 1, "", complaint)
 

@@ -321,8 +321,8 @@ def known(pair, tmp_path):
     ("rabbit@10.77.0.1", "10.77.0.1:25672", "registered", "(registered; from other hosts 4370)"),
     ("rabbit@localhost", "localhost:25672", "registered", "(registered; from other hosts 4370)"),
     ("hare@10.77.0.2", "10.77.0.2:25673", "epmd", "(epmd at 10.77.0.2)"),
-    ("emqx-3@10.77.0.2", "10.77.0.2:4373", "derived", "(derived from the name; no epmd knew it)"),
-    ("emqx-3@10.77.0.1", "10.77.0.1:4373", "derived", "(derived from the name; no epmd knew it)")])
+    ("emqx-3@10.77.0.2", "10.77.0.2:4373", "derived", "(derived from the name; unknown to epmd)"),
+    ("emqx-3@10.77.0.1", "10.77.0.1:4373", "derived", "(derived from the name; unknown to epmd)")])
 def test_where_a_node_is_and_who_says_so(pair, known, node, place, source, text):
     with pair.here.entered():
         call = known.call("resolve", "--derive", node)

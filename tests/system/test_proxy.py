@@ -320,7 +320,7 @@ def test_a_reset_by_one_side_is_an_end_for_the_other(site):
 
 def test_streams_and_counters_are_told(site):
     daemon, node = site
-    assert daemon.call("streams").stderr == "portolan: nobody is connected through the front ports\n"
+    assert daemon.call("streams").stderr == "portolan: no connections through the front ports\n"
     assert "0 through the front ports" in daemon.call("status").stdout
     with contextlib.ExitStack() as held:
         caller, end = map(held.enter_context, stream(node, daemon.port, send_name("a@one.example.com")))
