@@ -36,9 +36,9 @@ const char *epmd_query_result_text(enum epmd_query_result result) {
     case EPMD_QUERY_UNREACHABLE:
         return "cannot be reached";
     case EPMD_QUERY_TIMED_OUT:
-        return "did not answer in time";
+        return "did not reply in time";
     case EPMD_QUERY_MALFORMED:
-        return "does not answer as epmd does";
+        return "sent an invalid reply";
     }
     return "?";
 }

@@ -167,7 +167,7 @@ def test_without_epmd_mode_nobody_is_asked(members):
 
 @pytest.mark.parametrize("reply, way", [
     (b"w\1", "does not know the name; so port {rule} is that of the rule)"),
-    (b"w\0\0", "invalid reply from; so port {rule} is that of the rule)"),
+    (b"w\0\0", "sent an invalid reply; so port {rule} is that of the rule)"),
     (found("p2", 1), "tells port 1, the rule port {rule}; both were tried)"),
 ])
 def test_a_failure_tells_which_way_was_tried(members, reply, way):
