@@ -2,17 +2,17 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
-#include "daemon/cluster_text.h"
+#include "daemon/explain.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* How each is told, and to whom. */
-static const struct telling {
-    const char *word;
+/* How each is reported, and to whom. */
+static const struct kind {
+    const char *name;
     enum log_level level;
     bool is_published; /* to watchers and to the program */
-} tellings[] = {
+} event_kinds[] = {
     [CLUSTER_EVENT_UP] = {"member_up", LOG_LEVEL_INFO, true},
     [CLUSTER_EVENT_SUSPECT] = {"member_suspect", LOG_LEVEL_WARN, true},
     [CLUSTER_EVENT_DOWN] = {"member_down", LOG_LEVEL_WARN, true},
@@ -57,31 +57,29 @@ static void format_name(const struct cluster_event *event, char *out, size_t siz
 
 #define NAME_SIZE (ALIVE_NAME_MAX_BYTES + CLUSTER_NAME_MAX + 2)
 
-static void log_it(const struct telling *telling, const struct cluster_event *event,
-                   const char *text) {
+static void log_it(const struct kind *kind, const struct cluster_event *event, const char *text) {
     char name[NAME_SIZE];
     format_name(event, name, sizeof name);
     if (is_of_name(event))
-        log_event(telling->level, telling->word, log_text("name", name),
+        log_event(kind->level, kind->name, log_text("name", name),
                   log_number("port", event->node->port), log_text("member", event->name));
     else if (event->type == CLUSTER_EVENT_JOIN_DONE)
-        log_event(telling->level, telling->word, log_text("member", name),
+        log_event(kind->level, kind->name, log_text("member", name),
                   log_number("members", (int64_t)event->count),
                   log_number("names", (int64_t)event->names));
     else if (text[0] != '\0' && event->cause == CLUSTER_CAUSE_NONE)
-        log_event(telling->level, telling->word, log_text("member", name),
-                  log_text("reason", text));
+        log_event(kind->level, kind->name, log_text("member", name), log_text("reason", text));
     else if (text[0] != '\0')
-        log_event(telling->level, telling->word, log_text("member", name),
+        log_event(kind->level, kind->name, log_text("member", name),
                   log_text("cause", cause_of(event)), log_text("reason", text));
     else if (event->cause != CLUSTER_CAUSE_NONE)
-        log_event(telling->level, telling->word, log_text("member", name),
+        log_event(kind->level, kind->name, log_text("member", name),
                   log_text("cause", cause_of(event)));
     else
-        log_event(telling->level, telling->word, log_text("member", name));
+        log_event(kind->level, kind->name, log_text("member", name));
 }
 
-static void publish(struct cluster_events *events, const struct telling *telling,
+static void publish(struct cluster_events *events, const struct kind *kind,
                     const struct cluster_event *event, const char *text) {
     char name[NAME_SIZE];
     if (!events_is_watched(events->events))
@@ -100,30 +98,30 @@ static void publish(struct cluster_events *events, const struct telling *telling
         json_object_set_new(object, "members", json_integer((json_int_t)event->count));
         json_object_set_new(object, "names", json_integer((json_int_t)event->names));
     }
-    events_publish(events->events, telling->word, object);
+    events_publish(events->events, kind->name, object);
 }
 
-static void run_program(struct cluster_events *events, const struct telling *telling,
+static void run_program(struct cluster_events *events, const struct kind *kind,
                         const struct cluster_event *event) {
     char name[NAME_SIZE], in_name[NAME_SIZE + 32], in_event[64], in_member[CLUSTER_NAME_MAX + 32];
     char in_self[CLUSTER_NAME_MAX + 32], in_cause[64], in_port[32];
-    if (events->program == NULL)
+    if (events->hook == NULL)
         return;
     format_name(event, name, sizeof name);
-    snprintf(in_event, sizeof in_event, "PORTOLAN_EVENT=%s", telling->word);
+    snprintf(in_event, sizeof in_event, "PORTOLAN_EVENT=%s", kind->name);
     snprintf(in_name, sizeof in_name, "PORTOLAN_NAME=%s", name);
     snprintf(in_member, sizeof in_member, "PORTOLAN_MEMBER=%s", event->name);
     snprintf(in_self, sizeof in_self, "PORTOLAN_SELF=%s", events->self);
     snprintf(in_cause, sizeof in_cause, "PORTOLAN_CAUSE=%s", cause_of(event));
     snprintf(in_port, sizeof in_port, "PORTOLAN_PORT=%u",
              is_of_name(event) ? (unsigned)event->node->port : 0U);
-    const struct event_program_run run = {
-        .event = telling->word,
+    const struct event_hook_run run = {
+        .event = kind->name,
         .name = name,
         .variables = {in_event, in_name, in_member, in_self, in_cause, in_port},
         .count = is_of_name(event) ? 6 : 5,
     };
-    event_program_start(events->program, &run);
+    event_hook_start(events->hook, &run);
 }
 
 /* A member that is away is tried for long: the same is not said of it each time. */
@@ -133,25 +131,25 @@ static bool is_held_back(struct cluster_events *events, const struct cluster_eve
     size_t slot = (size_t)(hash % CLUSTER_EVENTS_ATTEMPTS);
     if (event->type != CLUSTER_EVENT_LINK_REFUSED)
         return false;
-    bool is_news = events->attempts[slot].cause != event->cause ||
-                   now_ms - events->attempts[slot].at_ms >= CLUSTER_EVENTS_AGAIN_MS;
+    bool is_due = events->attempts[slot].cause != event->cause ||
+                  now_ms - events->attempts[slot].at_ms >= CLUSTER_EVENTS_AGAIN_MS;
     events->attempts[slot].cause = event->cause;
-    if (is_news)
+    if (is_due)
         events->attempts[slot].at_ms = now_ms;
-    return !is_news;
+    return !is_due;
 }
 
-void cluster_events_tell(struct cluster_events *events, const struct cluster_event *event,
-                         const char *text) {
-    const struct telling *telling = &tellings[event->type];
+void cluster_events_report(struct cluster_events *events, const struct cluster_event *event,
+                           const char *text) {
+    const struct kind *kind = &event_kinds[event->type];
     bool is_own_name = is_of_name(event) && strcmp(event->name, events->self) == 0;
     if (!is_own_name && !is_held_back(events, event)) /* the registry has told of an own name */
-        log_it(telling, event, text);
-    if (!telling->is_published)
+        log_it(kind, event, text);
+    if (!kind->is_published)
         return;
     if (!is_own_name)
-        publish(events, telling, event, text);
-    run_program(events, telling, event);
+        publish(events, kind, event, text);
+    run_program(events, kind, event);
 }
 
 void cluster_events_rejected(const struct peer_failure *failure) {
@@ -159,6 +157,6 @@ void cluster_events_rejected(const struct peer_failure *failure) {
     address_format(&failure->address, peer);
     log_event(LOG_LEVEL_WARN, "caller_refused", log_text("peer", peer),
               log_text("cause", cluster_cause_name(failure->cause)),
-              log_text("reason", cluster_text_of_caller(failure)),
+              log_text("reason", explain_rejected_caller(failure)),
               log_text("detail", failure->reason));
 }

@@ -5,7 +5,7 @@
 #ifndef PORTOLAN_DAEMON_CLUSTER_EVENTS_H
 #define PORTOLAN_DAEMON_CLUSTER_EVENTS_H
 
-#include "daemon/event_program.h"
+#include "daemon/event_hook.h"
 #include "daemon/events.h"
 #include "net/peer_link.h"
 
@@ -13,18 +13,18 @@
 #define CLUSTER_EVENTS_AGAIN_MS 60000 /* the same of an attempt is logged so seldom */
 
 struct cluster_events {
-    struct events *events;         /* borrowed */
-    struct event_program *program; /* borrowed; NULL: none */
-    const char *self;              /* node.name; borrowed */
+    struct events *events;   /* borrowed */
+    struct event_hook *hook; /* borrowed; NULL: none */
+    const char *self;        /* node.name; borrowed */
     struct { /* what was logged last of the attempts to reach a member, by a hash of its name */
         enum cluster_cause cause;
         int64_t at_ms;
     } attempts[CLUSTER_EVENTS_ATTEMPTS];
 };
 
-/* `text`: the cause and the cure, or "" (daemon/cluster_text.h). */
-void cluster_events_tell(struct cluster_events *events, const struct cluster_event *event,
-                         const char *text);
+/* `text`: the cause and the cure, or "" (daemon/explain.h). */
+void cluster_events_report(struct cluster_events *events, const struct cluster_event *event,
+                           const char *text);
 
 /* A caller that was not let in. */
 void cluster_events_rejected(const struct peer_failure *failure);

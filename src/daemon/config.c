@@ -41,7 +41,7 @@ static bool refuse_key(const char *name, const struct config_origin *origin,
     char quoted[CONFIG_QUOTE_SIZE];
     const char *nearest = config_key_nearest(name);
     config_quote(name, quoted);
-    if (config_ignored_is_emqx(name))
+    if (emqx_keys_has(name))
         config_report_add(report, CONFIG_ERROR,
                           "%s: cannot set %s: this key of EMQX has no meaning here; remove it",
                           origin->where, quoted);
@@ -212,7 +212,7 @@ void config_log_loaded(const struct config *config) {
     char families[512];
     if (!config->file_read)
         return;
-    config_ignored_format(&config->ignored, families, sizeof families);
+    emqx_keys_format(&config->ignored, families, sizeof families);
     log_event(LOG_LEVEL_INFO, "configuration",
               log_text("file", config->file != NULL ? config->file : CONFIG_DEFAULT_FILE),
               log_number("ignored", (int64_t)config->ignored.keys), log_text("of", families));

@@ -12,8 +12,8 @@
 #define PORTOLAN_DAEMON_CONFIG_H
 
 #include "base/log.h"
-#include "daemon/config_ignored.h"
 #include "daemon/config_report.h"
+#include "daemon/emqx_keys.h"
 
 /* Who the program was started as: their defaults differ. */
 enum config_personality { CONFIG_AS_PORTOLAND, CONFIG_AS_EPMD };
@@ -79,7 +79,7 @@ struct config {
     char *directory; /* where relative paths start from */
     char *file;      /* -c, made absolute; NULL: CONFIG_DEFAULT_FILE if there is one */
     bool file_read;
-    struct config_ignored ignored; /* of the file: what is EMQX's own */
+    struct emqx_keys ignored; /* of the file: what is EMQX's own */
 };
 
 /* Read by portoland when no other is named and it is there; never under the name epmd. */

@@ -125,7 +125,7 @@ static void warn_of_unknown(struct config_report *report) {
         if (!key_of(*at, name, sizeof name))
             warn_of_single_underscore(*at, report);
         else if (config_key_family_is_ours(name) && config_key_find(name) == NULL &&
-                 !config_ignored_is_emqx(name))
+                 !emqx_keys_has(name))
             warn_of(*at, name, report);
     }
 }

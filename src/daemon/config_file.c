@@ -87,7 +87,7 @@ static void key_of(const char *line, char *key, size_t size) {
 
 static bool is_ignored(const char *key) {
     if (config_key_family_is_ours(key))
-        return config_ignored_is_emqx(key);
+        return emqx_keys_has(key);
     return !config_key_family_is_mistyped(key);
 }
 
@@ -95,7 +95,7 @@ static void refuse_long_line(struct parser *parser, const char *line) {
     char key[128];
     key_of(line, key, sizeof key);
     if (is_ignored(key))
-        config_ignored_add(&parser->config->ignored, key);
+        emqx_keys_add(&parser->config->ignored, key);
     else
         complain(parser, "cannot read the line: it is too long; shorten it");
 }
@@ -177,7 +177,7 @@ static int on_setting(void *context, const char *section, const char *name, cons
     if (name[0] == '\0')
         return 0;
     if (is_ignored(name))
-        config_ignored_add(&parser->config->ignored, name);
+        emqx_keys_add(&parser->config->ignored, name);
     else
         take(parser, name, value);
     return 1;

@@ -153,8 +153,8 @@ const char *config_key_nearest(const char *name) {
     struct nearest nearest = nearest_to(name);
     for (size_t i = 0; i < KEYS; i++)
         nearest_try(&nearest, config_keys[i].name);
-    for (size_t i = 0; config_emqx_keys[i] != NULL; i++)
-        nearest_try(&nearest, config_emqx_keys[i]);
+    for (size_t i = 0; emqx_keys_known[i] != NULL; i++)
+        nearest_try(&nearest, emqx_keys_known[i]);
     return nearest.found;
 }
 

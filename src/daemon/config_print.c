@@ -107,7 +107,7 @@ void config_print_checked(const struct config *config, const struct config_repor
     const char *file = file_of(config);
     config_report_print(report, CONFIG_NOTE, program, out);
     if (file != NULL && config->ignored.keys > 0) {
-        config_ignored_format(&config->ignored, families, sizeof families);
+        emqx_keys_format(&config->ignored, families, sizeof families);
         fprintf(out, "%s: %s: %zu keys of other programs ignored: %s\n", program, file,
                 config->ignored.keys, families);
     }

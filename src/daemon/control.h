@@ -6,7 +6,7 @@
 #ifndef PORTOLAN_DAEMON_CONTROL_H
 #define PORTOLAN_DAEMON_CONTROL_H
 
-#include "daemon/cluster_shell.h"
+#include "daemon/cluster_service.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
 #include "daemon/front_service.h"
@@ -25,7 +25,7 @@ struct control_context {
     struct events *events;
     struct control_server *server;
     const struct listeners *listeners;
-    struct cluster_shell *cluster; /* NULL: the daemon runs alone */
+    struct cluster_service *cluster; /* NULL: the daemon runs alone */
     const struct loop_turns *turns;
     struct front_service *front; /* its front may be NULL: there are no front ports */
     int64_t started_ms;          /* monotonic */

@@ -1,9 +1,9 @@
 #include "daemon/control_cluster.h"
 
 #include "base/clock.h"
-#include "daemon/cluster_text.h"
 #include "daemon/control_members.h"
 #include "daemon/control_reply.h"
+#include "daemon/explain.h"
 #include "discovery/discovery.h"
 
 #include <inttypes.h>
@@ -30,8 +30,8 @@ static const char *state_of(const struct cluster *cluster) {
 
 /* What is told of the cluster, with its members, and `more` (taken over, may be NULL) behind it. */
 static struct control_stream *describe(const struct control_context *control, json_t *more) {
-    const struct cluster *cluster = cluster_shell_cluster(control->cluster);
-    const struct peer_counters counters = cluster_shell_counters(control->cluster);
+    const struct cluster *cluster = cluster_service_cluster(control->cluster);
+    const struct peer_counters counters = cluster_service_counters(control->cluster);
     struct cluster_id id = cluster_id(cluster);
     char id_text[64];
     snprintf(id_text, sizeof id_text, "%" PRIu64 "-%016" PRIx64, id.created_ms, id.random);
@@ -70,7 +70,7 @@ struct waiter {
 
 static void on_gone(void *context) {
     struct waiter *waiter = context;
-    cluster_shell_forget(waiter->control->cluster, waiter);
+    cluster_service_forget(waiter->control->cluster, waiter);
     free(waiter);
 }
 
@@ -86,7 +86,7 @@ static struct control_stream *failure_of(const struct cluster_event *event, cons
     return control_stream_of_json(reply);
 }
 
-static void on_told(void *context, const struct cluster_event *event, const char *text) {
+static void on_join(void *context, const struct cluster_event *event, const char *text) {
     struct waiter *waiter = context;
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS) {
         control_conn_progress(waiter->conn, progress_of(event));
@@ -148,7 +148,7 @@ struct control_stream *control_cluster_join(struct control_context *control,
         return verdict_failure(CLUSTER_NO_MEMORY);
     *waiter = (struct waiter){.control = control, .conn = conn};
     control_conn_hold(conn, on_gone, waiter);
-    enum cluster_verdict verdict = cluster_shell_join(control->cluster, target, on_told, waiter);
+    enum cluster_verdict verdict = cluster_service_join(control->cluster, target, on_join, waiter);
     if (verdict == CLUSTER_OK)
         return NULL; /* the reply comes later */
     control_conn_release(conn);
@@ -161,7 +161,7 @@ struct control_stream *control_cluster_join(struct control_context *control,
 /* Is told once it is on disk. */
 static struct control_stream *once_saved(struct control_context *control,
                                          struct control_conn *conn) {
-    control_conn_await(conn, CONTROL_GATE_CLUSTER, cluster_shell_awaited(control->cluster));
+    control_conn_await(conn, CONTROL_GATE_CLUSTER, cluster_service_awaited(control->cluster));
     return describe(control, NULL);
 }
 
@@ -170,7 +170,7 @@ struct control_stream *control_cluster_leave(struct control_context *control,
     (void)request;
     if (control->cluster == NULL)
         return control_stream_of_json(control_no_cluster(control));
-    if (cluster_shell_leave(control->cluster) == CLUSTER_OK)
+    if (cluster_service_leave(control->cluster) == CLUSTER_OK)
         return once_saved(control, conn);
     return control_stream_of_json(
         control_failure("node_not_in_cluster",
@@ -185,7 +185,7 @@ struct control_stream *control_cluster_force_leave(struct control_context *contr
         return control_stream_of_json(control_no_cluster(control));
     if (target == NULL)
         return verdict_failure(CLUSTER_BAD_NAME);
-    enum cluster_verdict verdict = cluster_shell_force_leave(control->cluster, target);
+    enum cluster_verdict verdict = cluster_service_force_leave(control->cluster, target);
     if (verdict == CLUSTER_OK)
         return once_saved(control, conn);
     return verdict == CLUSTER_IGNORED ? ignored(control) : verdict_failure(verdict);
@@ -202,7 +202,8 @@ const struct directory_entry *control_cluster_find(const struct control_context 
                                                    struct bytes node) {
     if (control->cluster == NULL)
         return NULL;
-    const struct directory *directory = cluster_directory(cluster_shell_cluster(control->cluster));
+    const struct directory *directory =
+        cluster_directory(cluster_service_cluster(control->cluster));
     const struct directory_entry *entry = directory_find(directory, node);
     while (entry != NULL && !runs(entry))
         entry = directory_find_next(entry);

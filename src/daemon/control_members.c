@@ -22,7 +22,7 @@ struct members_list {
 static json_t *describe(const struct control_context *control,
                         const struct cluster_member_view *member) {
     char text[ADDRESS_TEXT_SIZE];
-    const struct address *address = cluster_shell_address(control->cluster, member->name);
+    const struct address *address = cluster_service_address(control->cluster, member->name);
     json_t *object = json_pack(
         "{s:s, s:s, s:b, s:b, s:b, s:I, s:i, s:I, s:I}", "name", member->name, "state",
         cluster_state_name(member->state), "self", member->is_self, "linked", member->linked,
@@ -43,7 +43,7 @@ static bool is_listed(enum cluster_state state) {
 /* One that left the list meanwhile is passed over. */
 static enum control_step write_member(struct control_list *base, struct writer *out) {
     struct members_list *list = (struct members_list *)base;
-    const struct cluster *cluster = cluster_shell_cluster(list->control->cluster);
+    const struct cluster *cluster = cluster_service_cluster(list->control->cluster);
     struct cluster_member_view member;
     enum control_step step = CONTROL_STEP_MORE;
     if (list->next == list->count)
@@ -108,5 +108,5 @@ struct control_stream *control_members(const struct control_context *control, js
     list->control = control;
     bool began = control_list_begin(&list->list, head, 1, ",\"members\":[", tail);
     return control_list_reply(&list->list,
-                              began && copy_names(list, cluster_shell_cluster(control->cluster)));
+                              began && copy_names(list, cluster_service_cluster(control->cluster)));
 }

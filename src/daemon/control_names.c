@@ -105,5 +105,5 @@ struct control_stream *control_names(struct control_context *control, struct con
         return own_names(control);
     if (control->cluster == NULL)
         return control_stream_of_json(control_no_cluster(control));
-    return control_names_of_members(cluster_directory(cluster_shell_cluster(control->cluster)));
+    return control_names_of_members(cluster_directory(cluster_service_cluster(control->cluster)));
 }

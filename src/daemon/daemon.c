@@ -124,7 +124,7 @@ static void on_registered(void *context, struct registration *registration) {
     if (daemon->front_service.front != NULL)
         front_registered(daemon->front_service.front, registration);
     if (daemon->cluster != NULL)
-        cluster_shell_registered(daemon->cluster, registration);
+        cluster_service_registered(daemon->cluster, registration);
 }
 
 static void on_unregistered(void *context, struct registration *registration, const char *reason) {
@@ -134,7 +134,7 @@ static void on_unregistered(void *context, struct registration *registration, co
     events_unregistered(&daemon->events, registration, reason);
     on_leases_changed(daemon);
     if (daemon->cluster != NULL)
-        cluster_shell_unregistered(daemon->cluster, registration);
+        cluster_service_unregistered(daemon->cluster, registration);
 }
 
 /* A caller at a front port that is no epmd client. */
@@ -151,20 +151,20 @@ static const char *on_admits(void *context, int fd, const struct address *peer) 
 
 static bool on_is_member(void *context, const struct address *peer) {
     const struct daemon *daemon = context;
-    return daemon->cluster != NULL && cluster_shell_has_host(daemon->cluster, address_host(peer));
+    return daemon->cluster != NULL && cluster_service_has_host(daemon->cluster, address_host(peer));
 }
 
 /* And no Erlang node either. */
 static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
     struct daemon *daemon = context;
-    return daemon->cluster != NULL && cluster_shell_take(daemon->cluster, fd, peer, first);
+    return daemon->cluster != NULL && cluster_service_take(daemon->cluster, fd, peer, first);
 }
 
 /* Its front port is another one: other members are told anew. */
 static void on_route_changed(void *context, const struct registration *registration) {
     struct daemon *daemon = context;
     if (daemon->cluster != NULL)
-        cluster_shell_registered(daemon->cluster, registration);
+        cluster_service_registered(daemon->cluster, registration);
 }
 
 static void on_refused(void *context, const struct epmd_refusal *refusal) {
@@ -343,7 +343,7 @@ static bool build_front(struct daemon *daemon) {
 
 static bool on_member_asked(void *context, struct bytes address) {
     const struct daemon *daemon = context;
-    return daemon->cluster != NULL && cluster_shell_has_host(daemon->cluster, address);
+    return daemon->cluster != NULL && cluster_service_has_host(daemon->cluster, address);
 }
 
 /* Other daemons ask epmd's port where this one's front port is, by the name that they know. */
@@ -364,31 +364,31 @@ static void on_cluster_settled(void *context, uint64_t number) {
 
 static bool build_cluster(struct daemon *daemon, char *error) {
     const char *program = daemon->config->cluster_on_event;
-    struct cluster_shell_options options = {.config = daemon->config,
-                                            .base = daemon->base,
-                                            .tls = daemon->tls,
-                                            .events = &daemon->cluster_events,
-                                            .front_port = front_port(daemon),
-                                            .worker = daemon->worker,
-                                            .settled = on_cluster_settled,
-                                            .settled_context = daemon};
+    struct cluster_service_options options = {.config = daemon->config,
+                                              .base = daemon->base,
+                                              .tls = daemon->tls,
+                                              .events = &daemon->cluster_events,
+                                              .front_port = front_port(daemon),
+                                              .worker = daemon->worker,
+                                              .settled = on_cluster_settled,
+                                              .settled_context = daemon};
     if (daemon->tls == NULL)
         return true;
     if (program[0] != '\0') {
-        daemon->program = event_program_new(daemon->base, program);
-        if (daemon->program == NULL)
+        daemon->event_hook = event_hook_new(daemon->base, program);
+        if (daemon->event_hook == NULL)
             return false;
     }
     daemon->cluster_events = (struct cluster_events){
-        .events = &daemon->events, .program = daemon->program, .self = daemon->config->node_name};
+        .events = &daemon->events, .hook = daemon->event_hook, .self = daemon->config->node_name};
     daemon->tls = NULL;
-    daemon->cluster = cluster_shell_new(&options, error);
+    daemon->cluster = cluster_service_new(&options, error);
     return daemon->cluster != NULL;
 }
 
 static void on_process_ended(void *context, pid_t pid, int status) {
     struct daemon *daemon = context;
-    event_program_ended(daemon->program, pid, status);
+    event_hook_ended(daemon->event_hook, pid, status);
 }
 
 static bool build_orphans(struct daemon *daemon) {
@@ -434,10 +434,10 @@ static void destroy(struct daemon *daemon) {
     if (daemon->control_fd >= 0)
         control_unlisten(daemon->control_fd, daemon->config->control_socket);
     control_connect_events(&daemon->events, NULL);
-    cluster_shell_free(daemon->cluster);
+    cluster_service_free(daemon->cluster);
     daemon->cluster = NULL;
     orphans_free(daemon->orphans);
-    event_program_free(daemon->program);
+    event_hook_free(daemon->event_hook);
     front_service_end(&daemon->front_service);
     daemon->service.routes = NULL;
     epmd_server_free(daemon->server);
@@ -464,7 +464,7 @@ static void destroy(struct daemon *daemon) {
 }
 
 static bool build(struct daemon *daemon) {
-    char error[CLUSTER_SHELL_ERROR_SIZE] = "out of memory";
+    char error[CLUSTER_SERVICE_ERROR_SIZE] = "out of memory";
     if (build_names(daemon) && build_loop(daemon) && build_report(daemon) && build_worker(daemon) &&
         build_users(daemon) && build_server(daemon) && build_front(daemon) &&
         build_cluster(daemon, error) && build_orphans(daemon) && build_control(daemon)) {

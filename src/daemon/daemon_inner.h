@@ -32,10 +32,10 @@ struct daemon {
     struct listeners listeners; /* the descriptors are the server's */
     struct epmd_server *server;
     struct tls *tls;               /* until the shell has it; NULL: this daemon runs alone */
-    struct event_program *program; /* NULL: none */
+    struct event_hook *event_hook; /* NULL: none */
     struct orphans *orphans;       /* NULL: this is not process 1 */
     struct cluster_events cluster_events;
-    struct cluster_shell *cluster;      /* NULL: this daemon runs alone */
+    struct cluster_service *cluster;    /* NULL: this daemon runs alone */
     struct front_service front_service; /* its front is NULL without front ports */
     int control_fd;                     /* -1: none, or the control server's */
     struct control_context control_context;

@@ -179,7 +179,7 @@ bool front_service_build(struct front_service *service, const struct front_deps 
 }
 
 void front_service_end(struct front_service *service) {
-    front_warning_end(&service->warning);
+    front_warning_stop(&service->warning);
     front_free(service->front);
     service->front = NULL;
 }

@@ -27,7 +27,7 @@ static void on_found(void *context, const struct port_owner *found) {
     char holder[HOLDER_SIZE] = "";
     if (found != NULL)
         snprintf(holder, sizeof holder, "%s (process %d)", found->program, (int)found->pid);
-    front_warning_end(warning);
+    front_warning_stop(warning);
     tell(warning, &warning->pending, bytes_of_text(holder));
 }
 
@@ -53,7 +53,7 @@ void front_warning_report(struct front_warning *warning, const struct front_port
         tell(warning, &pending, error->name);
 }
 
-void front_warning_end(struct front_warning *warning) {
+void front_warning_stop(struct front_warning *warning) {
     port_search_free(warning->search);
     warning->search = NULL;
 }

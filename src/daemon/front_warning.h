@@ -33,6 +33,6 @@ struct front_warning {
 void front_warning_report(struct front_warning *warning, const struct front_port_error *error);
 
 /* Ends the search; what it was for is not told any more. */
-void front_warning_end(struct front_warning *warning);
+void front_warning_stop(struct front_warning *warning);
 
 #endif

@@ -104,7 +104,7 @@ START_TEST(keys_of_emqx_are_counted_by_family) {
                          "log.error.file = x\n"
                          "node.max_ports = 1024\n"));
     ck_assert_uint_eq(config.ignored.keys, 8);
-    config_ignored_format(&config.ignored, families, sizeof families);
+    emqx_keys_format(&config.ignored, families, sizeof families);
     ck_assert_str_eq(families, "listener 3, node 2, mqtt 1, without a family 1, log 1");
 }
 END_TEST

@@ -27,7 +27,7 @@ START_TEST(each_key_has_a_place_a_family_and_a_meaning_of_its_own) {
         ck_assert_ptr_nonnull(strchr(key->name, '.'));
         ck_assert(key->meaning[0] >= 'A' && key->meaning[0] <= 'Z');
         ck_assert_int_ne(key->meaning[strlen(key->meaning) - 1], '.');
-        ck_assert(!config_ignored_is_emqx(key->name));
+        ck_assert(!emqx_keys_has(key->name));
         for (size_t j = 0; j < i; j++)
             ck_assert_uint_ne(key->offset, config_keys[j].offset);
     }
@@ -98,15 +98,15 @@ END_TEST
 
 START_TEST(more_families_than_there_is_room_for_are_counted_in_all) {
     char text[64], name[80];
-    struct config_ignored ignored = {.keys = 0};
+    struct emqx_keys ignored = {.keys = 0};
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "family%d.with.a.key", i);
-        config_ignored_add(&ignored, name);
+        emqx_keys_add(&ignored, name);
     }
-    config_ignored_add(&ignored, "a_family_with_a_name_that_is_much_too_long.key");
+    emqx_keys_add(&ignored, "a_family_with_a_name_that_is_much_too_long.key");
     ck_assert_uint_eq(ignored.keys, 101);
     ck_assert_uint_eq(ignored.families, CONFIG_FAMILIES_MAX);
-    config_ignored_format(&ignored, text, sizeof text);
+    emqx_keys_format(&ignored, text, sizeof text);
     ck_assert_uint_eq(strlen(text), sizeof text - 1);
 }
 END_TEST

@@ -1,4 +1,4 @@
-#include "daemon/event_program.h"
+#include "daemon/event_hook.h"
 
 #include "base/log.h"
 #include "net/loop.h"
@@ -19,13 +19,13 @@ extern char **environ;
 
 struct run {
     char *event, *name;
-    char *variables[EVENT_PROGRAM_VARIABLES];
+    char *variables[EVENT_HOOK_VARIABLES];
     size_t count;
     TAILQ_ENTRY(run) link;
 };
 TAILQ_HEAD(runs, run);
 
-struct event_program {
+struct event_hook {
     char *path;
     struct event *child_event; /* SIGCHLD */
     struct event *time_event;  /* its time is over */
@@ -46,11 +46,11 @@ static void free_run(struct run *run) {
     free(run);
 }
 
-static struct run *copy_run(const struct event_program_run *of) {
+static struct run *copy_run(const struct event_hook_run *of) {
     struct run *run = calloc(1, sizeof *run);
     bool good = run != NULL && (run->event = strdup(of->event)) != NULL &&
                 (run->name = strdup(of->name)) != NULL;
-    for (size_t i = 0; good && i < of->count && i < EVENT_PROGRAM_VARIABLES; i++) {
+    for (size_t i = 0; good && i < of->count && i < EVENT_HOOK_VARIABLES; i++) {
         run->variables[i] = strdup(of->variables[i]);
         good = run->variables[i] != NULL;
         run->count++;
@@ -60,28 +60,28 @@ static struct run *copy_run(const struct event_program_run *of) {
     return good ? run : NULL;
 }
 
-static void start_later(struct event_program *program) {
-    if (program->pid == 0 && !TAILQ_EMPTY(&program->waiting))
-        loop_set_timer_or_now(program->start_event, 0);
+static void start_later(struct event_hook *hook) {
+    if (hook->pid == 0 && !TAILQ_EMPTY(&hook->waiting))
+        loop_set_timer_or_now(hook->start_event, 0);
 }
 
-void event_program_start(struct event_program *program, const struct event_program_run *of) {
-    struct run *run = program->count >= EVENT_PROGRAM_QUEUE ? NULL : copy_run(of);
+void event_hook_start(struct event_hook *hook, const struct event_hook_run *of) {
+    struct run *run = hook->count >= EVENT_HOOK_QUEUE ? NULL : copy_run(of);
     if (run == NULL) {
-        if (program->dropped++ == 0)
-            log_event(LOG_LEVEL_WARN, "event_program_behind", log_text("program", program->path),
+        if (hook->dropped++ == 0)
+            log_event(LOG_LEVEL_WARN, "event_program_behind", log_text("program", hook->path),
                       log_text("outcome", "events are dropped until it has caught up"));
         return;
     }
-    TAILQ_INSERT_TAIL(&program->waiting, run, link);
-    program->count++;
-    start_later(program);
+    TAILQ_INSERT_TAIL(&hook->waiting, run, link);
+    hook->count++;
+    start_later(hook);
 }
 
-static void drop_first(struct event_program *program) {
-    struct run *first = TAILQ_FIRST(&program->waiting);
-    TAILQ_REMOVE(&program->waiting, first, link);
-    program->count--;
+static void drop_first(struct event_hook *hook) {
+    struct run *first = TAILQ_FIRST(&hook->waiting);
+    TAILQ_REMOVE(&hook->waiting, first, link);
+    hook->count--;
     free_run(first);
 }
 
@@ -111,8 +111,8 @@ static char **environment_of(const struct run *run) {
 }
 
 /* An errno, or 0: then it runs. */
-static int spawn(struct event_program *program, const struct run *run) {
-    char *arguments[] = {program->path, run->event, run->name, NULL};
+static int spawn(struct event_hook *hook, const struct run *run) {
+    char *arguments[] = {hook->path, run->event, run->name, NULL};
     char **environment = environment_of(run);
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -131,8 +131,7 @@ static int spawn(struct event_program *program, const struct run *run) {
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    int error =
-        posix_spawn(&program->pid, program->path, &files, &attributes, arguments, environment);
+    int error = posix_spawn(&hook->pid, hook->path, &files, &attributes, arguments, environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     free(environment);
@@ -140,99 +139,99 @@ static int spawn(struct event_program *program, const struct run *run) {
 }
 
 static void on_start(evutil_socket_t fd, short what, void *context) {
-    struct event_program *program = context;
+    struct event_hook *hook = context;
     (void)fd;
     (void)what;
-    if (program->pid != 0 || TAILQ_EMPTY(&program->waiting))
+    if (hook->pid != 0 || TAILQ_EMPTY(&hook->waiting))
         return;
-    if (program->dropped > 0)
-        log_event(LOG_LEVEL_WARN, "event_program_missed", log_text("program", program->path),
-                  log_number("events", (int64_t)program->dropped));
-    program->dropped = 0;
-    const struct run *run = TAILQ_FIRST(&program->waiting);
-    int error = spawn(program, run);
+    if (hook->dropped > 0)
+        log_event(LOG_LEVEL_WARN, "event_program_missed", log_text("program", hook->path),
+                  log_number("events", (int64_t)hook->dropped));
+    hook->dropped = 0;
+    const struct run *run = TAILQ_FIRST(&hook->waiting);
+    int error = spawn(hook, run);
     if (error == 0) {
-        if (!loop_set_timer(program->time_event, EVENT_PROGRAM_MS))
-            kill(-program->pid, SIGKILL); /* nothing runs without a limit */
+        if (!loop_set_timer(hook->time_event, EVENT_HOOK_MS))
+            kill(-hook->pid, SIGKILL); /* nothing runs without a limit */
         return;
     }
-    program->pid = 0;
-    log_event(LOG_LEVEL_ERROR, "event_program_not_run", log_text("program", program->path),
+    hook->pid = 0;
+    log_event(LOG_LEVEL_ERROR, "event_program_not_run", log_text("program", hook->path),
               log_text("event", run->event), log_text("reason", strerror(error)),
               log_text("cure", "make the file of cluster.on_event executable by the daemon"));
-    drop_first(program);
-    start_later(program);
+    drop_first(hook);
+    start_later(hook);
 }
 
-static void log_outcome(const struct event_program *program, int status) {
-    const char *event = TAILQ_FIRST(&program->waiting)->event;
+static void log_outcome(const struct event_hook *hook, int status) {
+    const char *event = TAILQ_FIRST(&hook->waiting)->event;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         log_event(LOG_LEVEL_DEBUG, "event_program_ran", log_text("event", event));
     else if (WIFEXITED(status))
-        log_event(LOG_LEVEL_WARN, "event_program_failed", log_text("program", program->path),
+        log_event(LOG_LEVEL_WARN, "event_program_failed", log_text("program", hook->path),
                   log_text("event", event), log_number("exit_code", WEXITSTATUS(status)));
     else
-        log_event(LOG_LEVEL_WARN, "event_program_failed", log_text("program", program->path),
+        log_event(LOG_LEVEL_WARN, "event_program_failed", log_text("program", hook->path),
                   log_text("event", event), log_number("signal", WTERMSIG(status)));
 }
 
-void event_program_ended(struct event_program *program, pid_t pid, int status) {
-    if (program == NULL || program->pid == 0 || program->pid != pid)
+void event_hook_ended(struct event_hook *hook, pid_t pid, int status) {
+    if (hook == NULL || hook->pid == 0 || hook->pid != pid)
         return;
-    program->pid = 0;
-    event_del(program->time_event);
-    log_outcome(program, status);
-    drop_first(program);
-    start_later(program);
+    hook->pid = 0;
+    event_del(hook->time_event);
+    log_outcome(hook, status);
+    drop_first(hook);
+    start_later(hook);
 }
 
 static void on_child(evutil_socket_t number, short what, void *context) {
-    struct event_program *program = context;
+    struct event_hook *hook = context;
     int status;
     (void)number;
     (void)what;
-    if (program->pid != 0 && waitpid(program->pid, &status, WNOHANG) == program->pid)
-        event_program_ended(program, program->pid, status);
+    if (hook->pid != 0 && waitpid(hook->pid, &status, WNOHANG) == hook->pid)
+        event_hook_ended(hook, hook->pid, status);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *context) {
-    struct event_program *program = context;
+    struct event_hook *hook = context;
     (void)fd;
     (void)what;
-    log_event(LOG_LEVEL_WARN, "event_program_killed", log_text("program", program->path),
-              log_text("event", TAILQ_FIRST(&program->waiting)->event),
-              log_number("after_ms", EVENT_PROGRAM_MS));
-    kill(-program->pid, SIGKILL);
+    log_event(LOG_LEVEL_WARN, "event_program_killed", log_text("program", hook->path),
+              log_text("event", TAILQ_FIRST(&hook->waiting)->event),
+              log_number("after_ms", EVENT_HOOK_MS));
+    kill(-hook->pid, SIGKILL);
 }
 
 /* --- beginning and end --- */
 
-struct event_program *event_program_new(struct event_base *base, const char *path) {
-    struct event_program *program = calloc(1, sizeof *program);
-    if (program == NULL)
+struct event_hook *event_hook_new(struct event_base *base, const char *path) {
+    struct event_hook *hook = calloc(1, sizeof *hook);
+    if (hook == NULL)
         return NULL;
-    TAILQ_INIT(&program->waiting);
-    program->path = strdup(path);
-    program->child_event = evsignal_new(base, SIGCHLD, on_child, program);
-    program->time_event = event_new(base, -1, 0, on_time, program);
-    program->start_event = event_new(base, -1, 0, on_start, program);
-    if (program->path != NULL && program->child_event != NULL && program->time_event != NULL &&
-        program->start_event != NULL && event_add(program->child_event, NULL) == 0)
-        return program;
-    event_program_free(program);
+    TAILQ_INIT(&hook->waiting);
+    hook->path = strdup(path);
+    hook->child_event = evsignal_new(base, SIGCHLD, on_child, hook);
+    hook->time_event = event_new(base, -1, 0, on_time, hook);
+    hook->start_event = event_new(base, -1, 0, on_start, hook);
+    if (hook->path != NULL && hook->child_event != NULL && hook->time_event != NULL &&
+        hook->start_event != NULL && event_add(hook->child_event, NULL) == 0)
+        return hook;
+    event_hook_free(hook);
     return NULL;
 }
 
-void event_program_free(struct event_program *program) {
-    if (program == NULL)
+void event_hook_free(struct event_hook *hook) {
+    if (hook == NULL)
         return;
-    if (program->pid != 0)
-        kill(-program->pid, SIGKILL);
-    while (!TAILQ_EMPTY(&program->waiting))
-        drop_first(program);
-    struct event *events[] = {program->child_event, program->time_event, program->start_event};
+    if (hook->pid != 0)
+        kill(-hook->pid, SIGKILL);
+    while (!TAILQ_EMPTY(&hook->waiting))
+        drop_first(hook);
+    struct event *events[] = {hook->child_event, hook->time_event, hook->start_event};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         loop_free_event(events[i]);
-    free(program->path);
-    free(program);
+    free(hook->path);
+    free(hook);
 }

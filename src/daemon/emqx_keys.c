@@ -1,4 +1,4 @@
-#include "daemon/config_ignored.h"
+#include "daemon/emqx_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@ static size_t family_length(const char *key) {
     return len < CONFIG_FAMILY_SIZE ? len : CONFIG_FAMILY_SIZE - 1;
 }
 
-void config_ignored_add(struct config_ignored *ignored, const char *key) {
+void emqx_keys_add(struct emqx_keys *ignored, const char *key) {
     char name[CONFIG_FAMILY_SIZE] = "";
     size_t i = 0;
     memcpy(name, key, family_length(key));
@@ -25,7 +25,7 @@ void config_ignored_add(struct config_ignored *ignored, const char *key) {
 }
 
 /* The family with the most keys of those not yet said, or CONFIG_FAMILIES_MAX. */
-static size_t largest_left(const struct config_ignored *ignored, const bool *said) {
+static size_t largest_left(const struct emqx_keys *ignored, const bool *said) {
     size_t largest = CONFIG_FAMILIES_MAX;
     for (size_t i = 0; i < ignored->families; i++) {
         if (!said[i] && (largest == CONFIG_FAMILIES_MAX ||
@@ -35,7 +35,7 @@ static size_t largest_left(const struct config_ignored *ignored, const bool *sai
     return largest;
 }
 
-void config_ignored_format(const struct config_ignored *ignored, char *out, size_t size) {
+void emqx_keys_format(const struct emqx_keys *ignored, char *out, size_t size) {
     bool said[CONFIG_FAMILIES_MAX] = {false};
     size_t used = 0, i;
     out[0] = '\0';
@@ -50,7 +50,7 @@ void config_ignored_format(const struct config_ignored *ignored, char *out, size
 
 /* Of the families that are ours too. EMQX 4.0's are all here, and what later releases of 4 added.
  */
-const char *const config_emqx_keys[] = {
+const char *const emqx_keys_known[] = {
     "node.heartbeat",
     "node.async_threads",
     "node.process_limit",
@@ -124,9 +124,9 @@ const char *const config_emqx_keys[] = {
     NULL,
 };
 
-bool config_ignored_is_emqx(const char *key) {
-    for (size_t i = 0; config_emqx_keys[i] != NULL; i++) {
-        if (strcmp(config_emqx_keys[i], key) == 0)
+bool emqx_keys_has(const char *key) {
+    for (size_t i = 0; emqx_keys_known[i] != NULL; i++) {
+        if (strcmp(emqx_keys_known[i], key) == 0)
             return true;
     }
     return false;

@@ -1,11 +1,11 @@
-#include "daemon/cluster_text.h"
+#include "daemon/explain.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* host:port as the user wrote the host, and the address that it has when they differ. */
-static void format_place(const char *name, const struct peer_failure *failure, char *out,
-                         size_t size) {
+static void format_endpoint(const char *name, const struct peer_failure *failure, char *out,
+                            size_t size) {
     const char *at = strchr(name, '@');
     const char *host = at == NULL ? name : at + 1;
     char address[ADDRESS_TEXT_SIZE] = "";
@@ -24,44 +24,45 @@ static void format_place(const char *name, const struct peer_failure *failure, c
         snprintf(out, size, "%s:%u (%s)", host, failure->port, address);
 }
 
-/* Causes that are reported of the place that was called. */
-static void say_of_place(const char *place, enum cluster_cause cause,
-                         const struct peer_failure *failure, char *out) {
+/* Causes that concern the endpoint that was called. */
+static void explain_connect_failure(const char *endpoint, enum cluster_cause cause,
+                                    const struct peer_failure *failure, char *out) {
     const char *why = failure->reason[0] != '\0' ? failure->reason : NULL;
-    size_t size = CLUSTER_TEXT_SIZE;
+    size_t size = EXPLAIN_SIZE;
     switch (cause) {
     case CLUSTER_CAUSE_REFUSED:
         snprintf(
             out, size,
             "%s refused the connection; does portoland run there, and is the name right, which "
             "the port follows from?",
-            place);
+            endpoint);
         break;
     case CLUSTER_CAUSE_TIMED_OUT:
         snprintf(out, size,
-                 "connection to %s timed out after %d s; is TCP %u open in its firewall?", place,
+                 "connection to %s timed out after %d s; is TCP %u open in its firewall?", endpoint,
                  CLUSTER_CONNECT_MS / 1000, (unsigned)failure->port);
         break;
     case CLUSTER_CAUSE_UNREACHABLE:
         snprintf(out, size, "%s cannot be reached: %s; is the address right, and the network up?",
-                 place, failure->error != 0 ? strerror(failure->error) : "there is no way to it");
+                 endpoint,
+                 failure->error != 0 ? strerror(failure->error) : "there is no way to it");
         break;
     case CLUSTER_CAUSE_WRONG_COOKIE:
         snprintf(out, size,
                  "the daemon at %s has another cookie; set node.cookie (or the file of "
                  "node.cookie_file) alike on both hosts",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
         snprintf(out, size,
                  "the daemon at %s is of a cluster with another name; set cluster.name alike on "
                  "both hosts",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_CERTIFICATE:
         snprintf(out, size,
                  "the certificates of this daemon and of the one at %s do not fit each other: %s",
-                 place,
+                 endpoint,
                  why == NULL ? "both hosts need cluster.tls.* of one authority, each with its "
                                "node.name's host"
                              : why);
@@ -70,58 +71,59 @@ static void say_of_place(const char *place, enum cluster_cause cause,
         snprintf(out, size,
                  "the daemon at %s has no room for one more handshake at the moment; try again, "
                  "and see in its log who takes all of it",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_NOT_PORTOLAN:
         snprintf(out, size,
                  "what listens at %s does not answer as a portoland of a cluster: %s; is it "
                  "another program, or has its portoland no node.cookie?",
-                 place, why == NULL ? "it closed the connection" : why);
+                 endpoint, why == NULL ? "it closed the connection" : why);
         break;
     default:
-        snprintf(out, size, "the connection to %s broke: %s; try again, and see its log", place,
+        snprintf(out, size, "the connection to %s broke: %s; try again, and see its log", endpoint,
                  failure->error != 0 ? strerror(failure->error) : cluster_cause_name(cause));
     }
 }
 
 /* The same, where a link stood or no call could be made. */
-static void say_of_link(const char *place, const struct cluster_event *event, char *out) {
-    size_t size = CLUSTER_TEXT_SIZE;
+static void explain_link_failure(const char *endpoint, const struct cluster_event *event,
+                                 char *out) {
+    size_t size = EXPLAIN_SIZE;
     switch (event->cause) {
     case CLUSTER_CAUSE_TIMED_OUT:
         snprintf(out, size,
                  "%s took the connection, but did not finish in time; is its host overloaded, or "
                  "the network slow? try again, and see its log",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_BUSY:
         snprintf(out, size,
                  "%s had no room for one more handshake each time it was called; see in its log "
                  "who takes all of it",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
         snprintf(out, size,
                  "%s is of a cluster with another name; set cluster.name alike on both hosts",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_CERTIFICATE:
         snprintf(out, size,
                  "the certificates of this daemon and of %s do not fit each other: %s certificate "
                  "does not name the host of its node.name",
-                 place, event->by_us ? "its" : "this daemon's");
+                 endpoint, event->by_us ? "its" : "this daemon's");
         break;
     default:
-        snprintf(out, size, "the link with %s broke: %s; try again, and see its log", place,
+        snprintf(out, size, "the link with %s broke: %s; try again, and see its log", endpoint,
                  cluster_cause_name(event->cause));
     }
 }
 
 /* Causes that the two daemons found out about each other. */
-static const struct talk {
+static const struct explanation {
     const char *by_peer; /* the peer said so to this daemon */
     const char *by_us;   /* this daemon said so to the peer; NULL: the same words */
-} talks[CLUSTER_CAUSES] = {
+} explanations[CLUSTER_CAUSES] = {
     [CLUSTER_CAUSE_WRONG_VERSION] = {"it speaks another version of the cluster protocol; install "
                                      "the same release on both",
                                      NULL},
@@ -160,8 +162,8 @@ static const struct talk {
 };
 
 /* Which way the port was found, where an epmd was asked for it. */
-static void add_way(const struct peer_query *query, char *out) {
-    size_t len = strlen(out), size = CLUSTER_TEXT_SIZE - len;
+static void append_port_source(const struct peer_query *query, char *out) {
+    size_t len = strlen(out), size = EXPLAIN_SIZE - len;
     unsigned epmd = query->epmd_port, advertised = query->advertised, derived = query->derived;
     if (epmd == 0)
         return;
@@ -177,14 +179,14 @@ static void add_way(const struct peer_query *query, char *out) {
                  advertised, derived);
 }
 
-static void say_of_call(const struct cluster_event *event, const struct peer_failure *failure,
-                        char *out) {
-    char place[CLUSTER_NAME_MAX + ADDRESS_TEXT_SIZE + 16];
-    const struct talk *talk = &talks[event->cause];
+static void explain_call_failure(const struct cluster_event *event,
+                                 const struct peer_failure *failure, char *out) {
+    char endpoint[CLUSTER_NAME_MAX + ADDRESS_TEXT_SIZE + 16];
+    const struct explanation *explanation = &explanations[event->cause];
     bool by_us = event->by_us || failure != NULL;
     const char *at = strchr(event->name, '@');
     if (event->cause == CLUSTER_CAUSE_NO_HOST) {
-        snprintf(out, CLUSTER_TEXT_SIZE,
+        snprintf(out, EXPLAIN_SIZE,
                  "no address is found for the host %s: %s; is it spelt right, and known to DNS or "
                  "/etc/hosts?",
                  at == NULL ? event->name : at + 1,
@@ -192,43 +194,43 @@ static void say_of_call(const struct cluster_event *event, const struct peer_fai
         return;
     }
     if (event->cause == CLUSTER_CAUSE_NO_PORT) {
-        snprintf(out, CLUSTER_TEXT_SIZE,
+        snprintf(out, EXPLAIN_SIZE,
                  "no port follows from the name %s, so it cannot be called; a name that begins "
                  "with remsh has none, nor has one whose digits lead above 65535; see 'portolan "
                  "port %s'",
                  event->name, event->name);
         return;
     }
-    if (talk->by_peer != NULL) {
-        snprintf(out, CLUSTER_TEXT_SIZE, "%s",
-                 by_us && talk->by_us != NULL ? talk->by_us : talk->by_peer);
+    if (explanation->by_peer != NULL) {
+        snprintf(out, EXPLAIN_SIZE, "%s",
+                 by_us && explanation->by_us != NULL ? explanation->by_us : explanation->by_peer);
         return;
     }
-    format_place(event->name, failure, place, sizeof place);
+    format_endpoint(event->name, failure, endpoint, sizeof endpoint);
     if (failure == NULL) {
-        say_of_link(place, event, out);
+        explain_link_failure(endpoint, event, out);
         return;
     }
-    say_of_place(place, event->cause, failure, out);
-    add_way(&failure->query, out);
+    explain_connect_failure(endpoint, event->cause, failure, out);
+    append_port_source(&failure->query, out);
 }
 
-void cluster_text_of_event(const struct cluster_event *event, const char *self,
-                           const struct peer_failure *failure, char out[CLUSTER_TEXT_SIZE]) {
+void explain_event(const struct cluster_event *event, const char *self,
+                   const struct peer_failure *failure, char out[EXPLAIN_SIZE]) {
     bool is_of_self = strcmp(event->name, self) == 0;
     out[0] = '\0';
     if (event->type == CLUSTER_EVENT_JOIN_FAILED || event->type == CLUSTER_EVENT_LINK_REFUSED)
-        say_of_call(event, failure, out);
+        explain_call_failure(event, failure, out);
     else if (event->type == CLUSTER_EVENT_NAME_CLASH)
-        snprintf(out, CLUSTER_TEXT_SIZE,
+        snprintf(out, EXPLAIN_SIZE,
                  "another daemon has this one's name; stop it, or give it a node.name of its own");
     else if (event->type == CLUSTER_EVENT_FORCED_OUT && is_of_self)
-        snprintf(out, CLUSTER_TEXT_SIZE,
+        snprintf(out, EXPLAIN_SIZE,
                  "this daemon was forced out of its cluster, and is alone; 'portolan cluster join' "
                  "with a member's name brings it back");
 }
 
-const char *cluster_text_of_caller(const struct peer_failure *failure) {
+const char *explain_rejected_caller(const struct peer_failure *failure) {
     switch (failure->cause) {
     case CLUSTER_CAUSE_WRONG_COOKIE:
         return "it has another cookie; set node.cookie alike on both hosts, if it is to be a "

@@ -1,6 +1,6 @@
 /* Counts the keys of a file that are EMQX's own, by their family. */
-#ifndef PORTOLAN_DAEMON_CONFIG_IGNORED_H
-#define PORTOLAN_DAEMON_CONFIG_IGNORED_H
+#ifndef PORTOLAN_DAEMON_EMQX_KEYS_H
+#define PORTOLAN_DAEMON_EMQX_KEYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #define CONFIG_FAMILIES_MAX 24
 #define CONFIG_FAMILY_SIZE 24
 
-struct config_ignored {
+struct emqx_keys {
     size_t keys;
     size_t families;
     struct {
@@ -17,15 +17,15 @@ struct config_ignored {
     } family[CONFIG_FAMILIES_MAX]; /* what is beyond these counts in `keys` alone */
 };
 
-void config_ignored_add(struct config_ignored *ignored, const char *key);
+void emqx_keys_add(struct emqx_keys *ignored, const char *key);
 
 /* "listener 96, zone 48, mqtt 12, without a family 8": the largest first, cut to `size`. */
-void config_ignored_format(const struct config_ignored *ignored, char *out, size_t size);
+void emqx_keys_format(const struct emqx_keys *ignored, char *out, size_t size);
 
 /* Whether the key, of a family that is ours, is known as one of EMQX 4's own. */
-bool config_ignored_is_emqx(const char *key);
+bool emqx_keys_has(const char *key);
 
 /* Those keys, NULL at the end. */
-extern const char *const config_emqx_keys[];
+extern const char *const emqx_keys_known[];
 
 #endif
