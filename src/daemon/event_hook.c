@@ -21,7 +21,7 @@ struct run {
     char *event, *name;
     char *variables[EVENT_HOOK_VARIABLES];
     size_t count;
-    TAILQ_ENTRY(run) link;
+    TAILQ_ENTRY(run) entry;
 };
 TAILQ_HEAD(runs, run);
 
@@ -73,14 +73,14 @@ void event_hook_start(struct event_hook *hook, const struct event_hook_run *of) 
                       log_text("outcome", "events are dropped until it has caught up"));
         return;
     }
-    TAILQ_INSERT_TAIL(&hook->waiting, run, link);
+    TAILQ_INSERT_TAIL(&hook->waiting, run, entry);
     hook->count++;
     start_later(hook);
 }
 
 static void drop_first(struct event_hook *hook) {
     struct run *first = TAILQ_FIRST(&hook->waiting);
-    TAILQ_REMOVE(&hook->waiting, first, link);
+    TAILQ_REMOVE(&hook->waiting, first, entry);
     hook->count--;
     free_run(first);
 }

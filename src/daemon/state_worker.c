@@ -40,7 +40,7 @@ static struct state_job *next_job(struct state_worker *worker) {
         pthread_cond_wait(&worker->changed, &worker->lock);
     struct state_job *job = STAILQ_FIRST(&worker->waiting);
     if (job != NULL)
-        STAILQ_REMOVE_HEAD(&worker->waiting, link);
+        STAILQ_REMOVE_HEAD(&worker->waiting, entry);
     pthread_mutex_unlock(&worker->lock);
     return job;
 }
@@ -48,7 +48,7 @@ static struct state_job *next_job(struct state_worker *worker) {
 static void finish(struct state_worker *worker, struct state_job *job) {
     const uint64_t one = 1;
     pthread_mutex_lock(&worker->lock);
-    STAILQ_INSERT_TAIL(&worker->finished, job, link);
+    STAILQ_INSERT_TAIL(&worker->finished, job, entry);
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
     /* an eventfd takes as many as there will ever be */
@@ -72,7 +72,7 @@ static struct state_job *take_finished(struct state_worker *worker) {
     pthread_mutex_lock(&worker->lock);
     struct state_job *job = STAILQ_FIRST(&worker->finished);
     if (job != NULL)
-        STAILQ_REMOVE_HEAD(&worker->finished, link);
+        STAILQ_REMOVE_HEAD(&worker->finished, entry);
     pthread_mutex_unlock(&worker->lock);
     return job;
 }
@@ -100,7 +100,7 @@ void state_worker_put(struct state_worker *worker, struct state_job *job) {
     }
     worker->count++;
     pthread_mutex_lock(&worker->lock);
-    STAILQ_INSERT_TAIL(&worker->waiting, job, link);
+    STAILQ_INSERT_TAIL(&worker->waiting, job, entry);
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
 }

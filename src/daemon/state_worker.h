@@ -24,7 +24,7 @@ struct state_worker;
 struct state_job {
     void (*work)(struct state_job *job); /* in the thread */
     void (*done)(struct state_job *job); /* in the event loop */
-    STAILQ_ENTRY(state_job) link;
+    STAILQ_ENTRY(state_job) entry;
 };
 
 /* `base` is borrowed. NULL: no memory, or no descriptor is left. */

@@ -40,8 +40,8 @@ static void reject(struct control_conn *conn) {
 }
 
 static void touch(struct control_conn *conn) {
-    TAILQ_REMOVE(&conn->server->conns, conn, link);
-    TAILQ_INSERT_TAIL(&conn->server->conns, conn, link);
+    TAILQ_REMOVE(&conn->server->conns, conn, entry);
+    TAILQ_INSERT_TAIL(&conn->server->conns, conn, entry);
 }
 
 static bool is_sending(const struct control_conn *conn) {
@@ -70,7 +70,7 @@ void control_conn_wake(struct control_conn *conn) {
 void control_conn_end(struct control_conn *conn) {
     struct control_server *server = conn->server;
     const struct control_caller caller = conn->caller;
-    TAILQ_REMOVE(&server->conns, conn, link);
+    TAILQ_REMOVE(&server->conns, conn, entry);
     server->conn_count--;
     if (conn->ready)
         TAILQ_REMOVE(&server->ready[conn->caller.may_change], conn, ready_link);
@@ -432,7 +432,7 @@ void control_conn_await(struct control_conn *conn, enum control_gate gate, uint6
 
 void control_server_settle(struct control_server *server, enum control_gate gate, uint64_t number) {
     struct control_conn *conn;
-    TAILQ_FOREACH(conn, &server->conns, link) {
+    TAILQ_FOREACH(conn, &server->conns, entry) {
         if (conn->awaited[gate] == 0 || conn->awaited[gate] > number)
             continue;
         conn->awaited[gate] = 0;
@@ -473,7 +473,7 @@ struct control_conn *control_conn_new(struct control_server *server, int fd,
         free(conn);
         return NULL;
     }
-    TAILQ_INSERT_TAIL(&server->conns, conn, link);
+    TAILQ_INSERT_TAIL(&server->conns, conn, entry);
     server->conn_count++;
     return conn;
 }

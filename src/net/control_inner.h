@@ -66,7 +66,7 @@ struct control_conn {
     unsigned turn; /* in which it became ready */
     void (*gone)(void *context);
     void *gone_context;
-    TAILQ_ENTRY(control_conn) link;
+    TAILQ_ENTRY(control_conn) entry;
     TAILQ_ENTRY(control_conn) ready_link;
 };
 TAILQ_HEAD(control_conns, control_conn);
@@ -75,7 +75,7 @@ TAILQ_HEAD(control_conns, control_conn);
 struct control_waiter {
     int fd;
     struct control_caller caller;
-    TAILQ_ENTRY(control_waiter) link;
+    TAILQ_ENTRY(control_waiter) entry;
 };
 TAILQ_HEAD(control_waiters, control_waiter);
 

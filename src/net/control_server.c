@@ -34,7 +34,7 @@ static void wake_watchers(struct control_server *server) {
     if (!server->events_pending)
         return;
     server->events_pending = false;
-    TAILQ_FOREACH(conn, &server->conns, link) {
+    TAILQ_FOREACH(conn, &server->conns, entry) {
         if (conn->watches)
             control_conn_wake(conn);
     }
@@ -114,7 +114,7 @@ static bool has_slot_share(const struct control_server *server,
 /* The longest idle of an owner, or of all where that is NULL. */
 static struct control_conn *find_idle(const struct control_server *server, const uint32_t *owner) {
     struct control_conn *conn;
-    TAILQ_FOREACH(conn, &server->conns, link) {
+    TAILQ_FOREACH(conn, &server->conns, entry) {
         bool counts = owner == NULL || (!conn->caller.may_change && conn->caller.owner == *owner);
         if (counts && control_conn_is_idle(conn))
             return conn;
@@ -124,7 +124,7 @@ static struct control_conn *find_idle(const struct control_server *server, const
 
 static struct control_conn *pick_victim(const struct control_server *server) {
     struct control_conn *conn;
-    TAILQ_FOREACH(conn, &server->conns, link) {
+    TAILQ_FOREACH(conn, &server->conns, entry) {
         if (!conn->caller.may_change)
             return conn;
     }
@@ -163,7 +163,7 @@ static void admit(struct control_server *server, int fd, const struct control_ca
 /* --- those who wait --- */
 
 static void leave_queue(struct control_server *server, struct control_waiter *waiter) {
-    TAILQ_REMOVE(&server->waiting, waiter, link);
+    TAILQ_REMOVE(&server->waiting, waiter, entry);
     server->waiting_count--;
     uncount(server->queued, &waiter->caller);
     free(waiter);
@@ -181,7 +181,7 @@ static void admit_waiting(struct control_server *server) {
     struct control_waiter *waiter, *following;
     bool any_idle = server->waiting_count > 0 && find_idle(server, NULL) != NULL;
     for (waiter = TAILQ_FIRST(&server->waiting); waiter != NULL; waiter = following) {
-        following = TAILQ_NEXT(waiter, link);
+        following = TAILQ_NEXT(waiter, entry);
         if ((!any_idle && !may_have_slot(server, &waiter->caller)) ||
             !find_slot(server, &waiter->caller))
             continue;
@@ -235,7 +235,7 @@ static bool is_over_share(const struct control_server *server,
 /* The newest of those who wait whose user has more than a share of them. */
 static struct control_waiter *find_over_share(const struct control_server *server) {
     struct control_waiter *waiter;
-    TAILQ_FOREACH_REVERSE(waiter, &server->waiting, control_waiters, link) {
+    TAILQ_FOREACH_REVERSE(waiter, &server->waiting, control_waiters, entry) {
         if (is_over_share(server, &waiter->caller))
             return waiter;
     }
@@ -266,7 +266,7 @@ static void let_wait(struct control_server *server, int fd, const struct control
         return;
     }
     *waiter = (struct control_waiter){.fd = fd, .caller = *caller};
-    TAILQ_INSERT_TAIL(&server->waiting, waiter, link);
+    TAILQ_INSERT_TAIL(&server->waiting, waiter, entry);
     server->waiting_count++;
     if (!event_pending(server->retry_event, EV_TIMEOUT, NULL))
         loop_set_timer_or_now(server->retry_event, RETRY_MS);

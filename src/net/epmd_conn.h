@@ -56,7 +56,7 @@ struct epmd_door {
     struct listener listener;   /* owned */
     bool lasting;               /* until the end of the server */
     struct event event;
-    TAILQ_ENTRY(epmd_door) link;
+    TAILQ_ENTRY(epmd_door) entry;
 };
 TAILQ_HEAD(epmd_doors, epmd_door);
 
@@ -82,7 +82,7 @@ struct epmd_conn {
     size_t reply_len;
     uint8_t reply[EPMD_ALIVE2_REPLY_MAX]; /* that waits */
     struct event event;
-    TAILQ_ENTRY(epmd_conn) link;
+    TAILQ_ENTRY(epmd_conn) entry;
     TAILQ_ENTRY(epmd_conn) unsettled;
 };
 TAILQ_HEAD(epmd_conns, epmd_conn);

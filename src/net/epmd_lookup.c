@@ -74,7 +74,7 @@ void epmd_server_answer_soon(struct epmd_server *server) {
 /* Whether somebody has called a front port and was not accepted yet. */
 static bool has_backlog(const struct epmd_server *server) {
     const struct epmd_door *door;
-    TAILQ_FOREACH(door, &server->doors, link) {
+    TAILQ_FOREACH(door, &server->doors, entry) {
         struct pollfd listener = {.fd = door->listener.fd, .events = POLLIN};
         if (door->listener.role == LISTENER_FRONT && poll(&listener, 1, 0) > 0)
             return true;

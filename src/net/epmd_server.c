@@ -27,13 +27,13 @@ static void arm_expiry(struct epmd_server *server) {
 
 void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn) {
     conn->active_ms = clock_monotonic_ms();
-    TAILQ_REMOVE(&server->waiting, conn, link);
-    TAILQ_INSERT_TAIL(&server->waiting, conn, link);
+    TAILQ_REMOVE(&server->waiting, conn, entry);
+    TAILQ_INSERT_TAIL(&server->waiting, conn, entry);
     arm_expiry(server);
 }
 
 void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn) {
-    TAILQ_INSERT_TAIL(&server->waiting, conn, link);
+    TAILQ_INSERT_TAIL(&server->waiting, conn, entry);
     server->waiting_count++;
     epmd_server_touch(server, conn);
 }
@@ -41,13 +41,13 @@ void epmd_server_list_waiting(struct epmd_server *server, struct epmd_conn *conn
 void epmd_server_list_registered(struct epmd_server *server, struct epmd_conn *conn) {
     epmd_server_unlist(server, conn);
     conn->state = EPMD_CONN_REGISTERED;
-    TAILQ_INSERT_TAIL(&server->registered, conn, link);
+    TAILQ_INSERT_TAIL(&server->registered, conn, entry);
     server->registered_count++;
 }
 
 void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn) {
     bool registered = conn->state == EPMD_CONN_REGISTERED;
-    TAILQ_REMOVE(registered ? &server->registered : &server->waiting, conn, link);
+    TAILQ_REMOVE(registered ? &server->registered : &server->waiting, conn, entry);
     if (registered)
         server->registered_count--;
     else
@@ -89,7 +89,7 @@ static void pause_accepting(struct epmd_server *server) {
     if (!loop_set_timer(server->resume_event, ACCEPT_PAUSE_MS))
         return; /* then the loop goes on trying, which is dear but not wrong */
     struct epmd_door *door;
-    TAILQ_FOREACH(door, &server->doors, link) {
+    TAILQ_FOREACH(door, &server->doors, entry) {
         event_del(&door->event);
     }
 }
@@ -99,7 +99,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context) {
     struct epmd_door *door;
     (void)fd;
     (void)what;
-    TAILQ_FOREACH(door, &server->doors, link) {
+    TAILQ_FOREACH(door, &server->doors, entry) {
         if (event_add(&door->event, NULL) < 0)
             pause_accepting(server);
     }
@@ -194,12 +194,12 @@ static bool open_door(struct epmd_server *server, const struct listener *listene
         free(door);
         return false;
     }
-    TAILQ_INSERT_TAIL(&server->doors, door, link);
+    TAILQ_INSERT_TAIL(&server->doors, door, entry);
     return true;
 }
 
 static void close_door(struct epmd_server *server, struct epmd_door *door) {
-    TAILQ_REMOVE(&server->doors, door, link);
+    TAILQ_REMOVE(&server->doors, door, entry);
     event_del(&door->event);
     close(door->listener.fd);
     free(door);
@@ -222,7 +222,7 @@ bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners)
 
 bool epmd_server_listens(const struct epmd_server *server, uint16_t port) {
     const struct epmd_door *door;
-    TAILQ_FOREACH(door, &server->doors, link) {
+    TAILQ_FOREACH(door, &server->doors, entry) {
         if (address_port(&door->listener.address) == port)
             return true;
     }
@@ -231,7 +231,7 @@ bool epmd_server_listens(const struct epmd_server *server, uint16_t port) {
 
 bool epmd_server_has_front(const struct epmd_server *server, uint16_t port) {
     const struct epmd_door *door;
-    TAILQ_FOREACH(door, &server->doors, link) {
+    TAILQ_FOREACH(door, &server->doors, entry) {
         if (door->listener.role == LISTENER_FRONT && address_port(&door->listener.address) == port)
             return true;
     }
@@ -242,7 +242,7 @@ bool epmd_server_unlisten(struct epmd_server *server, uint16_t port) {
     struct epmd_door *door, *following;
     bool any = false;
     for (door = TAILQ_FIRST(&server->doors); door != NULL; door = following) {
-        following = TAILQ_NEXT(door, link);
+        following = TAILQ_NEXT(door, entry);
         if (door->lasting || address_port(&door->listener.address) != port)
             continue;
         close_door(server, door);

@@ -24,7 +24,7 @@ struct hello {
     bool host_counted; /* counted in the front's host_limit */
     int64_t until_ms;
     struct event event;
-    TAILQ_ENTRY(hello) link;
+    TAILQ_ENTRY(hello) entry;
     size_t len, wanted; /* until so many have come there is nothing to judge */
     uint8_t data[TLS_HELLO_MAX];
 };
@@ -123,7 +123,7 @@ static void free_hello(struct hello *hello) {
     event_del(&hello->event);
     if (hello->host_counted)
         host_limit_leave(front->peers, &hello->peer);
-    TAILQ_REMOVE(&front->hellos, hello, link);
+    TAILQ_REMOVE(&front->hellos, hello, entry);
     front->hello_count--;
     free(hello);
 }
@@ -220,7 +220,7 @@ static const char *await_hello(struct front *front, int fd, const struct address
     hello->until_ms = clock_monotonic_ms() + FRONT_HELLO_MS;
     hello->len = received.len;
     memcpy(hello->data, received.data, received.len);
-    TAILQ_INSERT_TAIL(&front->hellos, hello, link);
+    TAILQ_INSERT_TAIL(&front->hellos, hello, entry);
     front->hello_count++;
     event_assign(&hello->event, front->deps.base, fd, EV_READ, on_hello, hello);
     if (wait_for_more(hello))
