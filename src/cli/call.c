@@ -70,7 +70,7 @@ static void add_holder(struct table *table, const json_t *holder) {
     json_decref(shown);
 }
 
-/* Who has the ports, when the daemon says so. */
+/* The holders of the ports, when the daemon lists them. */
 static void print_holders(const json_t *holders) {
     static const struct column columns[] = {{"PORT", true}, {"HELD BY", false}};
     size_t i;

@@ -17,7 +17,7 @@
 #define ON_LOOPBACK " inet_dist_use_interface {127,0,0,1}"
 #define ON_LOOPBACK_6 " inet_dist_use_interface {0,0,0,0,0,0,0,1}"
 
-/* False when the number is no port. */
+/* False when the number is not a port. */
 static bool port_member(const json_t *reply, const char *key, uint16_t *port) {
     json_int_t number = json_integer_value(json_object_get(reply, key));
     if (number < 1 || number > UINT16_MAX)

@@ -116,7 +116,7 @@ enum exit_code call_watch(const struct call *call, const char *action,
                           enum exit_code (*follow)(const struct call *call,
                                                    struct control_client *client, int stop_fd));
 
-/* "portolan: " and the text on standard error; what is no printable text in it is escaped. */
+/* "portolan: " and the text on standard error; characters that are not printable are escaped. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The last text, "" before. */

@@ -22,7 +22,7 @@
 #define CONTROL_NO_DAEMON "no_daemon" /* nobody listens */
 #define CONTROL_TIMED_OUT "timed_out"
 #define CONTROL_CLOSED "closed"       /* the daemon closed the connection */
-#define CONTROL_BAD_REPLY "bad_reply" /* what came is no reply */
+#define CONTROL_BAD_REPLY "bad_reply" /* what came is not a reply */
 
 struct control_failure {
     char code[32];

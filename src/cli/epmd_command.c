@@ -57,7 +57,7 @@ static void set_key(struct command *command, const char *flag, const char *key, 
     config_set(&command->config, key, value, &origin, &command->report);
 }
 
-/* Who asks for epmd's port or addresses by its own flags wants it open. */
+/* A command line with epmd's flags for port or addresses wants its port open. */
 static void set_address(struct command *command, const char *value) {
     set_key(command, "-address", "epmd.address", value);
     set_key(command, "-address", "epmd.enable", "on");

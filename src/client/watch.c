@@ -168,7 +168,7 @@ static void drop_taken(struct portolan_watch *watch) {
     watch->taken = 0;
 }
 
-/* Whether there is a line; then OK, PENDING (it was no event, but the beginning), or an end. */
+/* Whether there is a line; then OK, PENDING (it was not an event, but the beginning), or an end. */
 static bool next_line(struct portolan_watch *watch, enum portolan_code *code) {
     struct bytes reply = roundtrip_reply(&watch->roundtrip);
     size_t len = control_line_len(reply, &watch->scanned);

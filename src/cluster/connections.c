@@ -106,7 +106,7 @@ static bool is_dead(const struct cluster *cluster, const struct peer *peer) {
            cluster->now_ms - peer->last_seen_ms >= SILENCE_MS;
 }
 
-/* Who began a link ends it when it is needed no more; the other end may begin one of its own. */
+/* The side that began a link ends it when it is not needed; the other may begin one of its own. */
 static void close_unwanted(struct cluster *cluster) {
     struct peer *peer;
     TAILQ_FOREACH(peer, &cluster->peers, entry) {

@@ -1,5 +1,5 @@
 /*
- * Who has failed, and who only seems to have.
+ * Which members have failed, and which only seem to have.
  *
  *   heard nothing for 3 s ------\                       none hears it
  *                                ask three probers ---------------------> accuse: SUSPECT, spread

@@ -351,7 +351,7 @@ static bool name_allowed(struct cluster *cluster, struct cluster_link *link) {
            cluster->io.name_allowed(cluster->io_context, link->handle, link->peer->name);
 }
 
-/* Who called is known by its HELLO alone, so dropping the link tells nobody. */
+/* The caller is known by its HELLO alone, so dropping the link reports nothing. */
 static void notify_rejected(struct cluster *cluster, const struct cluster_link *link,
                             struct bytes name, enum cluster_cause cause) {
     char text[CLUSTER_NAME_MAX + 1];
@@ -404,7 +404,7 @@ bool handshake_receive_hello(struct cluster *cluster, struct cluster_link *link,
 
 /* --- the target lets us in --- */
 
-/* Who was ended and meets the cluster again by discovery, after a restart, joins it anew. */
+/* A member that was ended and meets the cluster again by discovery, after a restart, joins anew. */
 static void join_anew(struct cluster *cluster, struct cluster_link *link, uint64_t known) {
     if (known < cluster->self->joined || cluster->discovery_paused)
         return;

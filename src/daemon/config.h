@@ -15,7 +15,7 @@
 #include "daemon/config_report.h"
 #include "daemon/emqx_keys.h"
 
-/* Who the program was started as: their defaults differ. */
+/* The name that the program was started under: the defaults differ. */
 enum config_personality { CONFIG_AS_PORTOLAND, CONFIG_AS_EPMD };
 
 /* The weakest first. */

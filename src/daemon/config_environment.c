@@ -52,7 +52,7 @@ static bool load_own_variable(struct config *config, const struct config_key *ke
 
 /*
  * Kubernetes sets EMQX_EPMD_PORT=tcp://10.0.0.1:4369 in every container for a service that is
- * called emqx-epmd. That is no setting.
+ * called emqx-epmd. That is not a setting.
  */
 static const char *emqx_value(const char *variable) {
     const char *value = getenv(variable);

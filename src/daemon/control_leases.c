@@ -120,7 +120,7 @@ static json_t *read_wish(const struct control_context *control, const struct con
     return NULL;
 }
 
-/* Who renews it for another leaves it to that one. */
+/* Renewed for another user, it stays with that user. */
 static uint32_t owner_of(const struct wish *wish, const struct control_conn *conn) {
     if (wish->user != USER_NOBODY)
         return wish->user;

@@ -44,7 +44,7 @@ static void free_ports(struct control_list *base) {
     free(base);
 }
 
-/* The length of all nodes with their NULs; false where one of them is no text. */
+/* The length of all nodes with their NULs; false where one of them is not text. */
 static bool measure(const json_t *nodes, size_t *len) {
     const json_t *node;
     size_t i;

@@ -137,7 +137,7 @@ static void on_unregistered(void *context, struct registration *registration, co
         cluster_service_unregistered(daemon->cluster, registration);
 }
 
-/* A caller at a front port that is no epmd client. */
+/* A caller at a front port that is not an epmd client. */
 static const char *on_other_protocol(void *context, const struct first_caller *caller, int fd,
                                      const struct address *peer, struct bytes received) {
     struct daemon *daemon = context;

@@ -87,7 +87,7 @@ static void drop_first(struct event_hook *hook) {
 
 /* --- one run --- */
 
-/* The daemon's own settings, the cookie perhaps among them, are no concern of the program's. */
+/* The daemon's own settings, the cookie perhaps among them, do not concern the program. */
 static bool is_setting(const char *variable) {
     return strncmp(variable, "PORTOLAN_", strlen("PORTOLAN_")) == 0 ||
            strncmp(variable, "EMQX_", strlen("EMQX_")) == 0;

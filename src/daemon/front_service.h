@@ -11,7 +11,7 @@
 #include "net/front.h"
 #include "net/local_users.h"
 
-/* Who the front belongs to. All borrowed; the hooks as in front_hooks, with `context`. */
+/* What the front is made for. All borrowed; the hooks as in front_hooks, with `context`. */
 struct front_service {
     const struct config *config;
     struct events *events;

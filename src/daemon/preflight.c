@@ -135,7 +135,7 @@ static int why_no_socket(const char *path) {
     return cut_to_directory(directory) ? why_not_made(directory) : error;
 }
 
-/* A daemon that answers is no fault: a check is made while one runs, too. */
+/* A daemon that answers is not a fault: a check is made while one runs, too. */
 static void check_control_socket(const struct config *config, struct config_report *report) {
     const char *path = config->control_socket;
     if (path[0] == '\0' || control_path_is_in_tmp(path))

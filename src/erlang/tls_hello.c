@@ -44,7 +44,7 @@ static enum tls_hello judge(struct bytes record, struct bytes protocol) {
         return TLS_HELLO_BAD;
     size_t len = (size_t)read_u8(&hello) << 16;
     len |= read_u16(&hello);
-    if (hello.failed || (len < hello.left)) /* a second message in the record is no hello's */
+    if (hello.failed || (len < hello.left)) /* a second message in the record is not the hello's */
         return TLS_HELLO_BAD;
     (void)read_u16(&hello); /* version */
     (void)read_bytes(&hello, RANDOM_LEN);

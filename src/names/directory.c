@@ -381,7 +381,7 @@ enum directory_verdict directory_snapshot_commit(struct directory_snapshot *snap
         if (verdict == DIRECTORY_APPLIED) {
             owner->version = snapshot->version;
         } else {
-            /* half a snapshot is no state that its owner ever had: start over, to be asked again */
+            /* half a snapshot is not a state that its owner ever had: start over, and ask again */
             owner_clear(owner);
             owner->version.sequence = 0;
         }

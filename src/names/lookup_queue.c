@@ -155,7 +155,7 @@ static void extend_turn(struct lookup_pair *pair, int64_t now_ms) {
     pair->until_ms = until_ms < end_ms ? until_ms : end_ms;
 }
 
-/* Whoever was current is no longer; connections that are outstanding will come too late. */
+/* The name is not current any more; connections that are outstanding will come too late. */
 static void end_turn(struct lookup_queue *queue, struct lookup_pair *pair, int64_t now_ms) {
     queue->counters.expired += pair->outstanding;
     pair->until_ms = INT64_MIN;
@@ -191,7 +191,7 @@ static void make_ready(struct lookup_waiter *waiter, enum lookup_state state) {
     TAILQ_INSERT_TAIL(&waiter->queue->ready, waiter, entry);
 }
 
-/* Whoever has waited longest is next, with all who wait for the same name. */
+/* The look-up that has waited longest is next, with all that wait for the same name. */
 static void pass_turn(struct lookup_pair *pair, int64_t now_ms) {
     struct lookup_waiter *waiter = TAILQ_FIRST(&pair->waiters), *following;
     struct registration *next = waiter->registration;

@@ -60,7 +60,7 @@ struct lookup_pair;
 /* NULL when out of memory. */
 struct lookup_queue *lookup_queue_new(void);
 
-/* Whoever waits still is left alone: lookup_queue_leave does nothing then. NULL is fine. */
+/* Look-ups that still wait are left alone: lookup_queue_leave does nothing then. NULL is fine. */
 void lookup_queue_free(struct lookup_queue *queue);
 
 /* One that waits. It belongs to the caller, zeroed at first, and must leave before its memory is

@@ -122,7 +122,7 @@ void pool_wait(struct port_pool *pool, struct allocation *allocation, int64_t ex
         TAILQ_INSERT_AFTER(&pool->waiting, before, allocation, by_expiry);
 }
 
-/* Whoever came next has the port now. */
+/* The next in line has the port now. */
 void pool_drop_allocation(struct port_pool *pool, struct allocation *allocation) {
     struct port_entry *port_entry = allocation->port_entry;
     bool was_saved = pool_is_saved(allocation);

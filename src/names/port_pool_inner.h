@@ -84,7 +84,7 @@ bool pool_is_saved(const struct allocation *allocation);
 /* The name must be without an allocation. NULL when out of memory. */
 struct allocation *pool_add_allocation(struct port_pool *pool, struct bytes name, uint16_t port);
 
-/* Whoever came next has the port then. Nobody is told. */
+/* The next in line has the port then. No event reports it. */
 void pool_drop_allocation(struct port_pool *pool, struct allocation *allocation);
 
 /* The allocation waits for its node until then; for none any more. */

@@ -336,7 +336,7 @@ static struct route_lookup *find_lookup(const struct routes *routes,
     return newest;
 }
 
-/* Whoever registers hidden nodes, however many, makes nobody walk over them. */
+/* Hidden nodes, however many are registered, are not walked over. */
 static struct registration *find_owner(const struct route_group *group,
                                        const struct route_query *caller, bool even_if_connected) {
     const struct route *route;

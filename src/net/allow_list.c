@@ -22,7 +22,7 @@ static bool bit_is_set(const struct allow_network *network, unsigned bit) {
     return (network->address[bit / 8] >> (7 - bit % 8) & 1) != 0;
 }
 
-/* Most likely another prefix was meant: 10.1.2.3/8 is no single host. */
+/* Most likely another prefix was meant: 10.1.2.3/8 is not a single host. */
 static bool has_bits_beyond(const struct allow_network *network) {
     for (unsigned bit = network->bits; bit < network->len * 8U; bit++) {
         if (bit_is_set(network, bit))

@@ -90,7 +90,7 @@ static size_t share_of(const struct control_server *server, size_t slots) {
     return share == 0 ? slots : share;
 }
 
-/* Whoever may change things is not counted. False: memory is out. */
+/* A caller that may change things is not counted. False: out of memory. */
 static bool count(struct host_limit *counts, const struct control_caller *caller) {
     return caller->may_change || host_limit_take(counts, limit_key_of_user(caller->owner), 1);
 }

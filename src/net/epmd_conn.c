@@ -218,7 +218,7 @@ static void conn_detach(struct epmd_conn *conn) {
     free(conn);
 }
 
-/* Gives a caller at a front port that is no epmd client's to whom it is for. */
+/* Passes a caller at a front port that is not an epmd client on to its protocol. */
 static void hand_over(struct epmd_conn *conn, const struct first_caller *caller,
                       struct bytes received) {
     struct epmd_server *server = conn->server;

@@ -11,7 +11,7 @@
 #define BACKLOG_PAUSE_MS 1
 #define BACKLOG_MAX_MS 250 /* should callers be accepted for ever */
 
-/* Whoever has closed its side already wants to know a port, and no more. */
+/* A caller that has closed its side already only wants to know a port. */
 bool epmd_lookup_may_connect(const void *holder) {
     const struct epmd_conn *conn = holder;
     char byte;

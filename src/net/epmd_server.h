@@ -61,7 +61,7 @@ struct epmd_server_hooks {
     const char *(*admits)(void *context, int fd, const struct address *peer);
 
     /*
-     * Takes over a caller at a front port that is no epmd client: the descriptor, and what was read
+     * Takes over a caller at a front port that is not an epmd client: descriptor, and what was read
      * from it (`received`, borrowed for the call). NULL: taken. Else why not: the descriptor is
      * closed. NULL as a hook: nobody wants such callers, and front ports serve epmd clients only.
      */

@@ -192,7 +192,7 @@ static void on_hello(evutil_socket_t fd, short what, void *context) {
         reject_hello(hello, "out of memory");
 }
 
-/* Whoever has waited longest gives way: a hello of goodwill comes whole, or in a moment. */
+/* The one that has waited longest gives way: an honest hello comes whole, or in a moment. */
 static void make_room(struct front *front) {
     front->counters.refused++;
     reject_hello(TAILQ_FIRST(&front->hellos), "too many unfinished TLS hellos");

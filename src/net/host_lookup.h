@@ -2,11 +2,11 @@
  * The addresses of a host, without blocking and without the caller's thread waiting for DNS.
  *
  * getaddrinfo has no form that can be given up: so it runs in a detached thread of its own, which
- * takes no signals and shares one object with the asker. Whichever of the two lets go last frees
- * it; so a look-up that is given up is no leak and touches nothing of the caller's. (getaddrinfo_a
- * would announce its end from a thread that takes the program's signals.) The descriptor is the
- * asker's alone and is closed when the asker lets go; after fork the child's copy is let go of as
- * any other, without the thread, which it does not have.
+ * takes no signals and shares one object with the caller. Whichever of the two lets go last frees
+ * it; so a look-up that is given up leaks nothing and touches nothing of the caller's.
+ * (getaddrinfo_a would announce its end from a thread that takes the program's signals.) The
+ * descriptor is the caller's alone and is closed when the caller lets go; after fork the child's
+ * copy is released as any other, without the thread, which it does not have.
  */
 #ifndef PORTOLAN_NET_HOST_LOOKUP_H
 #define PORTOLAN_NET_HOST_LOOKUP_H

@@ -31,7 +31,7 @@ struct listeners {
 
 struct listen_failure {
     struct address address; /* when item[0] == '\0' */
-    char item[128];         /* what is no address in the list, cut if it is long */
+    char item[128];         /* the invalid address in the list, cut if it is long */
     int error;              /* an errno */
 };
 

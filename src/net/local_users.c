@@ -41,7 +41,7 @@ void user_share_configure(struct user_share *share, size_t most) {
     host_limit_configure(share->limit, clamp(most));
 }
 
-/* Whoever may end the daemon anyway needs no limit. */
+/* A user who may end the daemon anyway needs no limit. */
 bool user_share_is_free(const struct user_share *share, uint32_t user) {
     return share == NULL || user == USER_ROOT || user_same(user, share->own_user);
 }

@@ -1,4 +1,4 @@
-/* Who listens on a port of this host, as far as /proc tells. For error messages. */
+/* Which process listens on a port of this host, as far as /proc shows it. For error messages. */
 #ifndef PORTOLAN_NET_PORT_OWNER_H
 #define PORTOLAN_NET_PORT_OWNER_H
 

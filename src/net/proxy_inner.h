@@ -55,7 +55,7 @@ struct node_streams {
     struct streams streams;
 };
 
-/* Who has streams to which node. The name is in it by a hash that nobody else can compute. */
+/* Which caller has streams to which node. The name is in it by a keyed hash. */
 struct caller_key {
     const struct registration *registration; /* borrowed */
     uint64_t name;

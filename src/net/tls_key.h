@@ -19,7 +19,7 @@
 #define TLS_IDENTITY_SIZE 32 /* with its NUL */
 
 /* Takes a tenth of a second, on purpose. False when OpenSSL or memory fails: then `key` is wiped.
- * Who calls wipes the key after use. */
+ * The caller wipes the key after use. */
 bool tls_key_derive(struct bytes cookie, const char *cluster_name, uint8_t key[TLS_KEY_LEN]);
 
 bool tls_key_identity(const char *cluster_name, char identity[TLS_IDENTITY_SIZE]);

@@ -3,7 +3,7 @@
  *
  * What holds: the verdict is steady (see below); what does not begin as TLS is taken for no TLS,
  * and the other way round; a peer daemon has named our protocol; a node has named itself, within
- * its packet, and a request of the epmd protocol is no node's.
+ * its packet, and a request of the epmd protocol is not a node's.
  */
 #include "fuzz.h"
 

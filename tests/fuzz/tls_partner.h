@@ -14,7 +14,7 @@
 #include <openssl/rand.h>
 #include <sanitizer/allocator_interface.h>
 
-/* Who the other end is. PARTNER_NONE: a stranger, who sends only what the input says. */
+/* What the other end is. PARTNER_NONE: a stranger that sends only what the input says. */
 enum partner_kind { PARTNER_NONE, PARTNER_SAME_KEY, PARTNER_OTHER_COOKIE, PARTNER_OTHER_CLUSTER };
 #define PARTNER_KINDS 4
 

@@ -339,7 +339,7 @@ static void run_with_a_broken_path(struct chaos *chaos) {
     mend_all(world);
 }
 
-/* Who is not given the processor for two seconds is not declared down, and declares nobody. */
+/* A member that gets no processor for two seconds is not declared down, and declares none. */
 static void run_starved(struct chaos *chaos) {
     struct world *world = chaos->world;
     world->disk_max_ms = 10;

@@ -83,7 +83,7 @@ def recorded(members):
 @pytest.mark.parametrize("in_turn", [False, True], ids=["at once", "in turn"])
 def test_a_recorded_caller_is_nobody(recorded, in_turn):
     one, two, relay, passage = recorded
-    two.join(one)  # again: that it left is no news that may be told twice
+    two.join(one)  # again: that it left must not be reported twice
     agree([one, two])
     before = handshakes(one)
 

@@ -66,7 +66,7 @@ def test_a_refused_node_may_stay_as_long(epmd):
 
 @pytest.mark.parametrize("timeout, least", [("1", 2.0), ("2s", 3.0), ("700ms", 0.7), ("1500ms", 1.5)])
 def test_a_whole_second_is_counted_once_more(epmd, timeout, least):
-    """Times that are no whole seconds end when they say."""
+    """Times that are not whole seconds end when they say."""
     server = epmd("-packet_timeout", timeout)
     with wire.connect(server.port, seconds=20) as conn:
         begun = time.monotonic()

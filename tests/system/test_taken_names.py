@@ -1,4 +1,4 @@
-"""A name is taken as long as its holder's connection lives: one that has ended is no holder,
+"""A name is taken as long as its holder's connection lives: one that has ended holds nothing,
 whether or not the daemon has come to see it yet.
 """
 

@@ -73,7 +73,7 @@ static uint16_t some_port(struct play *play) {
     return (uint16_t)(FIRST - 2 + seeded_below(&play->random, LAST - FIRST + 5));
 }
 
-/* Who came first of those that have the port. */
+/* The first of those that have the port. */
 static struct model_name *claimant_of(struct play *play, uint32_t port) {
     struct model_name *first = NULL;
     for (int i = 0; i < NAMES; i++) {

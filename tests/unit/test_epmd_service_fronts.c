@@ -14,7 +14,7 @@ static struct some_registry some;
 static struct epmd_service service;
 static struct registration *rabbit;
 
-/* Who asks: from another host, from this one by its own address, and by loopback. */
+/* The caller: on another host, on this one by its own address, and by loopback. */
 static const struct epmd_caller far = {.address = {(const uint8_t *)"\xc0\x00\x02\x01", 4},
                                        .now_ms = 100};
 static const struct epmd_caller here = {

@@ -101,7 +101,7 @@ END_TEST
 START_TEST(a_names_request_is_told_from_an_old_node_by_its_length) {
     assert_who(LITERAL("\x00\x01n"), FIRST_BYTES_EPMD);
     assert_who(OF_AN_OLD_NODE, FIRST_BYTES_DIST);
-    /* a NAMES request that is longer than itself is no handshake either */
+    /* a NAMES request that is longer than itself is not a handshake either */
     assert_who(LITERAL("\x00\x03n\x00\x05"), FIRST_BYTES_EPMD);
 }
 END_TEST

@@ -116,7 +116,7 @@ START_TEST(what_is_no_protocol_of_ours_is_closed) {
 }
 END_TEST
 
-/* Whoever it is for: the port that was called decides which node hears it. */
+/* Whatever the target: the port that was called decides which node gets it. */
 START_TEST(a_port_leads_to_its_own_nodes_alone) {
     const struct some_listening_node zero = make_node("rabbit"), one = make_node("rabbit1");
     int fd = sockets_connect((uint16_t)(own_port + 1));
@@ -171,7 +171,7 @@ static const char *begin_hello(const struct address *peer, int *far) {
     return why;
 }
 
-/* Whoever says half a hello cannot keep others out: the oldest gives way. */
+/* Callers that send half a hello cannot keep others out: the oldest gives way. */
 START_TEST(hellos_that_wait_are_bounded) {
     int fars[FRONT_HELLOS_MAX + 1];
     const struct address peer = address_loopback_v4(50000);

@@ -23,7 +23,7 @@ static struct address peer(unsigned number) {
     return address;
 }
 
-/* Each in a second of its own, so that the rate is no matter. */
+/* Each in a second of its own, so that the rate does not matter. */
 static bool enters(unsigned number, bool from_member) {
     static int64_t now_ms = 0;
     const struct address address = peer(number);

@@ -60,7 +60,7 @@ START_TEST(a_pool_knows_what_it_has_to_save) {
     ck_assert(!port_pool_unsaved(pool));
     registers("a", 40000);
     leaves("a");
-    ck_assert(!port_pool_unsaved(pool)); /* a registration is no promise */
+    ck_assert(!port_pool_unsaved(pool)); /* a registration promises nothing */
     lease("a");
     ck_assert(port_pool_unsaved(pool));
     some_pool_text(pool, NOW);
