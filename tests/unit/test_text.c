@@ -305,6 +305,67 @@ START_TEST(characters_that_cannot_be_seen_are_escaped) {
 }
 END_TEST
 
+/* Written so that a wrong bit of the table shows: each range, and what stands beside it. */
+START_TEST(each_range_of_what_cannot_be_seen_ends_where_it_should) {
+    static const uint32_t ranges[][2] = {
+        {0x80, 0x9f},       {0xad, 0xad},       {0x34f, 0x34f},   {0x61c, 0x61c},
+        {0x115f, 0x1160},   {0x17b4, 0x17b5},   {0x180b, 0x180f}, {0x200b, 0x200f},
+        {0x2028, 0x202e},   {0x2060, 0x206f},   {0x3164, 0x3164}, {0xfe00, 0xfe0f},
+        {0xfeff, 0xfeff},   {0xffa0, 0xffa0},   {0xfff0, 0xfffb}, {0x1bca0, 0x1bca3},
+        {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+    };
+    size_t range = 0;
+    for (uint32_t character = 0x80; character < 0x110000; character++) {
+        uint8_t encoded[4];
+        uint32_t seen = 0;
+        if (character >= 0xd800 && character < 0xe000)
+            continue;
+        size_t len = utf8_encode(character, encoded);
+        while (range < sizeof ranges / sizeof ranges[0] && character > ranges[range][1])
+            range++;
+        bool within = range < sizeof ranges / sizeof ranges[0] && character >= ranges[range][0];
+        size_t found = text_invisible(bytes_of(encoded, len), 0, &seen);
+        ck_assert_msg(found == (within ? len : 0) && (!within || seen == character),
+                      "U+%04X: %zu bytes, U+%04X", character, found, seen);
+    }
+}
+END_TEST
+
+START_TEST(hexadecimal_is_pairs_of_lower_case_digits) {
+    static const char *const wrong[] = {"6",  "616", "61zz", "6z", "z6", "61 2", "6A", "/0",
+                                        "0/", ":0",  "0:",   "`0", "0`", "g0",   "0g", "61\n"};
+    uint8_t out[8];
+    struct writer writer = writer_of(out, sizeof out);
+    ck_assert(text_parse_hex("00099a0fa0ff61f9", &writer));
+    assert_bytes(writer_bytes(&writer), LITERAL("\x00\x09\x9a\x0f\xa0\xff\x61\xf9"));
+    ck_assert(!text_parse_hex("00", &writer)); /* no room for more */
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        writer = writer_of(out, sizeof out);
+        ck_assert_msg(!text_parse_hex(wrong[i], &writer), "'%s' was taken", wrong[i]);
+    }
+    writer = writer_of(out, sizeof out);
+    ck_assert(text_parse_hex("", &writer));
+    ck_assert_uint_eq(writer.len, 0);
+}
+END_TEST
+
+START_TEST(bytes_of_any_number_are_written_as_hexadecimal) {
+    static const char digits[] = "0123456789abcdef";
+    uint8_t data[100], out[256];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 37 + 5);
+    for (size_t len = 0; len <= sizeof data; len++) {
+        struct writer writer = writer_of(out, sizeof out);
+        text_write_hex(&writer, bytes_of(data, len));
+        ck_assert_uint_eq(writer.len, 2 * len);
+        for (size_t i = 0; i < len; i++) {
+            ck_assert_int_eq(out[2 * i], digits[data[i] / 16]);
+            ck_assert_int_eq(out[2 * i + 1], digits[data[i] % 16]);
+        }
+    }
+}
+END_TEST
+
 Suite *text_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("text", &tests);
@@ -326,5 +387,8 @@ Suite *text_suite(void) {
     tcase_add_test(tests, no_bytes_at_all_escape_the_escaping);
     tcase_add_test(tests, a_cut_escape_ends_between_characters);
     tcase_add_test(tests, characters_that_cannot_be_seen_are_escaped);
+    tcase_add_test(tests, each_range_of_what_cannot_be_seen_ends_where_it_should);
+    tcase_add_test(tests, hexadecimal_is_pairs_of_lower_case_digits);
+    tcase_add_test(tests, bytes_of_any_number_are_written_as_hexadecimal);
     return suite;
 }
