@@ -53,6 +53,8 @@ static Suite *(*const suites[])(void) = {
     handshake_limit_suite,
     host_limit_suite,
     sock_diag_suite,
+    sock_diag_failures_suite,
+    discovery_suite,
     local_users_suite,
     subordinate_users_suite,
     listener_suite,

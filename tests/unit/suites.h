@@ -27,6 +27,8 @@ Suite *address_suite(void);
 Suite *handshake_limit_suite(void);
 Suite *host_limit_suite(void);
 Suite *sock_diag_suite(void);
+Suite *sock_diag_failures_suite(void);
+Suite *discovery_suite(void);
 Suite *local_users_suite(void);
 Suite *subordinate_users_suite(void);
 Suite *epmd_query_suite(void);
