@@ -254,7 +254,7 @@ $(SIM): $(SIM_OBJS) $(ALLOC_FAILURES)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 WRAPPED    := malloc calloc strdup socket connect send recv poll epoll_create1 epoll_ctl \
-              timerfd_create timerfd_settime eventfd pthread_create getaddrinfo
+              timerfd_create timerfd_settime eventfd pthread_create getaddrinfo clock_gettime
 UNIT_WRAPS := $(foreach call,$(WRAPPED) _tcase_add_test,-Wl$(comma)--wrap=$(call))
 
 # --- bench ---

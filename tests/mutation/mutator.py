@@ -142,13 +142,13 @@ def is_binary(source, i):
 def changed_tokens(source, i):
     """Operators, constants, strings, flags."""
     token = source.tokens[i]
-    if token.kind == "number" and not is_array_size(source, i):
+    if token.kind == "number" and not is_array_size(source, i) and not compares_descriptor(source, i - 1):
         yield from changed_number(token)
     elif token.kind == "string":
         yield from changed_string(token)
     elif token.text in ("true", "false"):
         yield Change("constant", token.start, token.end, "false" if token.text == "true" else "true")
-    elif token.text in SWAPS and is_binary(source, i):
+    elif token.text in SWAPS and is_binary(source, i) and not compares_descriptor(source, i):
         kind = "comparison" if token.text in COMPARES else "operator"
         for new in SWAPS[token.text]:
             yield Change(kind, token.start, token.end, new)
@@ -161,6 +161,12 @@ def changed_tokens(source, i):
         for new in ERRORS:
             if new != token.text:
                 yield Change("error code", token.start, token.end, new)
+
+
+def compares_descriptor(source, i):
+    """Whether this asks if a descriptor was got. 0 is none: the standard streams are open."""
+    return (source.tokens[i - 1].text.endswith("fd") and source.at(i) in ("<", ">=") and source.at(i + 1) == "0"
+            and source.at(i + 2) in (")", ";", "?", "&&", "||"))
 
 
 def changed_number(token):

@@ -22,6 +22,9 @@ class Changes(unittest.TestCase):
         self.assertEqual(changed("a < b;")["comparison"], {"a <= b;", "a >= b;"})
         self.assertEqual(changed("a == b;")["comparison"], {"a != b;"})
 
+    def test_a_descriptor_is_negative_or_was_got(self):
+        self.assertEqual(set(changed("if (fd < 0) g();")), {"negated condition", "removed statement"})
+
     def test_and_is_or(self):
         self.assertEqual(changed("g(a && b);")["operator"], {"g(a || b);"})
 

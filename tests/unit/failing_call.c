@@ -8,26 +8,27 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
-static _Thread_local struct {
-    enum failing_call call;
+static _Thread_local struct plan {
     unsigned until; /* 0: none fails */
     int error;
-    bool failed;
-} plan;
+    bool made, failed;
+} plans[FAILING_CALLS];
 
 static address_finder *finder;
 
 void fail_nth_call(enum failing_call call, unsigned n, int error) {
-    plan.call = call;
-    plan.until = n;
-    plan.error = error;
-    plan.failed = false;
+    plans[call] = (struct plan){.until = n, .error = error, .made = true};
 }
 
 bool call_failed(void) {
-    plan.until = 0;
-    return plan.failed;
+    bool all = true;
+    for (size_t i = 0; i < FAILING_CALLS; i++) {
+        all = all && (!plans[i].made || plans[i].failed);
+        plans[i] = (struct plan){0};
+    }
+    return all;
 }
 
 void find_addresses_by(address_finder *with) {
@@ -35,10 +36,11 @@ void find_addresses_by(address_finder *with) {
 }
 
 static bool fails_now(enum failing_call call) {
-    if (plan.until == 0 || plan.call != call || --plan.until > 0)
+    struct plan *plan = &plans[call];
+    if (plan->until == 0 || --plan->until > 0)
         return false;
-    plan.failed = true;
-    errno = plan.error;
+    plan->failed = true;
+    errno = plan->error;
     return true;
 }
 
@@ -83,7 +85,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           thread_function *function, void *argument) {
     if (fails_now(CALL_PTHREAD_CREATE))
-        return plan.error;
+        return plans[CALL_PTHREAD_CREATE].error;
     return __real_pthread_create(thread, attributes, function, argument);
 }
 
@@ -96,4 +98,20 @@ int __wrap_getaddrinfo(const char *host, const char *service, const struct addri
     if (finder != NULL && hints->ai_flags == 0)
         return finder(host, found);
     return __real_getaddrinfo(host, service, hints, found);
+}
+
+static int64_t wall_ms = -1;
+
+void set_wall_clock(int64_t ms) {
+    wall_ms = ms;
+}
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now) {
+    if (clock != CLOCK_REALTIME || wall_ms < 0)
+        return __real_clock_gettime(clock, now);
+    now->tv_sec = (time_t)(wall_ms / 1000);
+    now->tv_nsec = wall_ms % 1000 * 1000000;
+    return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <netdb.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum failing_call {
     CALL_SOCKET,
@@ -23,14 +24,17 @@ enum failing_call {
     FAILING_CALLS,
 };
 
-/* 1: the next one, with this errno. */
+/* 1: the next one, with this errno. Several kinds of call may be planned to fail. */
 void fail_nth_call(enum failing_call call, unsigned n, int error);
 
-/* Whether it came to that; all succeed from here on. */
+/* Whether all came to that; all succeed from here on. */
 bool call_failed(void);
 
 /* In place of getaddrinfo, in all threads; NULL: the real one. */
 typedef int address_finder(const char *host, struct addrinfo **found);
 void find_addresses_by(address_finder *finder);
+
+/* What the wall clock shows to all threads until the next call; negative: the time. */
+void set_wall_clock(int64_t ms);
 
 #endif

@@ -98,3 +98,12 @@ int sockets_count_descriptors(void) {
     closedir(directory);
     return count;
 }
+
+int sockets_count_inherited(void) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        count += flags >= 0 && (flags & FD_CLOEXEC) == 0;
+    }
+    return count;
+}

@@ -41,4 +41,7 @@ void sockets_reset(int fd);
 
 int sockets_count_descriptors(void);
 
+/* Those of them that a program which this process starts would get. */
+int sockets_count_inherited(void);
+
 #endif

@@ -315,9 +315,30 @@ START_TEST(lines_are_those_of_stock_epmd) {
 }
 END_TEST
 
+START_TEST(reasons_and_operations_have_their_texts) {
+    static const char *const reasons[] = {
+        [EPMD_DECODE_OK] = "nothing is wrong",
+        [EPMD_DECODE_UNKNOWN_OPERATION] = "no such operation",
+        [EPMD_DECODE_TOO_SHORT] = "request too short for its operation",
+        [EPMD_DECODE_NAME_SIZE] = "name runs past the request",
+        [EPMD_DECODE_EXTRA_SIZE] = "extra data runs past the request",
+        [EPMD_DECODE_BAD_NAME] = "no node can have this name",
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        ck_assert_str_eq(epmd_decode_reason((enum epmd_decode)i), reasons[i]);
+    ck_assert_str_eq(epmd_operation_name(EPMD_ALIVE2), "ALIVE2");
+    ck_assert_str_eq(epmd_operation_name(EPMD_PORT_PLEASE2), "PORT_PLEASE2");
+    ck_assert_str_eq(epmd_operation_name(EPMD_NAMES), "NAMES");
+    ck_assert_str_eq(epmd_operation_name(EPMD_DUMP), "DUMP");
+    ck_assert_str_eq(epmd_operation_name(EPMD_KILL), "KILL");
+    ck_assert_str_eq(epmd_operation_name(EPMD_STOP), "STOP");
+}
+END_TEST
+
 Suite *epmd_wire_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("epmd_wire", &tests);
+    tcase_add_test(tests, reasons_and_operations_have_their_texts);
     tcase_add_test(tests, a_frame_cut_anywhere_is_incomplete);
     tcase_add_test(tests, bytes_beyond_the_length_are_an_overrun);
     tcase_add_test(tests, a_length_is_judged_before_its_bytes_come);

@@ -2,6 +2,7 @@
 #include "base/log_limits.h"
 
 #include "assertions.h"
+#include "failing_call.h"
 #include "scratch.h"
 #include "seeded.h"
 #include "suites.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +57,81 @@ START_TEST(a_line_of_text_has_time_level_event_and_fields) {
     log_event(LOG_LEVEL_WARN, "registered", log_text("name", "rabbit"), log_number("port", 25672));
 
     assert_logged("^" TIME " warn registered name=rabbit port=25672\n$");
+}
+END_TEST
+
+START_TEST(the_time_of_a_line_is_the_clocks) {
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } times[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {951782400000 + 86399999, "2000-02-29T23:59:59.999Z"},
+        {1767323045000, "2026-01-02T03:04:05.000Z"},
+        {1767323045006, "2026-01-02T03:04:05.006Z"},
+        {1767323045070, "2026-01-02T03:04:05.070Z"},
+        {1767323045098, "2026-01-02T03:04:05.098Z"},
+        {1767323045099, "2026-01-02T03:04:05.099Z"},
+        {1767323045800, "2026-01-02T03:04:05.800Z"},
+        {1767323046800, "2026-01-02T03:04:06.800Z"},
+    };
+    char expected[1024] = "";
+    log_as(LOG_FORMAT_TEXT);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        set_wall_clock(times[i].ms);
+        log_write(LOG_LEVEL_INFO, "now", NULL, 0);
+        sprintf(expected + strlen(expected), "%s info now\n", times[i].text);
+    }
+    set_wall_clock(-1);
+    ck_assert_str_eq(logged("log"), expected);
+}
+END_TEST
+
+START_TEST(each_level_has_its_word) {
+    static const char *const words[] = {"error", "warn", "info", "debug", "trace"};
+    char expected[256] = "";
+    log_as(LOG_FORMAT_TEXT);
+    set_wall_clock(0);
+    for (size_t i = 0; i < 5; i++) {
+        log_write((enum log_level)i, "said", NULL, 0);
+        sprintf(expected + strlen(expected), "1970-01-01T00:00:00.000Z %s said\n", words[i]);
+        ck_assert_str_eq(log_level_names[i], words[i]);
+    }
+    set_wall_clock(-1);
+    ck_assert_str_eq(logged("log"), expected);
+    ck_assert_ptr_null(log_level_names[5]);
+    ck_assert_str_eq(log_format_names[LOG_FORMAT_TEXT], "text");
+    ck_assert_str_eq(log_format_names[LOG_FORMAT_JSON], "json");
+}
+END_TEST
+
+/* The journal takes "<4>" off where JOURNAL_STREAM names what standard error is. */
+START_TEST(lines_to_the_journal_have_their_priority) {
+    struct stat status;
+    char stream[64];
+    int file = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int console = dup(STDERR_FILENO);
+    fstat(file, &status);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    set_wall_clock(0);
+    dup2(file, STDERR_FILENO);
+    log_open("unit", LOG_LEVEL_TRACE, LOG_FORMAT_TEXT, LOG_TO_CONSOLE, NULL);
+    for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_TRACE; level++)
+        log_write((enum log_level)level, "said", NULL, 0);
+    stream[0]++;
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open("unit", LOG_LEVEL_TRACE, LOG_FORMAT_TEXT, LOG_TO_CONSOLE, NULL);
+    log_write(LOG_LEVEL_INFO, "elsewhere", NULL, 0);
+    dup2(console, STDERR_FILENO);
+    unsetenv("JOURNAL_STREAM");
+    set_wall_clock(-1);
+    close(console);
+    close(file);
+#define EPOCH "1970-01-01T00:00:00.000Z"
+    ck_assert_str_eq(logged("log"), "<3>" EPOCH " error said\n<4>" EPOCH " warn said\n<6>" EPOCH
+                                    " info said\n<7>" EPOCH " debug said\n<7>" EPOCH
+                                    " trace said\n" EPOCH " info elsewhere\n");
 }
 END_TEST
 
@@ -309,6 +386,9 @@ Suite *log_suite(void) {
     Suite *suite = suite_begin("log", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, a_line_of_text_has_time_level_event_and_fields);
+    tcase_add_test(tests, the_time_of_a_line_is_the_clocks);
+    tcase_add_test(tests, each_level_has_its_word);
+    tcase_add_test(tests, lines_to_the_journal_have_their_priority);
     tcase_add_test(tests, a_line_of_json_is_one_object);
     tcase_add_test(tests, a_value_is_quoted_when_a_reader_could_be_misled);
     tcase_add_test(tests, numbers_have_no_bounds_of_their_own);

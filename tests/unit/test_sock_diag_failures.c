@@ -77,6 +77,26 @@ START_TEST(an_answer_is_waited_for) {
 }
 END_TEST
 
+START_TEST(an_answer_that_does_not_come_in_time_is_none) {
+    uint32_t user = 0;
+    fail_nth_call(CALL_RECV, 1, EAGAIN);
+    fail_nth_call(CALL_POLL, 1, EINTR);
+    ck_assert_int_eq(sock_diag_listening(diag, &address.any, &user), SOCK_DIAG_NO_ANSWER);
+    ck_assert(call_failed());
+    ck_assert_int_eq(sock_diag_error(diag), ETIMEDOUT);
+    assert_found();
+}
+END_TEST
+
+START_TEST(no_program_that_is_started_gets_a_descriptor) {
+    int before = sockets_count_inherited();
+    struct sock_diag *another = sock_diag_new();
+    ck_assert_ptr_nonnull(another);
+    ck_assert_int_eq(sockets_count_inherited(), before);
+    sock_diag_free(another);
+}
+END_TEST
+
 START_TEST(netlink_is_opened_when_it_is_there_again) {
     const int errors[][2] = {{EMFILE, EMFILE}, {ENOENT, EPROTONOSUPPORT}};
     int before = sockets_count_descriptors();
@@ -199,6 +219,8 @@ Suite *sock_diag_failures_suite(void) {
     tcase_add_test(tests, a_question_that_cannot_be_sent_has_no_answer);
     tcase_add_test(tests, an_answer_that_cannot_be_received_is_none);
     tcase_add_test(tests, an_answer_is_waited_for);
+    tcase_add_test(tests, an_answer_that_does_not_come_in_time_is_none);
+    tcase_add_test(tests, no_program_that_is_started_gets_a_descriptor);
     tcase_add_test(tests, netlink_is_opened_when_it_is_there_again);
     tcase_add_test(tests, a_trial_finds_a_socket_of_its_own);
     tcase_add_test(tests, ends_of_different_families_are_no_connection);
