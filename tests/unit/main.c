@@ -29,7 +29,7 @@ static Suite *(*const suites[])(void) = {
     text_suite,
     log_suite,
     checksum_suite,
-    log_kinds_suite,
+    log_limits_suite,
     random_suite,
     port_set_suite,
     thread_suite,

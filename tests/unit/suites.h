@@ -9,7 +9,7 @@ Suite *bytes_suite(void);
 Suite *text_suite(void);
 Suite *log_suite(void);
 Suite *checksum_suite(void);
-Suite *log_kinds_suite(void);
+Suite *log_limits_suite(void);
 Suite *random_suite(void);
 Suite *port_set_suite(void);
 Suite *thread_suite(void);

@@ -202,7 +202,7 @@ END_TEST
 
 START_TEST(each_verdict_has_its_reason) {
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_FOUND), "its user is known");
-    ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_NOT_FOUND), "there is no such socket");
+    ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_NOT_FOUND), "no such socket");
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_NOBODYS),
                      "its socket has no owner that this host can name");
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_DENIED),

@@ -1,4 +1,4 @@
-#include "base/log_kinds.h"
+#include "base/log_limits.h"
 
 #include "suites.h"
 
@@ -7,7 +7,7 @@
 /* What is written of an event at once, at most `tries` lines. */
 static unsigned passed(const char *event, bool detail, int64_t now_ms, unsigned tries) {
     unsigned count = 0;
-    while (count < tries && log_kinds_pass(event, detail, now_ms))
+    while (count < tries && log_limits_allow(event, detail, now_ms))
         count++;
     return count;
 }
@@ -65,21 +65,21 @@ START_TEST(held_lines_are_reported_once_for_each_event) {
     ck_assert_uint_eq(passed("quiet", false, 1000, 1), 1);
     ck_assert_uint_eq(passed("refused", false, 1000, 100), 20);
     ck_assert_uint_eq(passed("limit", false, 1000, 100), 20);
-    ck_assert(!log_kinds_pass("limit", false, 1000));
+    ck_assert(!log_limits_allow("limit", false, 1000));
 
-    ck_assert(log_kinds_next_held(&event, &lines));
+    ck_assert(log_limits_next_suppressed(&event, &lines));
     ck_assert_str_eq(event, "refused");
     ck_assert_uint_eq(lines, 1);
-    ck_assert(log_kinds_next_held(&event, &lines));
+    ck_assert(log_limits_next_suppressed(&event, &lines));
     ck_assert_str_eq(event, "limit");
     ck_assert_uint_eq(lines, 2);
-    ck_assert(!log_kinds_next_held(&event, &lines));
+    ck_assert(!log_limits_next_suppressed(&event, &lines));
 }
 END_TEST
 
-Suite *log_kinds_suite(void) {
+Suite *log_limits_suite(void) {
     TCase *tests;
-    Suite *suite = suite_begin("log_kinds", &tests);
+    Suite *suite = suite_begin("log_limits", &tests);
     tcase_add_test(tests, each_event_has_its_budget);
     tcase_add_test(tests, events_beyond_the_last_place_share_its_budget);
     tcase_add_test(tests, held_lines_are_reported_once_for_each_event);
