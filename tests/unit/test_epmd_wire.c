@@ -317,12 +317,12 @@ END_TEST
 
 START_TEST(reasons_and_operations_have_their_texts) {
     static const char *const reasons[] = {
-        [EPMD_DECODE_OK] = "nothing is wrong",
-        [EPMD_DECODE_UNKNOWN_OPERATION] = "no such operation",
-        [EPMD_DECODE_TOO_SHORT] = "request too short for its operation",
-        [EPMD_DECODE_NAME_SIZE] = "name runs past the request",
-        [EPMD_DECODE_EXTRA_SIZE] = "extra data runs past the request",
-        [EPMD_DECODE_BAD_NAME] = "no node can have this name",
+        [EPMD_DECODE_OK] = "no error",
+        [EPMD_DECODE_UNKNOWN_OPERATION] = "unknown operation",
+        [EPMD_DECODE_TOO_SHORT] = "request too short",
+        [EPMD_DECODE_NAME_SIZE] = "name exceeds the request",
+        [EPMD_DECODE_EXTRA_SIZE] = "extra data exceeds the request",
+        [EPMD_DECODE_BAD_NAME] = "not a valid node name",
     };
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         ck_assert_str_eq(epmd_decode_reason((enum epmd_decode)i), reasons[i]);

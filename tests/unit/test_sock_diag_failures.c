@@ -204,11 +204,11 @@ START_TEST(each_verdict_has_its_reason) {
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_FOUND), "its user is known");
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_NOT_FOUND), "no such socket");
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_NOBODYS),
-                     "its socket has no owner that this host can name");
+                     "the owner of its socket is unknown to this host");
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_DENIED),
-                     "this process may not ask whose a socket is");
+                     "this process may not query the owners of sockets");
     ck_assert_str_eq(sock_diag_reason(SOCK_DIAG_NO_ANSWER),
-                     "the kernel does not say whose a socket is");
+                     "the kernel does not report the owners of sockets");
 }
 END_TEST
 
