@@ -18,17 +18,17 @@ struct cookie {
 
 static bool refuse(char *error, const char *path, const char *why, const char *cure) {
     snprintf(error, CLUSTER_KEY_ERROR_SIZE,
-             "cannot take the cookie from node.cookie_file %s: %s; %s", path, why, cure);
+             "cannot read the cookie from node.cookie_file %s: %s; %s", path, why, cure);
     return false;
 }
 
 static bool check_mode(int fd, const char *path, char *error) {
     struct stat status;
     if (fstat(fd, &status) < 0)
-        return refuse(error, path, strerror(errno), "name another file");
+        return refuse(error, path, strerror(errno), "use another file");
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return refuse(error, path, "others than its owner may read or write it",
-                      "chmod 400 it, and think of another cookie if others were on this host");
+        return refuse(error, path, "users other than its owner may read or write it",
+                      "chmod 400 it, and choose another cookie if others may have read it");
     return true;
 }
 
@@ -36,17 +36,16 @@ static bool check_mode(int fd, const char *path, char *error) {
 static bool read_cookie(int fd, const char *path, struct cookie *cookie, char *error) {
     ssize_t got = read(fd, cookie->text, sizeof cookie->text - 1);
     if (got < 0)
-        return refuse(error, path, strerror(errno), "name another file");
+        return refuse(error, path, strerror(errno), "use another file");
     cookie->text[got] = '\0';
     cookie->len = strcspn(cookie->text, "\r\n");
     if (cookie->len == 0)
         return refuse(error, path, "its first line is empty", "write the cookie there");
     if (cookie->len > COOKIE_MAX)
         return refuse(error, path, "its first line is longer than 255 bytes",
-                      "is that the right file?");
+                      "is this the right file?");
     if (strcspn(cookie->text, " \t") < cookie->len)
-        return refuse(error, path, "there are blanks in its first line",
-                      "write the cookie alone there");
+        return refuse(error, path, "its first line contains blanks", "write only the cookie there");
     return true;
 }
 
@@ -54,7 +53,7 @@ static bool cookie_of_file(const char *path, struct cookie *cookie, char *error)
     int fd = regular_file_open_trusted(path);
     if (fd < 0)
         return refuse(error, path, regular_file_error(-fd),
-                      "make it, readable by the daemon's user alone, or set node.cookie");
+                      "create it, readable only by the daemon's user, or set node.cookie");
     bool good = check_mode(fd, path, error) && read_cookie(fd, path, cookie, error);
     close(fd);
     return good;

@@ -167,7 +167,7 @@ static json_t *run_resolve(struct control_context *control, struct control_conn 
         return control_bad_node();
     if (!find_here(control, &node, &place) &&
         !find_in_cluster(control, control_text(request, "node"), &place))
-        return control_failure("not_found", "no node of this name is registered here");
+        return control_failure("not_found", "no node with this name is registered here");
     return describe_place(&place, json_object_get(request, "node"));
 }
 
@@ -245,10 +245,10 @@ static const char *why_not(const struct control_conn *conn, const json_t *reques
         return "\"command\" is missing";
     *code = "unknown_command";
     if (command == NULL)
-        return "this daemon has no such command";
+        return "unknown command";
     *code = "denied";
     if (command->changes && !control_conn_may_change(conn))
-        return "this command is for root, the daemon's own user and the group portolan";
+        return "this command requires root, the daemon's own user or the group portolan";
     return NULL;
 }
 

@@ -13,11 +13,14 @@
 
 json_t *control_no_cluster(const struct control_context *control) {
     if (control->config->front_enable)
-        return control_failure("no_cluster",
-                               "this daemon runs alone, for it has no cookie; set node.cookie or "
-                               "node.cookie_file, alike on all hosts, and restart it");
-    return control_failure("no_cluster", "this daemon runs alone, for its front port is off; set "
-                                         "front.enable = on, and restart it");
+        return control_failure(
+            "no_cluster",
+            "this daemon runs alone because it has no cookie; set the same node.cookie or "
+            "node.cookie_file on all hosts, and restart it");
+    return control_failure(
+        "no_cluster",
+        "this daemon runs alone because its front port is off; set front.enable = on, and "
+        "restart it");
 }
 
 /* --- status --- */
@@ -105,13 +108,16 @@ static void on_join(void *context, const struct cluster_event *event, const char
 static json_t *explain_verdict(enum cluster_verdict verdict) {
     switch (verdict) {
     case CLUSTER_ALREADY_IN:
-        return control_failure("already_in_cluster", "it is a member of this cluster already; "
-                                                     "'portolan cluster status' lists them");
+        return control_failure(
+            "already_in_cluster",
+            "it is already a member of this cluster; 'portolan cluster status' lists the members");
     case CLUSTER_NOT_IN:
-        return control_failure("node_not_in_cluster", "it is no member of this cluster; 'portolan "
-                                                      "cluster status' lists them");
+        return control_failure(
+            "node_not_in_cluster",
+            "it is not a member of this cluster; 'portolan cluster status' lists the members");
     case CLUSTER_BUSY:
-        return control_failure("busy", "another join is under way; wait for its end, 30 s at most");
+        return control_failure("busy",
+                               "another join is in progress; wait until it ends, 30 s at most");
     case CLUSTER_BAD_NAME:
         return control_failure("bad_request",
                                "\"node\" must be the name of a daemon: Name@Host, with an IP "
@@ -174,7 +180,7 @@ struct control_stream *control_cluster_leave(struct control_context *control,
         return once_saved(control, conn);
     return control_stream_of_json(
         control_failure("node_not_in_cluster",
-                        "this daemon is in no cluster with others; there is nothing to leave"));
+                        "this daemon is not in a cluster with others; there is nothing to leave"));
 }
 
 struct control_stream *control_cluster_force_leave(struct control_context *control,

@@ -30,20 +30,20 @@ static struct control_stream *no_lease(const struct control_context *control, st
                  (unsigned)(config->dist_listen_max - config->dist_tool_ports));
     } else if (verdict == PORT_DERIVED_TAKEN) {
         code = "port_taken";
-        snprintf(message, sizeof message,
-                 "port %u, which the rule derives from this name, is taken", (unsigned)derived);
+        snprintf(message, sizeof message, "port %u, derived from this name, is in use",
+                 (unsigned)derived);
     } else if (verdict == PORT_DERIVED_NONE) {
         code = "no_port";
         snprintf(message, sizeof message,
-                 derived > UINT16_MAX ? "the rule gives this name port %u, which is over 65535"
-                                      : "the rule gives this name no port",
+                 derived > UINT16_MAX ? "the port derived from this name is %u, above 65535"
+                                      : "no port can be derived from this name",
                  (unsigned)derived);
     } else if (verdict == PORT_DERIVED_TOOLS) {
         code = "no_port";
-        snprintf(message, sizeof message,
-                 "port %u, which the rule derives from this name, is kept for tools; set "
-                 "node.dist_tool_ports lower",
-                 (unsigned)derived);
+        snprintf(
+            message, sizeof message,
+            "port %u, derived from this name, is reserved for tools; lower node.dist_tool_ports",
+            (unsigned)derived);
     }
     if (verdict == PORT_POOL_FULL || verdict == PORT_DERIVED_TAKEN)
         return control_failure_with_leases(control, code, message);
@@ -51,8 +51,8 @@ static struct control_stream *no_lease(const struct control_context *control, st
 }
 
 static json_t *without_leases(void) {
-    return control_failure("failed", "a daemon under the name epmd promises no ports; start it as "
-                                     "portoland");
+    return control_failure(
+        "failed", "a daemon under the name epmd does not lease ports; start it as portoland");
 }
 
 /* --- whose it is --- */
@@ -115,8 +115,8 @@ static json_t *read_wish(const struct control_context *control, const struct con
         return denied(&wish->had);
     if (wish->user != USER_NOBODY && !user_same(wish->user, control_conn_user(conn)) &&
         !is_privileged(conn))
-        return control_failure("denied", "a lease for another user is for root and the daemon's "
-                                         "own user to ask for");
+        return control_failure("denied",
+                               "only root and the daemon's own user may lease for another user");
     return NULL;
 }
 
@@ -154,9 +154,8 @@ struct control_stream *control_lease(struct control_context *control, struct con
     enum port_verdict verdict = port_pool_lease(control->service->pool, wish.node.alive,
                                                 owner_of(&wish, conn), now_ms, &probe, &port);
     if (verdict != PORT_OK && starved)
-        return control_stream_of_json(
-            control_failure("failed", "no descriptor is left to try a port with; allow more with "
-                                      "'ulimit -n'"));
+        return control_stream_of_json(control_failure(
+            "failed", "no descriptor left to test a port; allow more with 'ulimit -n'"));
     if (verdict != PORT_OK || !port_pool_find(control->service->pool, wish.node.alive, &lease))
         return no_lease(control, wish.node.alive, verdict);
     control_conn_await(conn, CONTROL_GATE_LEASES, control->leases_changed(control->context));
@@ -182,7 +181,7 @@ json_t *control_release(struct control_context *control, struct control_conn *co
         return denied(&lease);
     if (!port_pool_release(control->service->pool, node.alive))
         return control_failure("not_found",
-                               "this name is registered: its port is its own until it leaves");
+                               "this name is registered; it keeps its port until it leaves");
     control_conn_await(conn, CONTROL_GATE_LEASES, control->leases_changed(control->context));
     return control_ok();
 }

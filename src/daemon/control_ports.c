@@ -24,7 +24,7 @@ static json_t *derive(const char *node, uint16_t base) {
     char error[128];
     if (ekka_port(bytes_of_text(node), base, &port))
         return json_pack("{s:s, s:i}", "node", node, "port", (int)port);
-    snprintf(error, sizeof error, "base %u + offset %u is %u, which is over 65535", base,
+    snprintf(error, sizeof error, "base %u + offset %u is %u, above 65535", base,
              (unsigned)(port - base), (unsigned)port);
     return json_pack("{s:s, s:n, s:s}", "node", node, "port", "error", error);
 }

@@ -21,7 +21,7 @@ static void log_control_socket(const struct daemon *daemon) {
         log_event(LOG_LEVEL_INFO, "control_socket", log_text("path", path));
     else if (path[0] != '\0')
         log_event(LOG_LEVEL_WARN, "no_control_socket", log_text("path", path),
-                  log_text("reason", "its directory belongs to another user, or cannot be made"),
+                  log_text("reason", "its directory belongs to another user, or cannot be created"),
                   log_text("outcome", "portolan cannot talk to this daemon"),
                   log_text("cure", "set control.socket, or XDG_RUNTIME_DIR for both"));
 }

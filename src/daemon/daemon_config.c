@@ -124,7 +124,7 @@ bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error)
         apply_config(daemon);
     } else {
         log_event(LOG_LEVEL_ERROR, "reload_failed", log_text("reason", error),
-                  log_text("outcome", "the old configuration stays in force"));
+                  log_text("outcome", "the old configuration stays in effect"));
     }
     config_free(&fresh);
     return read;

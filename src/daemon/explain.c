@@ -33,9 +33,15 @@ static void explain_connect_failure(const char *endpoint, enum cluster_cause cau
     case CLUSTER_CAUSE_REFUSED:
         snprintf(
             out, size,
+<<<<<<< HEAD:src/daemon/explain.c
             "%s refused the connection; does portoland run there, and is the name right, which "
             "the port follows from?",
             endpoint);
+=======
+            "%s refused the connection; is portoland running there, under this name? the port is "
+            "derived from it",
+            place);
+>>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
         break;
     case CLUSTER_CAUSE_TIMED_OUT:
         snprintf(out, size,
@@ -44,6 +50,7 @@ static void explain_connect_failure(const char *endpoint, enum cluster_cause cau
         break;
     case CLUSTER_CAUSE_UNREACHABLE:
         snprintf(out, size, "%s cannot be reached: %s; is the address right, and the network up?",
+<<<<<<< HEAD:src/daemon/explain.c
                  endpoint,
                  failure->error != 0 ? strerror(failure->error) : "there is no way to it");
         break;
@@ -81,6 +88,47 @@ static void explain_connect_failure(const char *endpoint, enum cluster_cause cau
         break;
     default:
         snprintf(out, size, "the connection to %s broke: %s; try again, and see its log", endpoint,
+=======
+                 place, failure->error != 0 ? strerror(failure->error) : "no route to it");
+        break;
+    case CLUSTER_CAUSE_WRONG_COOKIE:
+        snprintf(
+            out, size,
+            "the daemon at %s has another cookie; set the same node.cookie or node.cookie_file on "
+            "both hosts",
+            place);
+        break;
+    case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
+        snprintf(
+            out, size,
+            "the daemon at %s belongs to a cluster with another name; set the same cluster.name on "
+            "both hosts",
+            place);
+        break;
+    case CLUSTER_CAUSE_CERTIFICATE:
+        snprintf(out, size, "the certificates of this daemon and the one at %s do not match: %s",
+                 place,
+                 why == NULL ? "both hosts need cluster.tls.* from one authority, each for the "
+                               "host of its node.name"
+                             : why);
+        break;
+    case CLUSTER_CAUSE_BUSY:
+        snprintf(
+            out, size,
+            "the daemon at %s is busy with other handshakes; try again, and check its log for the "
+            "callers",
+            place);
+        break;
+    case CLUSTER_CAUSE_NOT_PORTOLAN:
+        snprintf(
+            out, size,
+            "the program at %s is not a portoland with a cluster: %s; is it another program, or a "
+            "portoland without node.cookie?",
+            place, why == NULL ? "it closed the connection" : why);
+        break;
+    default:
+        snprintf(out, size, "the connection to %s failed: %s; try again, and check its log", place,
+>>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
                  failure->error != 0 ? strerror(failure->error) : cluster_cause_name(cause));
     }
 }
@@ -91,6 +139,7 @@ static void explain_link_failure(const char *endpoint, const struct cluster_even
     size_t size = EXPLAIN_SIZE;
     switch (event->cause) {
     case CLUSTER_CAUSE_TIMED_OUT:
+<<<<<<< HEAD:src/daemon/explain.c
         snprintf(out, size,
                  "%s took the connection, but did not finish in time; is its host overloaded, or "
                  "the network slow? try again, and see its log",
@@ -115,6 +164,34 @@ static void explain_link_failure(const char *endpoint, const struct cluster_even
         break;
     default:
         snprintf(out, size, "the link with %s broke: %s; try again, and see its log", endpoint,
+=======
+        snprintf(
+            out, size,
+            "%s accepted the connection but did not finish in time; is its host overloaded, or the "
+            "network slow? try again, and check its log",
+            place);
+        break;
+    case CLUSTER_CAUSE_BUSY:
+        snprintf(out, size,
+                 "%s was busy with other handshakes each time; check its log for the callers",
+                 place);
+        break;
+    case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
+        snprintf(
+            out, size,
+            "%s belongs to a cluster with another name; set the same cluster.name on both hosts",
+            place);
+        break;
+    case CLUSTER_CAUSE_CERTIFICATE:
+        snprintf(
+            out, size,
+            "the certificates of this daemon and %s do not match: %s certificate does not contain "
+            "the host of its node.name",
+            place, event->by_us ? "its" : "this daemon's");
+        break;
+    default:
+        snprintf(out, size, "the link with %s failed: %s; try again, and check its log", place,
+>>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
                  cluster_cause_name(event->cause));
     }
 }
@@ -127,38 +204,39 @@ static const struct explanation {
     [CLUSTER_CAUSE_WRONG_VERSION] = {"it speaks another version of the cluster protocol; install "
                                      "the same release on both",
                                      NULL},
-    [CLUSTER_CAUSE_NAME_IN_USE] = {"a running member of its cluster has this daemon's name "
-                                   "already; choose another node.name here, or stop the other one",
-                                   "a running member of this cluster has that name already; "
-                                   "choose another node.name there, or stop the other one"},
-    [CLUSTER_CAUSE_WRONG_NAME] = {"it called this daemon by another name; is the name that it was "
-                                  "given right, and what does it resolve to there?",
-                                  "the daemon that answers there has another name; 'portolan "
-                                  "status' on that host tells which"},
+    [CLUSTER_CAUSE_NAME_IN_USE] =
+        {"a running member of its cluster already has this daemon's name; choose another "
+         "node.name here, or stop the other one",
+         "a running member of this cluster already has that name; choose another node.name "
+         "there, or stop the other one"},
+    [CLUSTER_CAUSE_WRONG_NAME] =
+        {"it called this daemon by another name; is the name that it uses right, and what does "
+         "it resolve to there?",
+         "the daemon there has another name; 'portolan status' on that host shows it"},
     [CLUSTER_CAUSE_OURSELVES] = {"its address leads back to this daemon; is the name right, and "
                                  "what does it resolve to?",
                                  NULL},
-    [CLUSTER_CAUSE_NOT_MEMBER] = {"it does not count this daemon among its members; try again",
-                                  "this daemon does not count it among its members; 'portolan "
-                                  "cluster join' makes it one"},
-    [CLUSTER_CAUSE_OUT] = {"this daemon left its cluster, or was forced out of it; 'portolan "
-                           "cluster join' with a member's name brings it back",
-                           "it left this daemon's cluster, or was forced out of it; 'portolan "
-                           "cluster join' brings the two together"},
-    [CLUSTER_CAUSE_FULL] = {"its cluster has as many members as a cluster can have; force some out",
-                            "this daemon's cluster has as many members as a cluster can have; "
-                            "force some out"},
-    [CLUSTER_CAUSE_CLOCK] = {"it says that this daemon's numbers, which come from clocks, are over "
-                             "100 years ahead of its clock; set both clocks right, and restart "
-                             "both daemons",
-                             "its numbers, which come from clocks, are over 100 years ahead of "
-                             "this host's clock; set both clocks right, and restart both daemons"},
+    [CLUSTER_CAUSE_NOT_MEMBER] =
+        {"it does not know this daemon as a member; try again",
+         "this daemon does not know it as a member; use 'portolan cluster join'"},
+    [CLUSTER_CAUSE_OUT] =
+        {"this daemon left its cluster, or was forced out of it; rejoin with 'portolan cluster "
+         "join' and a member's name",
+         "it left this daemon's cluster, or was forced out of it; use 'portolan cluster join' to"
+         " join the two"},
+    [CLUSTER_CAUSE_FULL] =
+        {"its cluster has the maximum number of members; force some out",
+         "this daemon's cluster has the maximum number of members; force some out"},
+    [CLUSTER_CAUSE_CLOCK] =
+        {"it reports that this daemon's numbers, which come from clocks, are over 100 years "
+         "ahead of its clock; correct both clocks, and restart both daemons",
+         "its numbers, which come from clocks, are over 100 years ahead of this host's clock; "
+         "correct both clocks, and restart both daemons"},
     [CLUSTER_CAUSE_SILENT] = {"it went silent; is its host overloaded, or the network cut?", NULL},
-    [CLUSTER_CAUSE_STOPPED] = {"it is being stopped; try again when it runs",
-                               "this daemon is being stopped"},
-    [CLUSTER_CAUSE_NO_MEMORY] = {"there is no memory left for it on its host; see the limits there",
-                                 "there is no memory or descriptor left for it on this host; see "
-                                 "its limits"},
+    [CLUSTER_CAUSE_STOPPED] = {"it is stopping; try again when it is running",
+                               "this daemon is stopping"},
+    [CLUSTER_CAUSE_NO_MEMORY] = {"its host is out of memory; check its limits",
+                                 "this host is out of memory or descriptors; check its limits"},
 };
 
 /* Which way the port was found, where an epmd was asked for it. */
@@ -171,12 +249,12 @@ static void append_port_source(const struct peer_query *query, char *out) {
         snprintf(out + len, size, " (its epmd, TCP %u, %s; so port %u is that of the rule)", epmd,
                  epmd_query_result_text(query->result), derived);
     else if (advertised == derived)
-        snprintf(out + len, size, " (its epmd, TCP %u, tells port %u, and so does the rule)", epmd,
-                 advertised);
+        snprintf(out + len, size, " (its epmd, TCP %u, reports port %u, and so does the rule)",
+                 epmd, advertised);
     else
         snprintf(out + len, size,
-                 " (its epmd, TCP %u, tells port %u, the rule port %u; both were tried)", epmd,
-                 advertised, derived);
+                 " (its epmd, TCP %u, reports port %u, the rule gives port %u; both were tried)",
+                 epmd, advertised, derived);
 }
 
 static void explain_call_failure(const struct cluster_event *event,
@@ -186,19 +264,32 @@ static void explain_call_failure(const struct cluster_event *event,
     bool by_us = event->by_us || failure != NULL;
     const char *at = strchr(event->name, '@');
     if (event->cause == CLUSTER_CAUSE_NO_HOST) {
+<<<<<<< HEAD:src/daemon/explain.c
         snprintf(out, EXPLAIN_SIZE,
                  "no address is found for the host %s: %s; is it spelt right, and known to DNS or "
                  "/etc/hosts?",
+=======
+        snprintf(out, CLUSTER_TEXT_SIZE,
+                 "no address found for the host %s: %s; check its spelling, DNS and /etc/hosts",
+>>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
                  at == NULL ? event->name : at + 1,
-                 failure != NULL && failure->reason[0] != '\0' ? failure->reason : "none is known");
+                 failure != NULL && failure->reason[0] != '\0' ? failure->reason : "none known");
         return;
     }
     if (event->cause == CLUSTER_CAUSE_NO_PORT) {
+<<<<<<< HEAD:src/daemon/explain.c
         snprintf(out, EXPLAIN_SIZE,
                  "no port follows from the name %s, so it cannot be called; a name that begins "
                  "with remsh has none, nor has one whose digits lead above 65535; see 'portolan "
                  "port %s'",
                  event->name, event->name);
+=======
+        snprintf(
+            out, CLUSTER_TEXT_SIZE,
+            "no port can be derived from the name %s, so it cannot be called; see 'portolan port "
+            "%s'",
+            event->name, event->name);
+>>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
         return;
     }
     if (explanation->by_peer != NULL) {
@@ -222,31 +313,40 @@ void explain_event(const struct cluster_event *event, const char *self,
     if (event->type == CLUSTER_EVENT_JOIN_FAILED || event->type == CLUSTER_EVENT_LINK_REFUSED)
         explain_call_failure(event, failure, out);
     else if (event->type == CLUSTER_EVENT_NAME_CLASH)
+<<<<<<< HEAD:src/daemon/explain.c
         snprintf(out, EXPLAIN_SIZE,
                  "another daemon has this one's name; stop it, or give it a node.name of its own");
     else if (event->type == CLUSTER_EVENT_FORCED_OUT && is_of_self)
         snprintf(out, EXPLAIN_SIZE,
                  "this daemon was forced out of its cluster, and is alone; 'portolan cluster join' "
                  "with a member's name brings it back");
+=======
+        snprintf(out, CLUSTER_TEXT_SIZE,
+                 "another daemon has the name of this one; stop it, or change its node.name");
+    else if (event->type == CLUSTER_EVENT_FORCED_OUT && is_of_self)
+        snprintf(out, CLUSTER_TEXT_SIZE,
+                 "this daemon was forced out of its cluster and runs alone; rejoin with 'portolan "
+                 "cluster join' and a member's name");
+>>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
 }
 
 const char *explain_rejected_caller(const struct peer_failure *failure) {
     switch (failure->cause) {
     case CLUSTER_CAUSE_WRONG_COOKIE:
-        return "it has another cookie; set node.cookie alike on both hosts, if it is to be a "
-               "member";
+        return "it has another cookie; if it should be a member, set the same node.cookie on both "
+               "hosts";
     case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
-        return "it is of a cluster with another name; set cluster.name alike on both hosts, if it "
-               "is to be a member";
+        return "it belongs to a cluster with another name; if it should be a member, set the same "
+               "cluster.name on both hosts";
     case CLUSTER_CAUSE_CERTIFICATE:
         return failure->reason[0] != '\0' ? failure->reason
-                                          : "both hosts need cluster.tls.* of one authority";
+                                          : "both hosts need cluster.tls.* from one authority";
     case CLUSTER_CAUSE_NOT_PORTOLAN:
         return "it does not speak portolan/1";
     case CLUSTER_CAUSE_TIMED_OUT:
         return "it did not finish its handshake in time";
     case CLUSTER_CAUSE_BUSY:
-        return "too many handshakes at a time";
+        return "too many handshakes at once";
     default:
         return cluster_cause_name(failure->cause);
     }

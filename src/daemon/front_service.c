@@ -46,8 +46,7 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
                        json_pack("{s:o, s:i, s:o, s:I, s:s}", "name", events_json_text(name),
                                  "port", port, "names", first_names(service, port), "count",
                                  (json_int_t)routes_count(front_ports_of(service->front), port),
-                                 "reason",
-                                 "other nodes are behind this front port too; " SHARED_CURE));
+                                 "reason", "other nodes share this front port; " SHARED_CURE));
 }
 
 static void on_opened(void *context, uint16_t port, const struct registration *registration) {
@@ -72,7 +71,7 @@ static void on_recovered(void *context, const struct registration *registration)
     const struct epmd_node *node = &registration->node;
     log_event(LOG_LEVEL_INFO, "front_port_given", log_bytes("name", node->name),
               log_number("front_port", registration->front_port),
-              log_text("outcome", "other hosts are told this port now"));
+              log_text("outcome", "other hosts now get this port"));
     if (events_is_watched(service->events))
         events_publish(service->events, "front_port_given",
                        json_pack("{s:o, s:i, s:i}", "name", events_json_text(node->name), "port",
@@ -111,11 +110,12 @@ static void try_kernel(struct front_service *service) {
     if (verdict == SOCK_DIAG_FOUND)
         return;
     service->told_unknown = true;
-    log_event(LOG_LEVEL_WARN, "no_owner_check", log_text("reason", sock_diag_reason(verdict)),
-              log_text("error", strerror(sock_diag_error(service->users->diag))),
-              log_text("outcome", "front ports lead to no node, and no node claims a lease"),
-              log_text("cure", "add AF_NETLINK to RestrictAddressFamilies of the unit, or set "
-                               "front.check_owner = off"));
+    log_event(
+        LOG_LEVEL_WARN, "no_owner_check", log_text("reason", sock_diag_reason(verdict)),
+        log_text("error", strerror(sock_diag_error(service->users->diag))),
+        log_text("outcome", "front ports forward no connections, and no node can claim a lease"),
+        log_text("cure", "add AF_NETLINK to RestrictAddressFamilies of the unit, or set "
+                         "front.check_owner = off"));
 }
 
 static struct proxy_options stream_options(struct front_service *service) {

@@ -12,8 +12,9 @@ static void tell(const struct front_warning *warning, const struct front_port_wa
     const struct bytes name = bytes_of(pending->name, pending->name_len);
     log_event(LOG_LEVEL_WARN, "no_front_port", log_bytes("name", name),
               log_number("front_port", pending->front_port), log_text("reason", pending->reason),
-              log_bytes("holder", holder.len > 0 ? holder : bytes_of_text("not known")),
-              log_text("outcome", "other hosts are told the node's own port; it is tried again"));
+              log_bytes("holder", holder.len > 0 ? holder : bytes_of_text("unknown")),
+              log_text("outcome",
+                       "other hosts get the node's own port; opening the front port is retried"));
     if (events_is_watched(warning->events))
         events_publish(warning->events, "no_front_port",
                        json_pack("{s:o, s:i, s:i, s:s, s:o}", "name", events_json_text(name),

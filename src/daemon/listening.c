@@ -19,37 +19,41 @@ static void print_taken_by_epmd(const struct start_options *options, const char 
                                 uint16_t port, pid_t pid) {
     int names = epmd_client_count_names(port);
     if (names == 0)
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by an epmd that has no names (process %d), "
-                "as nodes start one when no daemon runs; end it with 'kill %d', then start again\n",
-                options->program, address, (int)pid, (int)pid);
+        fprintf(
+            stderr,
+            "%s: cannot listen on %s: in use by an epmd without names (process %d), as nodes start "
+            "when no daemon runs; end it with 'kill %d', then start again\n",
+            options->program, address, (int)pid, (int)pid);
     else if (names > 0)
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by an epmd that has %d name%s (process %d); "
-                "'epmd -port %u -names' lists them; nodes of OTP 23 and later register again by "
-                "themselves: end it with 'kill %d', then start again; or choose another port\n",
-                options->program, address, names, names == 1 ? "" : "s", (int)pid, port, (int)pid);
+        fprintf(
+            stderr,
+            "%s: cannot listen on %s: in use by an epmd with %d name%s (process %d); 'epmd -port %u"
+            " -names' lists them; nodes of OTP 23 and later register again by themselves: end it "
+            "with 'kill %d', then start again; or choose another port\n",
+            options->program, address, names, names == 1 ? "" : "s", (int)pid, port, (int)pid);
     else
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by an epmd that does not answer (process "
-                "%d); end it with 'kill %d', or choose another port\n",
-                options->program, address, (int)pid, (int)pid);
+        fprintf(
+            stderr,
+            "%s: cannot listen on %s: in use by an epmd that does not respond (process %d); end it "
+            "with 'kill %d', or choose another port\n",
+            options->program, address, (int)pid, (int)pid);
 }
 
 static void say_taken(const struct start_options *options, const char *address, uint16_t port) {
     struct port_owner holder;
     if (!port_owner_find(port, &holder))
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by a process that cannot be seen from "
-                "here; stop that, or choose another port\n",
-                options->program, address);
+        fprintf(
+            stderr,
+            "%s: cannot listen on %s: in use by a process that is not visible to this user; stop "
+            "it, or choose another port\n",
+            options->program, address);
     else if (strcmp(holder.program, "epmd") == 0)
         print_taken_by_epmd(options, address, port, holder.pid);
     else
-        fprintf(stderr,
-                "%s: cannot listen on %s: it is in use by %s (process %d); stop that, or choose "
-                "another port\n",
-                options->program, address, holder.program, (int)holder.pid);
+        fprintf(
+            stderr,
+            "%s: cannot listen on %s: in use by %s (process %d); stop it, or choose another port\n",
+            options->program, address, holder.program, (int)holder.pid);
 }
 
 const char *listening_cure(int error) {
@@ -63,7 +67,7 @@ const char *listening_cure(int error) {
     case ENFILE:
         return "; allow more descriptors with 'ulimit -n'";
     case E2BIG:
-        return "; the list has more addresses than can be served";
+        return "; the list has too many addresses";
     default:
         return "";
     }
@@ -73,10 +77,11 @@ static enum exit_code explain(const struct start_options *options, uint16_t port
                               const struct listen_failure *failure) {
     char address[ADDRESS_TEXT_SIZE];
     if (failure->item[0] != '\0') {
-        fprintf(stderr,
-                "%s: '%s' is not an IP address; -address takes numeric addresses, commas or "
-                "blanks between them\n",
-                options->program, failure->item);
+        fprintf(
+            stderr,
+            "%s: '%s' is not an IP address; -address takes numeric addresses separated by commas or"
+            " blanks\n",
+            options->program, failure->item);
         return EXIT_FAILED;
     }
     bool taken = failure->error == EADDRINUSE;
@@ -97,8 +102,8 @@ static uint16_t front_port(const struct config *config, const struct start_optio
     if (ekka_port(bytes_of_text(config->node_name), config->dist_base_port, &port) && port > 0)
         return (uint16_t)port;
     fprintf(stderr,
-            "%s: there is no front port: node.dist_base_port %u and the digits of node.name %s "
-            "give %u, which must be from 1 to 65535; choose another name or base\n",
+            "%s: no front port: node.dist_base_port %u and the digits of node.name %s give %u, "
+            "which must be from 1 to 65535; choose another name or base\n",
             options->program, config->dist_base_port, config->node_name, (unsigned)port);
     return 0;
 }
@@ -136,7 +141,7 @@ static bool open_all(struct listeners *listeners, const struct config *config,
         return false;
     if (listeners->count > 0)
         return true;
-    fprintf(stderr, "%s: there is nothing to listen on; turn epmd.enable or front.enable on\n",
+    fprintf(stderr, "%s: nothing to listen on; turn epmd.enable or front.enable on\n",
             options->program);
     return false;
 }
@@ -185,21 +190,22 @@ const char *listening_control_obstacle(enum control_path_state place) {
     case CONTROL_PATH_ANSWERS:
         return "another daemon answers there; stop it";
     case CONTROL_PATH_BUSY:
-        return "another daemon listens there, whose queue of callers is full; stop it";
+        return "another daemon listens there, and its queue is full; stop it";
     case CONTROL_PATH_CLOSED:
-        return "there is a socket that this user may not connect to; stop who listens there";
+        return "there is a socket that this user may not connect to; stop the program that listens "
+               "there";
     case CONTROL_PATH_OTHER_SOCKET:
-        return "there is a socket of another type, of some other program; leave it alone";
+        return "it is a socket of another type; remove it if it is not needed";
     case CONTROL_PATH_FILE:
-        return "there is a file in its place; move it away";
+        return "it is an existing file; move it away";
     case CONTROL_PATH_DIRECTORY:
-        return "there is a directory in its place; name a path in it";
+        return "it is a directory; use a path in it";
     case CONTROL_PATH_FIFO:
-        return "there is a FIFO in its place; remove it";
+        return "it is a FIFO; remove it";
     case CONTROL_PATH_LINK:
-        return "there is a symbolic link in its place; remove it";
+        return "it is a symbolic link; remove it";
     case CONTROL_PATH_DEVICE:
-        return "there is a device in its place; leave it alone";
+        return "it is a device; remove it if it is not needed";
     }
     return NULL;
 }
@@ -207,7 +213,7 @@ const char *listening_control_obstacle(enum control_path_state place) {
 /* What was in the way may be gone by now: then a next start finds the place free. */
 static const char *obstacle_at(const char *path) {
     const char *obstacle = listening_control_obstacle(control_path_inspect(path));
-    return obstacle == NULL ? "somebody was there a moment ago; try again" : obstacle;
+    return obstacle == NULL ? "another program used it a moment ago; try again" : obstacle;
 }
 
 int listening_open_control(const struct config *config, const struct start_options *options) {
@@ -217,13 +223,14 @@ int listening_open_control(const struct config *config, const struct start_optio
     int fd = control_listen(config->control_socket);
     if (fd == -EADDRINUSE)
         fprintf(stderr,
-                "%s: cannot make the control socket %s: %s, or choose another place with "
+                "%s: cannot create the control socket %s: %s, or set another path with "
                 "control.socket\n",
                 options->program, config->control_socket, obstacle_at(config->control_socket));
     else if (fd < 0)
-        fprintf(stderr,
-                "%s: cannot make the control socket %s: %s; choose a place where this user may "
-                "write with control.socket\n",
-                options->program, config->control_socket, strerror(-fd));
+        fprintf(
+            stderr,
+            "%s: cannot create the control socket %s: %s; set a path where this user may write with"
+            " control.socket\n",
+            options->program, config->control_socket, strerror(-fd));
     return fd;
 }

@@ -60,15 +60,16 @@ static void check_port(uint16_t port, const char *what, struct config_report *re
     if (port_probe_is_free(&starved, port) || starved)
         return;
     if (!port_owner_find(port, &holder))
-        config_report_add(report, CONFIG_WARNING,
-                          "%s, %u, is in use by a process that cannot be seen from here; unless "
-                          "that is portoland, the start will fail",
-                          what, port);
+        config_report_add(
+            report, CONFIG_WARNING,
+            "%s, %u, is in use by a process that is not visible to this user; unless it is "
+            "portoland, the start will fail",
+            what, port);
     else if (!is_expected(holder.program))
-        config_report_add(report, CONFIG_ERROR,
-                          "cannot listen on %s, %u: it is in use by %s (process %d); stop that, "
-                          "or choose another port",
-                          what, port, holder.program, (int)holder.pid);
+        config_report_add(
+            report, CONFIG_ERROR,
+            "cannot listen on %s, %u: in use by %s (process %d); stop it, or choose another port",
+            what, port, holder.program, (int)holder.pid);
 }
 
 static void check_ports(const struct config *config, struct config_report *report) {
@@ -143,14 +144,14 @@ static void check_control_socket(const struct config *config, struct config_repo
     enum control_path_state place = control_path_inspect(path);
     int error = why_no_socket(path);
     if (error != 0)
-        config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot make the control socket %s: %s; choose a place where this "
-                          "user may write",
-                          config_where(config, "control.socket"), path, strerror(error));
+        config_report_add(
+            report, CONFIG_ERROR,
+            "%s: cannot create the control socket %s: %s; choose a path where this user may write",
+            config_where(config, "control.socket"), path, strerror(error));
     const char *obstacle = listening_control_obstacle(place);
     if (obstacle != NULL && place >= CONTROL_PATH_OTHER_SOCKET)
         config_report_add(report, CONFIG_ERROR,
-                          "%s: cannot make the control socket %s: %s, or choose another place",
+                          "%s: cannot create the control socket %s: %s, or choose another path",
                           config_where(config, "control.socket"), path, obstacle);
 }
 

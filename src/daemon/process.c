@@ -64,11 +64,10 @@ static _Noreturn void wait_for_ready(int pipe_end, const char *program) {
         ready = poll(&side, 1, PROCESS_READY_MS);
     while (ready < 0 && errno == EINTR);
     if (ready == 0)
-        fprintf(stderr, "%s: the daemon has not started within %d s; its log may tell why\n",
-                program, PROCESS_READY_MS / 1000);
+        fprintf(stderr, "%s: the daemon has not started within %d s; check its log\n", program,
+                PROCESS_READY_MS / 1000);
     else if (read(pipe_end, &code, sizeof code) != sizeof code)
-        fprintf(stderr, "%s: the daemon ended before it was ready; its log may tell why\n",
-                program);
+        fprintf(stderr, "%s: the daemon exited before it was ready; check its log\n", program);
     _exit(code);
 }
 

@@ -83,7 +83,7 @@ static int make_directories(const char *path) {
 static bool open_directory(struct state_file *file) {
     int error = make_directories(file->directory);
     if (error < 0) {
-        warn(file, "cannot make the directory", -error);
+        warn(file, "cannot create the directory", -error);
         return false;
     }
     file->directory_fd = open(file->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -104,7 +104,7 @@ static bool lock(struct state_file *file) {
         return false;
     }
     if (flock(file->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        warn(file, "another daemon of this port uses it", EBUSY);
+        warn(file, "another daemon on this port uses it", EBUSY);
         return false;
     }
     return true;
@@ -319,7 +319,7 @@ static void on_late(evutil_socket_t fd, short what, void *context) {
     if (!file->busy)
         return;
     file->late = true;
-    warn(file, "the disk does not answer", ETIMEDOUT);
+    warn(file, "the disk does not respond", ETIMEDOUT);
     settle(file, UINT64_MAX);
 }
 
@@ -444,7 +444,7 @@ void state_file_save_last(struct state_file *file) {
         in_time = !has_worker || state_worker_wait(file->worker);
     }
     if (!in_time)
-        warn(file, "the disk does not answer", ETIMEDOUT);
+        warn(file, "the disk does not respond", ETIMEDOUT);
 }
 
 bool state_file_attach(struct state_file *file, struct state_worker *worker) {

@@ -182,8 +182,8 @@ struct state_worker *state_worker_new(struct event_base *base) {
     worker->has_thread = error == 0;
     if (error != 0)
         log_event(LOG_LEVEL_WARN, "no_thread", log_text("error", strerror(error)),
-                  log_text("outcome", "a slow disk holds up everybody"),
-                  log_text("cure", "allow the daemon one thread more: TasksMax=, ulimit -u"));
+                  log_text("outcome", "a slow disk stalls the daemon"),
+                  log_text("cure", "allow the daemon one more thread: TasksMax=, ulimit -u"));
     return worker;
 }
 

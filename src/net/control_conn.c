@@ -213,10 +213,10 @@ static struct control_stream *handle_line(struct control_conn *conn, struct byte
     touch(conn);
     conn->has_requested = true;
     json_t *request = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
-    struct control_stream *reply = json_is_object(request)
-                                       ? server->handler(server->context, conn, request)
-                                       : reject_with(conn, "a request is one JSON object on one "
-                                                           "line");
+    struct control_stream *reply =
+        json_is_object(request)
+            ? server->handler(server->context, conn, request)
+            : reject_with(conn, "a request must be one JSON object on one line");
     json_decref(request);
     return reply;
 }

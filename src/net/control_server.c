@@ -222,7 +222,7 @@ void control_server_left(struct control_server *server, const struct control_cal
 static void reject_busy(struct control_server *server, int fd) {
     server->busy++;
     log_event(LOG_LEVEL_WARN, "limit", log_text("limit", "control connections or descriptors"),
-              log_text("outcome", "told one to come again"));
+              log_text("outcome", "one client was told to try again"));
     (void)!send(fd, busy_reply, sizeof busy_reply - 1, MSG_NOSIGNAL);
     close(fd);
 }

@@ -66,7 +66,7 @@ static void send_listing(struct epmd_conn *conn, const struct epmd_answer *answe
     conn->reply_buffer = reply_buffer;
     enum epmd_drained drained = epmd_conn_drain(conn);
     if (drained != EPMD_BLOCKED) {
-        epmd_conn_close(conn, drained == EPMD_DRAINED ? "answered" : "peer gone");
+        epmd_conn_close(conn, drained == EPMD_DRAINED ? "answered" : "peer disconnected");
         return;
     }
     conn = epmd_conn_promote(conn, NULL);
@@ -121,7 +121,7 @@ void epmd_conn_settle(struct epmd_conn *conn) {
     TAILQ_REMOVE(&conn->server->unsettled, conn, unsettled);
     conn->awaited = 0;
     if (send_some(conn, conn->reply, conn->reply_len, 0) != (ssize_t)conn->reply_len)
-        epmd_conn_close(conn, "peer gone");
+        epmd_conn_close(conn, "peer disconnected");
 }
 
 /* Carries out an answer whose reply, if it has one, was sent already. */
@@ -236,7 +236,7 @@ void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request
         send_some(conn, reply.start, reply.len, stays ? 0 : MSG_MORE) != (ssize_t)reply.len;
     act(conn, &answer); /* also for a node that is gone: its end is told, so its beginning is */
     if (broke && stays)
-        epmd_conn_close(conn, "peer gone");
+        epmd_conn_close(conn, "peer disconnected");
 }
 
 void epmd_conn_resume(struct epmd_conn *conn) {

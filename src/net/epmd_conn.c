@@ -28,10 +28,11 @@ static void release(struct epmd_conn *conn) {
 }
 
 static const char *say_too_many(uint32_t user, char text[REASON_SIZE]) {
-    char name[32] = "a user that is not known";
+    char name[32] = "an unknown user";
     if (user != USER_NOBODY)
         snprintf(name, sizeof name, "user %u", user);
-    snprintf(text, REASON_SIZE, "%s has its share of the descriptors: see limits.user_share", name);
+    snprintf(text, REASON_SIZE,
+             "%s has used up its share of the descriptors: see limits.user_share", name);
     return text;
 }
 
@@ -186,7 +187,7 @@ static void on_held(struct epmd_conn *conn) {
         return;
     lookup_queue_leave(&conn->waiter);
     if (len > 0) {
-        epmd_conn_refuse(conn, "request", "bytes beyond the announced length");
+        epmd_conn_refuse(conn, "request", "more bytes than announced");
         return;
     }
     conn->waiter.state = LOOKUP_CANCELLED;
@@ -249,10 +250,10 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
         wait_for_more(conn, received);
         return;
     case EPMD_FRAME_BAD_LENGTH:
-        epmd_conn_refuse(conn, "request", "no request has this length");
+        epmd_conn_refuse(conn, "request", "invalid request length");
         return;
     case EPMD_FRAME_OVERRUN:
-        epmd_conn_refuse(conn, "request", "bytes beyond the announced length");
+        epmd_conn_refuse(conn, "request", "more bytes than announced");
         return;
     case EPMD_FRAME_COMPLETE:
         break;
@@ -282,7 +283,7 @@ void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *
     if (len > 0 || waiting)
         take_request(&conn, bytes_of(server->received, (size_t)len));
     else
-        epmd_conn_close(&conn, "peer gone");
+        epmd_conn_close(&conn, "peer disconnected");
 }
 
 static void on_request(struct epmd_conn *conn) {
@@ -296,12 +297,12 @@ static void on_request(struct epmd_conn *conn) {
     if (waiting)
         return;
     if (len <= 0) {
-        epmd_conn_close(conn,
-                        request.len > 0 ? "peer gone in the midst of a request" : "peer gone");
+        epmd_conn_close(conn, request.len > 0 ? "peer disconnected in the middle of a request"
+                                              : "peer disconnected");
         return;
     }
     if (has_taken_too_long(conn)) {
-        epmd_conn_refuse(conn, "request", "took too long to come");
+        epmd_conn_refuse(conn, "request", "took too long to arrive");
         return;
     }
     epmd_server_touch(server, conn);
@@ -312,7 +313,7 @@ static void on_writable(struct epmd_conn *conn) {
     uint64_t sent_before = conn->reply_buffer->sent_in_all;
     enum epmd_drained drained = epmd_conn_drain(conn);
     if (drained != EPMD_BLOCKED)
-        epmd_conn_close(conn, drained == EPMD_DRAINED ? "answered" : "peer gone");
+        epmd_conn_close(conn, drained == EPMD_DRAINED ? "answered" : "peer disconnected");
     else if (has_taken_too_long(conn))
         epmd_conn_refuse(conn, "listing", "took too long to read");
     else if (conn->reply_buffer->sent_in_all != sent_before)

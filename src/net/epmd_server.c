@@ -57,13 +57,13 @@ void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn) {
 static const char *expiry_reason(const struct epmd_conn *conn) {
     switch (conn->state) {
     case EPMD_CONN_READING:
-        return "no whole request in time";
+        return "no complete request in time";
     case EPMD_CONN_WRITING:
         return "reply not read in time";
     case EPMD_CONN_HELD:
         return "look-up held for too long";
     default:
-        return "refused node stayed";
+        return "refused node did not disconnect";
     }
 }
 
@@ -154,7 +154,7 @@ static bool accept_next(const struct epmd_door *door, int listener) {
     refill_reserve(server);
     /* other errors are those of a connection that is gone already (accept(2)) */
     if (fd < 0 && (loop_is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM)) {
-        report_limit(server, "memory or descriptors of the system", "accepting rests");
+        report_limit(server, "memory or descriptors of the system", "accepting is paused");
         pause_accepting(server);
     }
     return fd >= 0;
@@ -326,7 +326,7 @@ void epmd_server_settled(struct epmd_server *server, uint64_t number) {
 static void close_all(struct epmd_conns *conns) {
     struct epmd_conn *conn;
     while ((conn = TAILQ_FIRST(conns)) != NULL)
-        epmd_conn_close(conn, "the daemon ends");
+        epmd_conn_close(conn, "the daemon is stopping");
 }
 
 void epmd_server_free(struct epmd_server *server) {

@@ -69,7 +69,7 @@ const char *front_admits(struct front *front, int fd, const struct address *peer
     if (allow->any || allow->members || address_peer_is_local(fd, peer) ||
         allow_list_has(allow, peer))
         return NULL;
-    return refuse_address(front, "front.allow does not have its address");
+    return refuse_address(front, "front.allow does not include its address");
 }
 
 /* What front_admits has let in may be anybody, where members are allowed. */
@@ -86,12 +86,12 @@ static const char *connect_node(struct front *front, const struct first_caller *
     if (!front->options.proxy)
         return "the proxy is off";
     if (getsockname(fd, &called.any, &len) < 0)
-        return "peer gone";
+        return "peer disconnected";
     if (!may_connect(front, fd, peer))
-        return refuse_address(front, "front.allow lets in members, and none has its address");
+        return refuse_address(front, "front.allow admits members, and none has its address");
     if (address_peer_is_local(fd, peer) && hop_mark_found(fd)) {
         front->counters.loops++;
-        return "it comes from a proxy of this host: names that lead from one to another";
+        return "it comes from a proxy on this host: names that point from one daemon to another";
     }
     struct connection_query query = {.proxy = front->proxy, .caller = caller->node, .peer = peer};
     const struct route_query asks = {.port = address_port(&called),
@@ -175,14 +175,14 @@ static void on_hello(evutil_socket_t fd, short what, void *context) {
     struct hello *hello = context;
     if ((what & EV_TIMEOUT) != 0) {
         hello->front->counters.timed_out++;
-        reject_hello(hello, "no whole TLS hello in time");
+        reject_hello(hello, "incomplete TLS hello");
         return;
     }
     ssize_t len = recv(fd, hello->data + hello->len, sizeof hello->data - hello->len, 0);
     bool nothing = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
     if (len <= 0 && !nothing) {
         hello->front->counters.refused++;
-        reject_hello(hello, "peer gone in the midst of a TLS hello");
+        reject_hello(hello, "peer disconnected in the middle of a TLS hello");
         return;
     }
     hello->len += nothing ? 0 : (size_t)len;
@@ -195,16 +195,16 @@ static void on_hello(evutil_socket_t fd, short what, void *context) {
 /* The one that has waited longest gives way: an honest hello comes whole, or in a moment. */
 static void make_room(struct front *front) {
     front->counters.refused++;
-    reject_hello(TAILQ_FIRST(&front->hellos), "too many unfinished TLS hellos");
+    reject_hello(TAILQ_FIRST(&front->hellos), "too many incomplete TLS hellos");
 }
 
 static const char *await_hello(struct front *front, int fd, const struct address *peer,
                                struct bytes received) {
     bool host_counted = !address_peer_is_local(fd, peer);
     if (front->options.hellos_max == 0)
-        return "no descriptor is left to wait for a TLS hello with";
+        return "no descriptor left to wait for a TLS hello";
     if (host_counted && !host_limit_enter(front->peers, peer))
-        return "too many unfinished TLS hellos of this address";
+        return "too many incomplete TLS hellos from this address";
     if (front->hello_count >= front->options.hellos_max)
         make_room(front);
     struct hello *hello = malloc(sizeof *hello);
@@ -235,7 +235,7 @@ const char *front_accept(struct front *front, const struct first_caller *caller,
     case FIRST_BYTES_LINK:
         return front->hooks.link(front->hooks.context, fd, peer, received)
                    ? NULL
-                   : "no link to another daemon can be taken";
+                   : "this daemon accepts no cluster links";
     case FIRST_BYTES_DIST:
     case FIRST_BYTES_DIST_TLS:
         return connect_node(front, caller, fd, peer, received);
@@ -245,7 +245,7 @@ const char *front_accept(struct front *front, const struct first_caller *caller,
     case FIRST_BYTES_NOBODY:
         break;
     }
-    return "its first bytes are of no protocol that is spoken here";
+    return "unknown protocol";
 }
 
 /* --- the nodes --- */

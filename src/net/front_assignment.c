@@ -74,10 +74,10 @@ static bool open_port(struct front_assignment *assignment, uint16_t port,
         return true;
     outcome->of_port = true;
     if (epmd_server_listens(assignment->deps.server, port))
-        return fail(outcome, "this daemon speaks the epmd protocol alone there");
+        return fail(outcome, "this daemon serves only the epmd protocol there");
     if (assignment->deps.pool != NULL && port_pool_has(assignment->deps.pool, port)) {
         outcome->name = port_pool_holder(assignment->deps.pool, port);
-        return fail(outcome, "another name has it");
+        return fail(outcome, "the port belongs to another name");
     }
     if (assignment->opened >= assignment->options.ports_max) {
         snprintf(outcome->reason, sizeof outcome->reason,
@@ -119,10 +119,10 @@ static bool route_add(struct front_assignment *assignment, struct registration *
     *outcome = (struct outcome){.in_use = false};
     /* a node that says so leads the proxy to itself */
     if (epmd_server_listens(assignment->deps.server, registration->node.port))
-        return fail(outcome, "it says that it listens on a port of this daemon");
+        return fail(outcome, "it claims a port of this daemon");
     if (assignment->options.streams.check_owner &&
         !listener_owner_may_have(registration->user, registration->node.port))
-        return fail(outcome, "ports below 1024 are led to for root's nodes alone");
+        return fail(outcome, "ports below 1024 are only for root's nodes");
     if (!open_port(assignment, port, registration, outcome))
         return false;
     registration->front_port = port;

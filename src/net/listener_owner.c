@@ -19,13 +19,12 @@ bool listener_owner_is(struct sock_diag *diag, uint32_t user, const struct addre
     if (verdict == SOCK_DIAG_DENIED || verdict == SOCK_DIAG_NO_ANSWER)
         say_unknown(diag, verdict, reason);
     else if (user == USER_NOBODY)
-        snprintf(reason, LISTENER_OWNER_REASON_SIZE,
-                 "it is not known which user registered the node");
+        snprintf(reason, LISTENER_OWNER_REASON_SIZE, "the user who registered the node is unknown");
     else if (verdict == SOCK_DIAG_NOT_FOUND)
-        snprintf(reason, LISTENER_OWNER_REASON_SIZE, "nobody listens on its port any more");
+        snprintf(reason, LISTENER_OWNER_REASON_SIZE, "nothing listens on its port any more");
     else if (verdict == SOCK_DIAG_NOBODYS)
         snprintf(reason, LISTENER_OWNER_REASON_SIZE,
-                 "user %u registered the node, and a user unknown to this host has its port", user);
+                 "user %u registered the node, and an unknown user listens on its port", user);
     else
         snprintf(reason, LISTENER_OWNER_REASON_SIZE,
                  "user %u registered the node, and user %u listens on its port", user, listener);

@@ -211,11 +211,11 @@ void proxy_stream_set_timer(struct stream *stream, int64_t ms) {
 static void look_at(struct stream *stream) {
     if (is_half_open(stream)) {
         if (stream->in.moved + stream->out.moved == stream->moved_before)
-            proxy_stream_close(stream, "one side has ended it, and the other is silent");
+            proxy_stream_close(stream, "one side closed, and the other is silent");
         else
             proxy_stream_set_timer(stream, stream->proxy->options.half_open_ms);
     } else if (!has_answered(stream)) {
-        close_unanswered(stream, "the node does not answer");
+        close_unanswered(stream, "the node does not respond");
     }
 }
 
@@ -278,13 +278,13 @@ static void on_way_changed(void *context, bool broken) {
     struct stream *stream = context;
     bool node_ended = stream->out.state == PROXY_ENDED;
     if (broken)
-        proxy_stream_close(stream, "a socket broke");
+        proxy_stream_close(stream, "socket error");
     else if (node_ended && stream->in.state == PROXY_ENDED)
-        proxy_stream_close(stream, "both sides ended it");
+        proxy_stream_close(stream, "both sides closed");
     else if (node_ended && stream->node == NULL)
         proxy_stream_close(stream, "the node has left");
     else if (!node_ended && !has_answered(stream))
-        close_unanswered(stream, "the caller is gone, and the node has not answered");
+        close_unanswered(stream, "the caller disconnected before the node responded");
     else
         proxy_stream_set_timer(stream, stream->proxy->options.half_open_ms);
 }
@@ -352,7 +352,7 @@ const char *proxy_open(struct proxy *proxy, const struct proxy_call *call) {
     if (proxy->options.check_owner &&
         !listener_owner_may_have(call->registration->user, call->registration->node.port)) {
         proxy->counters.not_owned++;
-        return "ports below 1024 are led to for root's nodes alone";
+        return "ports below 1024 are only for root's nodes";
     }
     struct stream *stream = new_stream(proxy, call);
     if (stream == NULL)
@@ -458,7 +458,7 @@ void proxy_free(struct proxy *proxy) {
     if (proxy == NULL)
         return;
     while (!TAILQ_EMPTY(&proxy->streams))
-        proxy_stream_close(TAILQ_FIRST(&proxy->streams), "the daemon ends");
+        proxy_stream_close(TAILQ_FIRST(&proxy->streams), "the daemon is stopping");
     loop_free_event(proxy->due_event);
     proxy_store_clear(&proxy->store);
     host_limit_free(proxy->peers);

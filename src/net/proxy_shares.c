@@ -35,11 +35,12 @@ static bool count_caller(struct stream *stream) {
 const char *proxy_shares_count(struct stream *stream) {
     struct proxy *proxy = stream->proxy;
     if (!count_caller(stream))
-        return "too many streams of this address";
+        return "too many streams from this address";
     stream->of_user = user_share_take(proxy->user_streams, stream->user, 1);
     if (!stream->of_user)
         return "too many streams to the nodes of its user: see limits.user_share";
     stream->of_descriptors =
         user_share_take(descriptors_of(proxy), stream->user, STREAM_DESCRIPTORS);
-    return stream->of_descriptors ? NULL : "its node's user has its share of the descriptors";
+    return stream->of_descriptors ? NULL
+                                  : "the user of its node has used up its share of the descriptors";
 }

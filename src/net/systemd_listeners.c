@@ -24,8 +24,8 @@ bool systemd_listeners(struct listeners *listeners, uint16_t epmd_port, const ch
         if (listeners_adopt(listeners, role, SD_LISTEN_FDS_START + i))
             continue;
         *error =
-            "a socket that systemd passed does not listen for TCP; ListenStream= in the .socket "
-            "unit gives one that does";
+            "a socket passed by systemd does not listen for TCP; set ListenStream= in the .socket "
+            "unit";
         listeners_close(listeners);
         return false;
     }
@@ -37,7 +37,7 @@ bool systemd_listeners(struct listeners *listeners, uint16_t epmd_port, const ch
 bool systemd_listeners(struct listeners *listeners, uint16_t epmd_port, const char **error) {
     (void)epmd_port;
     *listeners = (struct listeners){.count = 0};
-    *error = "this build knows nothing of systemd; install libsystemd-dev and build again";
+    *error = "this build does not support systemd; install libsystemd-dev and rebuild";
     return false;
 }
 

@@ -289,7 +289,7 @@ static bool is_within_bounds(struct tls_stream *stream, struct bytes received) {
         return true;
     stream->failure.cause = CLUSTER_CAUSE_NOT_PORTOLAN;
     snprintf(stream->failure.reason, TLS_REASON_SIZE,
-             "its handshake is longer than any of a portoland: over %zu bytes or %u records",
+             "its handshake is too long for a portoland: over %zu bytes or %u records",
              bounds->bytes, bounds->records);
     return false;
 }

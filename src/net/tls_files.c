@@ -16,7 +16,7 @@ static void say_file(char *error, const char *doing, const char *path) {
     const char *why = ERR_reason_error_string(ERR_peek_last_error());
     snprintf(error, TLS_ERROR_SIZE,
              "cannot %s %s: %s; is it a PEM file that the daemon's user may read?", doing, path,
-             why == NULL ? "OpenSSL does not say why" : why);
+             why == NULL ? "OpenSSL gave no reason" : why);
 }
 
 /* A secret is its owner's alone; one of root may be read by a group, as packages have it. */
@@ -26,8 +26,9 @@ static const char *check_key_mode(int fd) {
         return strerror(errno);
     mode_t allowed = status.st_uid == 0 ? S_IRGRP : 0;
     if ((status.st_mode & (S_IRWXG | S_IRWXO) & ~allowed) != 0)
-        return "others than its owner may read or write it; chmod 400 it, and make another key if "
-               "others were on this host";
+        return "users other than its owner may read or write it; chmod 400 it, and replace the key "
+               "if "
+               "others may have read it";
     return NULL;
 }
 

@@ -4,15 +4,15 @@
 #include <openssl/x509.h>
 #include <stddef.h>
 
-#define ALIKE "both hosts need cluster.tls.* of one authority, each with its node.name's host"
+#define ALIKE "both hosts need cluster.tls.* from one authority, each for the host of its node.name"
 
 const char *tls_words_of_verification(long result) {
     switch (result) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-        return "its certificate, or one of its chain, has expired; renew it";
+        return "its certificate, or one in its chain, has expired; renew it";
     case X509_V_ERR_CERT_NOT_YET_VALID:
-        return "its certificate, or one of its chain, is not valid yet; are the clocks of both "
-               "hosts right?";
+        return "its certificate, or one in its chain, is not valid yet; check the clocks of both "
+               "hosts";
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -20,11 +20,12 @@ const char *tls_words_of_verification(long result) {
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
     case X509_V_ERR_CERT_UNTRUSTED:
-        return "its certificate is of an authority that is not in cluster.tls.cacertfile";
+        return "the authority of its certificate is not in cluster.tls.cacertfile";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        return "its certificate does not name the host that was called; it needs its node.name's "
-               "host";
+        return "its certificate is not for the host that was called; it must contain the host of "
+               "its "
+               "node.name";
     case X509_V_ERR_CERT_REVOKED:
         return "its certificate was revoked";
     default:
@@ -37,17 +38,18 @@ const char *tls_words_of_reason(int reason) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
         return "it has no certificate; " ALIKE;
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-        return "it says that this daemon's certificate has expired; renew it";
+        return "it reports that this daemon's certificate has expired; renew it";
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-        return "it says that its cluster.tls.cacertfile does not have the authority of this "
-               "daemon's certificate";
+        return "it reports that the authority of this daemon's certificate is not in its "
+               "cluster.tls.cacertfile";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-        return "it says that this daemon's certificate was revoked";
+        return "it reports that this daemon's certificate was revoked";
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
-        return "it says that this daemon's certificate is not valid yet, does not name this host, "
-               "or is damaged";
+        return "it reports that this daemon's certificate is not valid yet, is not for this host, "
+               "or "
+               "is damaged";
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-        return "it wants a certificate, and this daemon has none; " ALIKE;
+        return "it requires a certificate, and this daemon has none; " ALIKE;
     default:
         return NULL;
     }

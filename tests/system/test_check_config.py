@@ -69,7 +69,7 @@ def member_state(name, other):
 def test_a_missing_cookie_file(check):
     done = check("node.cookie_file = /nonexistent/cookie")
     assert done.code == 1
-    done.one("/nonexistent/cookie: No such file or directory", "make it")
+    done.one("/nonexistent/cookie: No such file or directory", "create it")
 
 
 def test_a_cookie_file_for_all(check, secret):
@@ -154,7 +154,7 @@ def test_no_directory_for_the_control_socket(check, tmp_path):
     path = tmp_path / "one" / "two" / "socket"
     done = check(PORTOLAN_CONTROL__SOCKET=str(path))
     assert done.code == 1
-    done.one("PORTOLAN_CONTROL__SOCKET", f"cannot make the control socket {path}: No such file or directory")
+    done.one("PORTOLAN_CONTROL__SOCKET", f"cannot create the control socket {path}: No such file or directory")
     assert not (tmp_path / "one").exists()
 
 
@@ -177,7 +177,7 @@ def test_a_file_in_the_place_of_the_control_socket(check, tmp_path):
     (tmp_path / "file").write_text("data")
     done = check(PORTOLAN_CONTROL__SOCKET=str(tmp_path / "file"))
     assert done.code == 1
-    done.one("PORTOLAN_CONTROL__SOCKET", str(tmp_path / "file"), "there is a file in its place")
+    done.one("PORTOLAN_CONTROL__SOCKET", str(tmp_path / "file"), "it is an existing file")
     assert (tmp_path / "file").read_text() == "data"
 
 

@@ -58,7 +58,7 @@ def test_commands_print_what_emqx_prints(members):
         two.portolan("cluster", "join", one.name),
         1,
         f"Failed to join the cluster: {{already_in_cluster,'{one.name}'}}\n",
-        "a member of this cluster already",
+        "already a member of this cluster",
     )
     said(one.portolan("cluster", "status"), 0, both)
     said(two.portolan("cluster", "leave"), 0, f"Leave the cluster successfully.\n{status_line(two.name)}")
@@ -143,7 +143,7 @@ def test_a_member_that_is_down_is_removed_and_stays_out_until_it_joins(members):
         one.portolan("cluster", "force-leave", three.name),
         1,
         "Failed to remove the node from cluster: node_not_in_cluster\n",
-        "it is no member",
+        "it is not a member",
     )
     said(one.portolan("cluster", "force-leave", one.name), 0, "Ignore.\n")
     agree([one, two])
@@ -153,7 +153,7 @@ def test_a_member_that_is_down_is_removed_and_stays_out_until_it_joins(members):
     agree([three])
     cure = "was forced out of its cluster; 'portolan cluster join' with a member's name brings it back"
     said(three.portolan("cluster", "status"), 0, status_line(three.name), cure)
-    assert "this daemon was forced out of its cluster, and is alone; 'portolan cluster join'" in three.log
+    assert "this daemon was forced out of its cluster and runs alone; rejoin with 'portolan cluster join'" in three.log
     three.join(two)
     agree([one, two, three])
     assert three.portolan("cluster", "status").stderr == ""
@@ -226,9 +226,9 @@ def test_each_trouble_has_its_own_words(members):
     def failed(target):
         return f"Failed to join the cluster: {{node_down,'{target}'}}\n"
 
-    said(join(other_cookie, one.name), 1, failed(one.name), "has another cookie; set node.cookie")
-    said(join(other_name, one.name), 1, failed(one.name), "another name; set cluster.name alike")
-    said(join(one, "p5@127.0.0.1"), 1, failed("p5@127.0.0.1"), "refused the connection; does portoland run")
+    said(join(other_cookie, one.name), 1, failed(one.name), "has another cookie; set the same node.cookie")
+    said(join(other_name, one.name), 1, failed(one.name), "another name; set the same cluster.name")
+    said(join(one, "p5@127.0.0.1"), 1, failed("p5@127.0.0.1"), "refused the connection; is portoland running")
     said(join(one, "p1@nosuch.invalid"), 1, failed("p1@nosuch.invalid"), "no address is found for the host")
     said(join(one, loner.name), 1, failed(loner.name), "does not answer as a portoland of a cluster")
     lost = members.add("p6@127.0.0.1", base=one.base).start()
@@ -264,7 +264,7 @@ def test_a_cookie_file_must_be_its_owners_alone(members, tmp_path):
     two = members.add("p9@127.0.0.1", base=one.base, node__cookie=None, node__cookie_file=secret)
     two.launch()
     assert two.process.wait(timeout=scaled(10)) == 1
-    assert "others than its owner may read" in two.log and COOKIE not in two.log
+    assert "users other than its owner may read" in two.log and COOKIE not in two.log
     secret.chmod(0o400)
     two.start().join(one)
     agree([one, two])
@@ -291,7 +291,7 @@ def test_certificates_take_the_place_of_the_cookie(members, tmp_path):
         reply = caller.ask("cluster_join", node=target.name)
         print(reply["error"]["message"])
         assert reply["error"]["cause"] == "certificate", reply
-        assert "certificates of this daemon and of" in reply["error"]["message"]
+        assert "certificates of this daemon and" in reply["error"]["message"]
         wait_for(lambda: "cause=certificate" in target.log, 5, target.log)
     agree([first, second])
 

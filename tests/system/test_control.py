@@ -236,7 +236,7 @@ def test_another_user_may_read_and_change_nothing(for_all):
         for arguments in CHANGING:
             call = server.call(*arguments, user="nobody")
             assert (call.returncode, call.stdout) == (5, ""), arguments
-            assert "this command is for root, the daemon's own user and the group portolan" in call.stderr
+            assert "this command requires root, the daemon's own user or the group portolan" in call.stderr
         assert list(server.leases()) == ["a"]
 
 
@@ -369,7 +369,7 @@ def test_a_second_daemon_on_the_socket_is_refused(portoland, tmp_path):
     second = Portoland(tmp_path, port=free_port(), sock=first.socket)
     second.launch()
     assert second.exit_code() == 1
-    assert f"cannot make the control socket {first.socket}: another daemon answers there" in second.log
+    assert f"cannot create the control socket {first.socket}: another daemon answers there" in second.log
     assert "control.socket" in second.log
     assert first.says("status")["pid"] == first.pid
     with pytest.raises(ConnectionRefusedError):
@@ -390,8 +390,8 @@ def refused_at(path):
     server = Portoland(path.parent, port=free_port(), sock=path)
     server.launch()
     assert server.exit_code() == 1
-    assert f"cannot make the control socket {path}: " in server.log
-    assert "or choose another place with control.socket" in server.log
+    assert f"cannot create the control socket {path}: " in server.log
+    assert "or set another path with control.socket" in server.log
     assert "another daemon" not in server.log or os.stat(path).st_mode & 0o170000 == stat.S_IFSOCK
     with pytest.raises(ConnectionRefusedError):
         wire.connect(server.port)
@@ -401,15 +401,15 @@ def refused_at(path):
 def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path):
     path = tmp_path / "precious"
     path.write_text("data")
-    assert "there is a file in its place; move it away" in refused_at(path)
+    assert "it is an existing file; move it away" in refused_at(path)
     assert path.read_text() == "data"
 
 
 @pytest.mark.parametrize("make, said, still", [
-    (Path.mkdir, "there is a directory in its place", Path.is_dir),
-    (os.mkfifo, "there is a FIFO in its place", Path.is_fifo),
-    (lambda path: path.symlink_to("/nonexistent/dangling"), "there is a symbolic link in its place", Path.is_symlink),
-    (lambda path: path.symlink_to("/dev/null"), "there is a symbolic link in its place", Path.is_symlink),
+    (Path.mkdir, "it is a directory", Path.is_dir),
+    (os.mkfifo, "it is a FIFO", Path.is_fifo),
+    (lambda path: path.symlink_to("/nonexistent/dangling"), "it is a symbolic link", Path.is_symlink),
+    (lambda path: path.symlink_to("/dev/null"), "it is a symbolic link", Path.is_symlink),
 ], ids=["directory", "fifo", "dangling link", "link"])
 def test_whatever_else_is_in_the_place_of_the_socket_is_told_and_left_alone(tmp_path, make, said, still):
     path = tmp_path / "place"
@@ -422,7 +422,7 @@ def test_a_socket_of_another_type_is_another_programs(tmp_path):
     path = tmp_path / "place"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind(str(path))
-        assert "there is a socket of another type, of some other program" in refused_at(path)
+        assert "it is a socket of another type" in refused_at(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as caller:
             caller.sendto(b"still there", str(path))
         assert other.recv(100) == b"still there"
@@ -441,7 +441,7 @@ def test_a_daemon_whose_queue_is_full_is_a_daemon(tmp_path):
                 caller.connect(str(path))
             except BlockingIOError:
                 break
-        assert "another daemon listens there, whose queue of callers is full" in refused_at(path)
+        assert "another daemon listens there, and its queue is full" in refused_at(path)
         assert other.accept()
 
 

@@ -111,7 +111,7 @@ def test_only_members_reach_nodes_and_others_may_join(network, tmp_path):
 
 
 @pytest.mark.parametrize("value, why", [
-    ("everybody", "not an address"), ("any, members", "stands alone"), ("10.0.0.0/33", "number of bits"),
+    ("everybody", "other than addresses"), ("any, members", "cannot be combined"), ("10.0.0.0/33", "invalid prefix length"),
     ("10.1.2.3/8", "bits beyond"), ("", "empty")])
 def test_what_is_no_list_is_refused(check, value, why):
     done = check(f"front.allow = {value}")
@@ -120,4 +120,4 @@ def test_what_is_no_list_is_refused(check, value, why):
 
 
 def test_members_without_a_cluster_are_warned_of(check):
-    warned(check("front.allow = members"), "front.allow lets in members, and there are none")
+    warned(check("front.allow = members"), "front.allow allows members, but there are none")

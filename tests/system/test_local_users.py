@@ -223,7 +223,7 @@ def test_daemons_that_lead_to_each_other_are_no_loop(portoland, count, check):
             all_ended(daemon)
         opened = [counted(daemon, "opened", "loops") for daemon in daemons]
         assert opened == [(1, 1)] * count, opened
-        daemons[0].logged("refused", "proxy of this host")
+        daemons[0].logged("refused", "proxy on this host")
 
 
 def test_daemons_that_another_user_leads_to_each_other_are_no_loop(portoland):
@@ -242,7 +242,7 @@ def test_one_user_cannot_take_all_names(portoland):
     daemon = portoland(descriptors=DESCRIPTORS)
     with Attacker("names", daemon.port, 2 * DESCRIPTORS) as attacker:
         assert int(attacker.said) == SHARE
-        daemon.logged("refused", "what=registration", f"user {USER} has its share", "limits.user_share")
+        daemon.logged("refused", "what=registration", f"user {USER} has used up its share", "limits.user_share")
         with Attacker("node", daemon.port, "rabbit", user=OTHER_USER) as other:
             assert other.said == "registered"
             with Node(daemon.port, "roots"):

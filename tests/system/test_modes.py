@@ -121,9 +121,9 @@ def test_the_front_port_answers_all_that_epmds_does(portoland):
 
 
 @pytest.mark.parametrize("flags, complaint", [
-    (["--set", "front.enable=off"], "there is no port to open"),
+    (["--set", "front.enable=off"], "no port to open"),
     (["--set", "node.name=remsh1@h.example.com"], "names that begin with remsh have no port"),
-    (["--set", "node.name=n59999@h.example.com"], "ports end at 65535")])
+    (["--set", "node.name=n59999@h.example.com"], "which is above 65535")])
 def test_a_daemon_without_a_port_does_not_run(tmp_path, flags, complaint):
     server = Portoland(tmp_path, *flags, port=free_port())
     server.launch()
@@ -136,7 +136,7 @@ def test_a_taken_front_port_is_said_with_its_holder(portoland, tmp_path):
     second = Portoland(tmp_path, port=first.port)
     second.launch()
     assert second.exit_code() == 1
-    assert re.search(rf"cannot listen on \S+:{first.port}: it is in use by portoland \(process {first.pid}\)", second.log)
+    assert re.search(rf"cannot listen on \S+:{first.port}: in use by portoland \(process {first.pid}\)", second.log)
     assert first.says("status")["pid"] == first.pid
 
 
@@ -146,7 +146,7 @@ def test_an_epmd_in_the_place_of_the_front_port_is_named_with_the_way_to_end_it(
         server = Portoland(tmp_path, port=stock.port)
         server.launch()
         assert server.exit_code() == 1
-        assert "it is in use by an epmd that has no names" in server.log
+        assert "in use by an epmd without names" in server.log
         assert f"end it with 'kill {stock.pid}', then start again" in server.log
 
 
@@ -157,7 +157,7 @@ def test_an_epmd_with_names_is_told_apart(tmp_path):
             server = Portoland(tmp_path, port=stock.port)
             server.launch()
             assert server.exit_code() == 1
-            assert f"an epmd that has 1 name (process {stock.pid}); 'epmd -port {stock.port} -names' lists" in server.log
+            assert f"an epmd with 1 name (process {stock.pid}); 'epmd -port {stock.port} -names' lists" in server.log
 
 
 # --- reload ---
@@ -217,7 +217,7 @@ def test_a_file_that_is_wrong_leaves_all_as_it_was(configured):
     assert call.returncode == 1
     assert "portolan.conf:3" in call.stderr and "did you mean log.level?" in call.stderr
     os.kill(server.pid, signal.SIGHUP)
-    server.logged("error reload_failed", "the old configuration stays in force")
+    server.logged("error reload_failed", "the old configuration stays in effect")
     assert 20000 <= server.lease("a") <= 20100
 
 

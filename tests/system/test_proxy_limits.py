@@ -45,7 +45,7 @@ def test_hellos_that_wait_leave_descriptors_for_nodes(portoland):
         most = DESCRIPTORS // 16
         gave_way = wait_for(lambda: counted(daemon, "refused"), 5)
         wait_for(lambda: counted(daemon, "refused") == (DESCRIPTORS - most,), 5, lambda: f"{gave_way} gave way")
-        daemon.logged("refused", 'reason="too many unfinished TLS hellos"')
+        daemon.logged("refused", 'reason="too many incomplete TLS hellos"')
         node = held.enter_context(Node(daemon.port))
         assert wire.look_up(daemon.port, "rabbit").port == node.port
 
@@ -114,7 +114,7 @@ def test_one_other_host_has_its_share_of_streams(pair, portoland, tmp_path):
         for count in (1, 2):
             assert ended(from_there()) == b""
             wait_for(lambda: counted(daemon, "opened", "limited") == (3, count), 5)
-        daemon.logged("refused", 'reason="too many streams of this address"')
+        daemon.logged("refused", 'reason="too many streams from this address"')
         taken(from_there(pair.here.address6))  # another address has its own share
         for _ in range(5):  # and callers of this host have no bounds
             held.enter_context(stream(node, daemon.port)[0])

@@ -134,7 +134,7 @@ def test_nodes_that_lead_to_each_others_front_ports_are_no_loop(site):
 
     site.node("fifth", port=BASE + 6)
     site.node("sixth-6")
-    site.daemon.logged("no_front_port", "name=sixth-6", "another name has it")
+    site.daemon.logged("no_front_port", "name=sixth-6", "the port belongs to another name")
     assert site.listeners(BASE + 6) == []
     site.assert_goes_on()
 

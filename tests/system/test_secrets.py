@@ -80,7 +80,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path):
     files = certificate(tmp_path, "me", "127.0.0.1")
     os.chmod(files["cluster__tls__keyfile"], 0o644)
     flags = [word for name, path in files.items() for word in ("--set", f"{name.replace('__', '.')}={path}")]
-    assert "others than its owner may read" in start_fails(tmp_path, *flags)
+    assert "users other than its owner may read" in start_fails(tmp_path, *flags)
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "link", "device", "socket"])

@@ -145,7 +145,7 @@ def test_a_disk_that_does_not_answer_is_said_and_not_waited_for(slow):
     conn, answer = wire.register(server.port, "old", highest=5, seconds=10)
     assert answer.result == 0
     assert LATE_MS / 1000 - 0.1 <= time.monotonic() - begun < 6
-    assert "does not answer" in server.logged("state_not_kept")
+    assert "does not respond" in server.logged("state_not_kept")
     assert took(lambda: wire.register(server.port, "older", highest=5)[0].close()) < 1
     conn.close()
     server.slow_file.unlink()
@@ -170,7 +170,7 @@ def test_the_end_does_not_wait_for_ever(slow):
     wait_for(lambda: wire.look_up(server.port, "old").result == 0, 5)
     server.process.terminate()
     assert server.exit_code(25) == 0
-    assert "does not answer" in server.log
+    assert "does not respond" in server.log
     conn.close()
 
 

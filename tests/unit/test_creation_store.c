@@ -181,7 +181,7 @@ START_TEST(a_second_daemon_of_the_port_keeps_its_hands_off) {
     creation_store_sync(second.store);
 
     assert_bytes(scratch_read(&scratch, FILE_NAME, after, sizeof after), held);
-    assert_logged("another daemon of this port uses it");
+    assert_logged("another daemon on this port uses it");
     stop(&second);
     stop(&first);
 }

@@ -75,7 +75,7 @@ START_TEST(a_link_that_nobody_takes_is_closed) {
         sockets_turn(base);
         say(fd, bytes_of(whole.data + first, whole.len - first));
         turn_until(base, is_over(fd));
-        ck_assert_str_eq(reason, "no link to another daemon can be taken");
+        ck_assert_str_eq(reason, "this daemon accepts no cluster links");
         close(fd);
     }
     ck_assert_uint_eq(refused, 1);
@@ -180,7 +180,7 @@ START_TEST(hellos_that_wait_are_bounded) {
     ck_assert_uint_eq(refused, 0);
     ck_assert_ptr_null(begin_hello(&peer, &fars[FRONT_HELLOS_MAX]));
     ck_assert_uint_eq(refused, 1);
-    ck_assert_str_eq(reason, "too many unfinished TLS hellos");
+    ck_assert_str_eq(reason, "too many incomplete TLS hellos");
     turn_until(base, is_over(fars[0]));
     for (int i = 0; i <= FRONT_HELLOS_MAX; i++)
         close(fars[i]);
@@ -195,12 +195,12 @@ START_TEST(hellos_of_one_host_are_bounded) {
     for (int i = 0; i < most; i++)
         ck_assert_ptr_null(begin_hello(&peer, &fars[i]));
     ck_assert_str_eq(begin_hello(&peer, &fars[most]),
-                     "too many unfinished TLS hellos of this address");
+                     "too many incomplete TLS hellos from this address");
     close(fars[most]);
     /* one that goes makes room for another */
     close(fars[0]);
     turn_until(base, refused == 1);
-    ck_assert_str_eq(reason, "peer gone in the midst of a TLS hello");
+    ck_assert_str_eq(reason, "peer disconnected in the middle of a TLS hello");
     ck_assert_ptr_null(begin_hello(&peer, &fars[0]));
     for (int i = 0; i < most; i++)
         close(fars[i]);

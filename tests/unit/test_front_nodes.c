@@ -84,8 +84,8 @@ START_TEST(a_port_that_somebody_has_is_not_opened) {
 END_TEST
 
 START_TEST(a_node_that_leads_the_proxy_to_itself_is_not_put_behind_a_port) {
-    assert_short_of("rabbit1", own_port, "it says that it listens on a port of this daemon");
-    assert_short_of("rabbit1", epmd_port, "it says that it listens on a port of this daemon");
+    assert_short_of("rabbit1", own_port, "it claims a port of this daemon");
+    assert_short_of("rabbit1", epmd_port, "it claims a port of this daemon");
 }
 END_TEST
 
@@ -104,7 +104,7 @@ START_TEST(front_ports_are_bounded) {
 END_TEST
 
 START_TEST(a_port_where_only_epmd_is_spoken_is_no_front_port) {
-    assert_short_of("rabbit3", 1234, "this daemon speaks the epmd protocol alone there");
+    assert_short_of("rabbit3", 1234, "this daemon serves only the epmd protocol there");
     ck_assert(listens(epmd_port));
     /* and the count of those that are open is right */
     const struct some_listening_node one = make_node("rabbit1");

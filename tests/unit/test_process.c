@@ -71,7 +71,7 @@ START_TEST(a_daemon_that_ends_before_it_is_ready_is_a_failure) {
     void (*ends[])(void) = {end_without_a_word, crash};
     for (size_t i = 0; i < 2; i++) {
         ck_assert_int_eq(started(ends[i]), 1);
-        ck_assert_ptr_nonnull(strstr(told, "tested: the daemon ended before it was ready"));
+        ck_assert_ptr_nonnull(strstr(told, "tested: the daemon exited before it was ready"));
     }
 }
 END_TEST

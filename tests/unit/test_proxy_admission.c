@@ -71,7 +71,7 @@ END_TEST
 
 START_TEST(a_node_of_nobody_is_not_led_to) {
     node.user = USER_NOBODY;
-    assert_not_led("not known which user registered");
+    assert_not_led("user who registered the node is unknown");
 }
 END_TEST
 

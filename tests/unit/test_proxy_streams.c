@@ -50,7 +50,7 @@ START_TEST(another_host_has_its_share_and_gets_it_back) {
         answer(&calls[i]);
     }
     calls[2] = far_call();
-    assert_refused(&calls[2], "too many streams of this address");
+    assert_refused(&calls[2], "too many streams from this address");
     ck_assert(address_parse("192.0.2.2", 50000, &far_peer));
     calls[2] = far_call();
     ck_assert_ptr_null(open_call(&calls[2]));
