@@ -438,7 +438,7 @@ static bool start(struct cluster_service *service, const struct cluster_service_
     uint64_t seed;
     if (RAND_bytes((unsigned char *)&seed, sizeof seed) != 1) {
         snprintf(error, CLUSTER_SERVICE_ERROR_SIZE,
-                 "cannot start: OpenSSL has no random numbers; is its configuration right?");
+                 "cannot start: OpenSSL has no random numbers; check its configuration");
         return false;
     }
     const struct cluster_options options = options_of(service, of->front_port, seed);

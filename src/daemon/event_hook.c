@@ -68,15 +68,9 @@ static void start_later(struct event_hook *hook) {
 void event_hook_start(struct event_hook *hook, const struct event_hook_run *of) {
     struct run *run = hook->count >= EVENT_HOOK_QUEUE ? NULL : copy_run(of);
     if (run == NULL) {
-<<<<<<< HEAD:src/daemon/event_hook.c
         if (hook->dropped++ == 0)
             log_event(LOG_LEVEL_WARN, "event_program_behind", log_text("program", hook->path),
-                      log_text("outcome", "events are dropped until it has caught up"));
-=======
-        if (program->dropped++ == 0)
-            log_event(LOG_LEVEL_WARN, "event_program_behind", log_text("program", program->path),
                       log_text("outcome", "events are dropped until it catches up"));
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/event_program.c
         return;
     }
     TAILQ_INSERT_TAIL(&hook->waiting, run, entry);
@@ -161,22 +155,13 @@ static void on_start(evutil_socket_t fd, short what, void *context) {
             kill(-hook->pid, SIGKILL); /* nothing runs without a limit */
         return;
     }
-<<<<<<< HEAD:src/daemon/event_hook.c
     hook->pid = 0;
-    log_event(LOG_LEVEL_ERROR, "event_program_not_run", log_text("program", hook->path),
-              log_text("event", run->event), log_text("reason", strerror(error)),
-              log_text("cure", "make the file of cluster.on_event executable by the daemon"));
-    drop_first(hook);
-    start_later(hook);
-=======
-    program->pid = 0;
     log_event(
-        LOG_LEVEL_ERROR, "event_program_not_run", log_text("program", program->path),
+        LOG_LEVEL_ERROR, "event_program_not_run", log_text("program", hook->path),
         log_text("event", run->event), log_text("reason", strerror(error)),
         log_text("cure", "make the file of cluster.on_event executable for the daemon's user"));
-    drop_first(program);
-    start_later(program);
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/event_program.c
+    drop_first(hook);
+    start_later(hook);
 }
 
 static void log_outcome(const struct event_hook *hook, int status) {

@@ -33,15 +33,9 @@ static void explain_connect_failure(const char *endpoint, enum cluster_cause cau
     case CLUSTER_CAUSE_REFUSED:
         snprintf(
             out, size,
-<<<<<<< HEAD:src/daemon/explain.c
-            "%s refused the connection; does portoland run there, and is the name right, which "
-            "the port follows from?",
-            endpoint);
-=======
             "%s refused the connection; is portoland running there, under this name? the port is "
             "derived from it",
-            place);
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
+            endpoint);
         break;
     case CLUSTER_CAUSE_TIMED_OUT:
         snprintf(out, size,
@@ -50,64 +44,25 @@ static void explain_connect_failure(const char *endpoint, enum cluster_cause cau
         break;
     case CLUSTER_CAUSE_UNREACHABLE:
         snprintf(out, size, "%s cannot be reached: %s; is the address right, and the network up?",
-<<<<<<< HEAD:src/daemon/explain.c
-                 endpoint,
-                 failure->error != 0 ? strerror(failure->error) : "there is no way to it");
-        break;
-    case CLUSTER_CAUSE_WRONG_COOKIE:
-        snprintf(out, size,
-                 "the daemon at %s has another cookie; set node.cookie (or the file of "
-                 "node.cookie_file) alike on both hosts",
-                 endpoint);
-        break;
-    case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
-        snprintf(out, size,
-                 "the daemon at %s is of a cluster with another name; set cluster.name alike on "
-                 "both hosts",
-                 endpoint);
-        break;
-    case CLUSTER_CAUSE_CERTIFICATE:
-        snprintf(out, size,
-                 "the certificates of this daemon and of the one at %s do not fit each other: %s",
-                 endpoint,
-                 why == NULL ? "both hosts need cluster.tls.* of one authority, each with its "
-                               "node.name's host"
-                             : why);
-        break;
-    case CLUSTER_CAUSE_BUSY:
-        snprintf(out, size,
-                 "the daemon at %s has no room for one more handshake at the moment; try again, "
-                 "and see in its log who takes all of it",
-                 endpoint);
-        break;
-    case CLUSTER_CAUSE_NOT_PORTOLAN:
-        snprintf(out, size,
-                 "what listens at %s does not answer as a portoland of a cluster: %s; is it "
-                 "another program, or has its portoland no node.cookie?",
-                 endpoint, why == NULL ? "it closed the connection" : why);
-        break;
-    default:
-        snprintf(out, size, "the connection to %s broke: %s; try again, and see its log", endpoint,
-=======
-                 place, failure->error != 0 ? strerror(failure->error) : "no route to it");
+                 endpoint, failure->error != 0 ? strerror(failure->error) : "no route to it");
         break;
     case CLUSTER_CAUSE_WRONG_COOKIE:
         snprintf(
             out, size,
             "the daemon at %s has another cookie; set the same node.cookie or node.cookie_file on "
             "both hosts",
-            place);
+            endpoint);
         break;
     case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
         snprintf(
             out, size,
             "the daemon at %s belongs to a cluster with another name; set the same cluster.name on "
             "both hosts",
-            place);
+            endpoint);
         break;
     case CLUSTER_CAUSE_CERTIFICATE:
         snprintf(out, size, "the certificates of this daemon and the one at %s do not match: %s",
-                 place,
+                 endpoint,
                  why == NULL ? "both hosts need cluster.tls.* from one authority, each for the "
                                "host of its node.name"
                              : why);
@@ -117,18 +72,18 @@ static void explain_connect_failure(const char *endpoint, enum cluster_cause cau
             out, size,
             "the daemon at %s is busy with other handshakes; try again, and check its log for the "
             "callers",
-            place);
+            endpoint);
         break;
     case CLUSTER_CAUSE_NOT_PORTOLAN:
         snprintf(
             out, size,
             "the program at %s is not a portoland with a cluster: %s; is it another program, or a "
             "portoland without node.cookie?",
-            place, why == NULL ? "it closed the connection" : why);
+            endpoint, why == NULL ? "it closed the connection" : why);
         break;
     default:
-        snprintf(out, size, "the connection to %s failed: %s; try again, and check its log", place,
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
+        snprintf(out, size, "the connection to %s failed: %s; try again, and check its log",
+                 endpoint,
                  failure->error != 0 ? strerror(failure->error) : cluster_cause_name(cause));
     }
 }
@@ -139,59 +94,32 @@ static void explain_link_failure(const char *endpoint, const struct cluster_even
     size_t size = EXPLAIN_SIZE;
     switch (event->cause) {
     case CLUSTER_CAUSE_TIMED_OUT:
-<<<<<<< HEAD:src/daemon/explain.c
-        snprintf(out, size,
-                 "%s took the connection, but did not finish in time; is its host overloaded, or "
-                 "the network slow? try again, and see its log",
-                 endpoint);
-        break;
-    case CLUSTER_CAUSE_BUSY:
-        snprintf(out, size,
-                 "%s had no room for one more handshake each time it was called; see in its log "
-                 "who takes all of it",
-                 endpoint);
-        break;
-    case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
-        snprintf(out, size,
-                 "%s is of a cluster with another name; set cluster.name alike on both hosts",
-                 endpoint);
-        break;
-    case CLUSTER_CAUSE_CERTIFICATE:
-        snprintf(out, size,
-                 "the certificates of this daemon and of %s do not fit each other: %s certificate "
-                 "does not name the host of its node.name",
-                 endpoint, event->by_us ? "its" : "this daemon's");
-        break;
-    default:
-        snprintf(out, size, "the link with %s broke: %s; try again, and see its log", endpoint,
-=======
         snprintf(
             out, size,
             "%s accepted the connection but did not finish in time; is its host overloaded, or the "
             "network slow? try again, and check its log",
-            place);
+            endpoint);
         break;
     case CLUSTER_CAUSE_BUSY:
         snprintf(out, size,
                  "%s was busy with other handshakes each time; check its log for the callers",
-                 place);
+                 endpoint);
         break;
     case CLUSTER_CAUSE_WRONG_CLUSTER_NAME:
         snprintf(
             out, size,
             "%s belongs to a cluster with another name; set the same cluster.name on both hosts",
-            place);
+            endpoint);
         break;
     case CLUSTER_CAUSE_CERTIFICATE:
         snprintf(
             out, size,
             "the certificates of this daemon and %s do not match: %s certificate does not contain "
             "the host of its node.name",
-            place, event->by_us ? "its" : "this daemon's");
+            endpoint, event->by_us ? "its" : "this daemon's");
         break;
     default:
-        snprintf(out, size, "the link with %s failed: %s; try again, and check its log", place,
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
+        snprintf(out, size, "the link with %s failed: %s; try again, and check its log", endpoint,
                  cluster_cause_name(event->cause));
     }
 }
@@ -264,32 +192,18 @@ static void explain_call_failure(const struct cluster_event *event,
     bool by_us = event->by_us || failure != NULL;
     const char *at = strchr(event->name, '@');
     if (event->cause == CLUSTER_CAUSE_NO_HOST) {
-<<<<<<< HEAD:src/daemon/explain.c
         snprintf(out, EXPLAIN_SIZE,
-                 "no address is found for the host %s: %s; is it spelt right, and known to DNS or "
-                 "/etc/hosts?",
-=======
-        snprintf(out, CLUSTER_TEXT_SIZE,
                  "no address found for the host %s: %s; check its spelling, DNS and /etc/hosts",
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
                  at == NULL ? event->name : at + 1,
                  failure != NULL && failure->reason[0] != '\0' ? failure->reason : "none known");
         return;
     }
     if (event->cause == CLUSTER_CAUSE_NO_PORT) {
-<<<<<<< HEAD:src/daemon/explain.c
-        snprintf(out, EXPLAIN_SIZE,
-                 "no port follows from the name %s, so it cannot be called; a name that begins "
-                 "with remsh has none, nor has one whose digits lead above 65535; see 'portolan "
-                 "port %s'",
-                 event->name, event->name);
-=======
         snprintf(
-            out, CLUSTER_TEXT_SIZE,
+            out, EXPLAIN_SIZE,
             "no port can be derived from the name %s, so it cannot be called; see 'portolan port "
             "%s'",
             event->name, event->name);
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
         return;
     }
     if (explanation->by_peer != NULL) {
@@ -313,21 +227,12 @@ void explain_event(const struct cluster_event *event, const char *self,
     if (event->type == CLUSTER_EVENT_JOIN_FAILED || event->type == CLUSTER_EVENT_LINK_REFUSED)
         explain_call_failure(event, failure, out);
     else if (event->type == CLUSTER_EVENT_NAME_CLASH)
-<<<<<<< HEAD:src/daemon/explain.c
         snprintf(out, EXPLAIN_SIZE,
-                 "another daemon has this one's name; stop it, or give it a node.name of its own");
-    else if (event->type == CLUSTER_EVENT_FORCED_OUT && is_of_self)
-        snprintf(out, EXPLAIN_SIZE,
-                 "this daemon was forced out of its cluster, and is alone; 'portolan cluster join' "
-                 "with a member's name brings it back");
-=======
-        snprintf(out, CLUSTER_TEXT_SIZE,
                  "another daemon has the name of this one; stop it, or change its node.name");
     else if (event->type == CLUSTER_EVENT_FORCED_OUT && is_of_self)
-        snprintf(out, CLUSTER_TEXT_SIZE,
+        snprintf(out, EXPLAIN_SIZE,
                  "this daemon was forced out of its cluster and runs alone; rejoin with 'portolan "
                  "cluster join' and a member's name");
->>>>>>> 0451951 (Reword the messages of the daemon):src/daemon/cluster_text.c
 }
 
 const char *explain_rejected_caller(const struct peer_failure *failure) {

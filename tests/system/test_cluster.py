@@ -229,11 +229,11 @@ def test_each_trouble_has_its_own_words(members):
     said(join(other_cookie, one.name), 1, failed(one.name), "has another cookie; set the same node.cookie")
     said(join(other_name, one.name), 1, failed(one.name), "another name; set the same cluster.name")
     said(join(one, "p5@127.0.0.1"), 1, failed("p5@127.0.0.1"), "refused the connection; is portoland running")
-    said(join(one, "p1@nosuch.invalid"), 1, failed("p1@nosuch.invalid"), "no address is found for the host")
-    said(join(one, loner.name), 1, failed(loner.name), "does not answer as a portoland of a cluster")
+    said(join(one, "p1@nosuch.invalid"), 1, failed("p1@nosuch.invalid"), "no address found for the host")
+    said(join(one, loner.name), 1, failed(loner.name), "is not a portoland with a cluster")
     lost = members.add("p6@127.0.0.1", base=one.base).start()
-    said(join(lost, "q1@127.0.0.1"), 1, failed("q1@127.0.0.1"), "the daemon that answers there has another name")
-    said(join(loner, one.name), 1, "", "it has no cookie; set node.cookie or node.cookie_file")
+    said(join(lost, "q1@127.0.0.1"), 1, failed("q1@127.0.0.1"), "the daemon there has another name")
+    said(join(loner, one.name), 1, "", "it has no cookie; set the same node.cookie or node.cookie_file")
     wait_for(lambda: one.log.count("caller_refused") >= 2, 5)
     assert "cause=wrong-cookie" in one.log and "cause=wrong-cluster-name" in one.log
     assert "cause=wrong-cookie" in other_cookie.log and "ANOTHER" not in other_cookie.log
