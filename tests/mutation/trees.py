@@ -24,6 +24,9 @@ HOME = ROOT / "build" / "mutation"
 UNBROKEN = HOME / "unbroken"  # the tree as it was when the run began: what is drawn from, and copied
 PLAIN = ["CFLAGS=-O2"]  # without debug information, what the compiler makes of a change can be compared
 UNIT, SIM = "build/tests/unit", "build/tests/sim"
+# What reads or keeps too much is seen by sanitizers alone.
+SANITIZED = ["SANITIZE=address,undefined", "BUILD=build/sanitized", "CFLAGS=-O1"]
+SANITIZED_UNIT = "build/sanitized/tests/unit"
 SIM_SEEDS = "300"
 BUILD_SECONDS = 600
 FILE_BYTES = 256 << 20
@@ -105,8 +108,8 @@ def make(tree, *targets, flags=(), jobs=1):
     return bounded(["make", f"-j{jobs}", "-s", *(flags or PLAIN), *targets], tree, BUILD_SECONDS)
 
 
-def run_suite(tree, suite, seconds):
-    return bounded([UNIT], tree, seconds, CK_RUN_SUITE=suite)
+def run_suite(tree, program, suite, seconds):
+    return bounded([program], tree, seconds, CK_RUN_SUITE=suite)
 
 
 def run_sim(tree, seconds):
