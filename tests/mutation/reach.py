@@ -1,7 +1,7 @@
 """Which test reaches which line: made once for a tree, by running all tests in a copy that counts
 lines.
 
-A test is "unit SUITE", "sim" or "system FILE". A test that fails where nothing is broken is left
+A test is "unit SUITE", "sim", "sanitized SUITE" or "system FILE". A test that fails where nothing is broken is left
 out.
 """
 
@@ -19,6 +19,7 @@ MAP = trees.HOME / "reach.json"
 FLAGS = [f"CFLAGS=-O0 --coverage -fprofile-update=atomic -include {COUNTING}/tests/mutation/coverage.h",
          "LDFLAGS=--coverage"]
 SYSTEM_SECONDS = 900
+KINDS = ["unit", "sim", "sanitized", "system"]  # in the order in which they run
 
 
 def suites(tree):
@@ -30,13 +31,15 @@ def suites(tree):
 def all_tests(tree):
     yield from (f"unit {suite}" for suite in suites(tree))
     yield "sim"
+    yield from (f"sanitized {suite}" for suite in suites(tree))
     yield from (f"system {path.name}" for path in sorted((tree / "tests/system").glob("test_*.py")))
 
 
 def run(tree, test, seconds, stop=True):
     kind, _, name = test.partition(" ")
-    if kind == "unit":
-        return trees.run_suite(tree, name, seconds)
+    if kind in ("unit", "sanitized"):
+        program = trees.UNIT if kind == "unit" else trees.SANITIZED_UNIT
+        return trees.run_suite(tree, program, name, seconds)
     if kind == "sim":
         return trees.run_sim(tree, seconds)
     return trees.run_system(tree, f"tests/system/{name}", seconds, stop)
@@ -89,9 +92,10 @@ def complete_map(units_only):
 
 
 def add_test(made, test):
-    done = run(COUNTING, test, SYSTEM_SECONDS, stop=False)
-    counts = counted(COUNTING)
-    if done.code != 0:
+    is_counted = not test.startswith("sanitized")
+    done = run(COUNTING if is_counted else trees.UNBROKEN, test, SYSTEM_SECONDS, stop=False)
+    counts = counted(COUNTING) if is_counted else {}
+    if is_counted and done.code != 0:
         done = run(trees.UNBROKEN, test, SYSTEM_SECONDS)
     made["tests"][test] = done.seconds if done.code == 0 else None
     for file, lines in counts.items():
@@ -120,6 +124,13 @@ class Reach:
         return same
 
     def of(self, file, line):
+        """The tests that reach a line, by kind and the fastest first."""
+        reached = set(self.counted(file, line))
+        reached |= {"sanitized " + test[5:] for test in reached if test.startswith("unit ")}
+        return sorted((test for test in reached if self.seconds.get(test)),
+                      key=lambda test: (KINDS.index(test.partition(" ")[0]), self.seconds[test]))
+
+    def counted(self, file, line):
         """The tests that reach a line or, for one that is no code of its own, the nearest before
         it."""
         if file not in self.lines or not (COUNTING / file).exists():

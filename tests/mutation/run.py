@@ -3,7 +3,7 @@
 tests.
 
 A change is noticed when a unit test fails (those that reach the line, the fastest first), else the
-simulator, else a system test; a test that fails counts when it fails again. A change that the
+simulator, a unit test with sanitizers, a system test; one that fails counts when it fails again. A change that the
 compiler finds to be none is drawn again. What nothing notices is printed, and so is the share that
 was noticed, by room. tests/mutation/equivalents lists changes that cannot be noticed, each with its
 reason: they are not drawn. The first run in a tree takes long: it finds which test reaches which
@@ -34,8 +34,13 @@ LAST = trees.HOME / "survivors.json"
 
 # before, after: the lines that differ, without the spaces around them
 Mutant = collections.namedtuple("Mutant", "file function line kind start end new before after")
-# by: unit, sim, system, timeout, or "" for one that survived; test: which one, or why none
+# by: unit, sim, sanitized, system, timeout, or "" for one that survived; test: which one, or why none
 Result = collections.namedtuple("Result", "mutant by test seconds")
+
+# kinds of tests, what they need and how it is built
+STAGES = [(["unit", "sim"], [trees.UNIT, trees.SIM], trees.PLAIN),
+          (["sanitized"], [trees.SANITIZED_UNIT], trees.SANITIZED),
+          (["system"], ["all", "build/tests/loops"], trees.PLAIN)]
 
 mine = {}  # of a worker: its tree, the map
 
@@ -168,16 +173,16 @@ def try_mutant(mutant, budget):
     started = time.monotonic()
     path, whole = break_source(mutant)
     try:
-        reached = sorted(mine["reach"].of(mutant.file, mutant.line),
-                         key=lambda test: (test.startswith("system"), mine["reach"].seconds[test]))
-        units = [test for test in reached if not test.startswith("system")]
-        if trees.make(mine["tree"], trees.UNIT, *([trees.SIM] if "sim" in units else [])).code != 0:
-            return Result(mutant, "unit", "does not link", time.monotonic() - started)
-        by, test = try_tests(units, budget)
-        if not by and budget > 0 and len(units) < len(reached):
-            trees.make(mine["tree"], "all", "build/tests/loops")
-            by, test = try_tests(reached[len(units):], budget)
-        return Result(mutant, by, test if reached else "no test reaches it", time.monotonic() - started)
+        reached = mine["reach"].of(mutant.file, mutant.line)
+        by, test = "", "no test reaches it"
+        for kinds, targets, flags in STAGES:
+            here = [test for test in reached if test.partition(" ")[0] in kinds]
+            if by or not here or (budget == 0 and "system" in kinds):
+                continue
+            if trees.make(mine["tree"], *targets, flags=flags).code != 0:
+                return Result(mutant, "unit", "does not build", time.monotonic() - started)
+            by, test = try_tests(here, budget)
+        return Result(mutant, by, test, time.monotonic() - started)
     finally:
         path.write_text(whole)
 
@@ -221,13 +226,13 @@ def report(results, out):
     survivors = [result for result in results if not result.by]
     for result in survivors:
         print(show(result), file=out)
-    print(f"{'room':12} {'drawn':>6} {'unit':>6} {'sim':>6} {'system':>6} {'time':>6} {'survived':>8}  noticed",
-          file=out)
+    kinds = ["unit", "sim", "sanitized", "system", "timeout"]
+    print("room         drawn" + "".join(f"{kind:>10}" for kind in kinds) + "  survived  noticed", file=out)
     for room, here in sorted(by_room.items()) + [("all", results)]:
         count = collections.Counter(result.by for result in here)
-        print(f"{room:12} {len(here):6} {count['unit']:6} {count['sim']:6} {count['system']:6}"
-              f" {count['timeout']:6} {count['']:8} {100 * (1 - count[''] / len(here)) if here else 100:7.1f} %",
-              file=out)
+        share = 100 * (1 - count[""] / len(here)) if here else 100
+        print(f"{room:12} {len(here):5}" + "".join(f"{count[kind]:10}" for kind in kinds)
+              + f"{count['']:10} {share:6.1f} %", file=out)
     return survivors
 
 
@@ -239,6 +244,7 @@ def prepare(fresh, units_only):
     trees.sync(trees.ROOT, trees.UNBROKEN)
     print("building the unbroken tree", file=sys.stderr)
     trees.build_all(trees.UNBROKEN)
+    trees.make(trees.UNBROKEN, trees.SANITIZED_UNIT, flags=trees.SANITIZED, jobs=2)
     print("finding which test reaches which line", file=sys.stderr)
     reach.complete_map(units_only)
 
