@@ -77,6 +77,7 @@ static Suite *(*const suites[])(void) = {
     config_reload_suite,
     creation_store_suite,
     client_suite,
+    client_nodes_suite,
     client_cluster_suite,
     client_replies_suite,
     client_troubles_suite,

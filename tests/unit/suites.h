@@ -44,6 +44,7 @@ Suite *config_keys_suite(void);
 Suite *config_reload_suite(void);
 Suite *creation_store_suite(void);
 Suite *client_suite(void);
+Suite *client_nodes_suite(void);
 Suite *client_cluster_suite(void);
 Suite *client_replies_suite(void);
 Suite *client_troubles_suite(void);

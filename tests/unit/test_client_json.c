@@ -71,6 +71,13 @@ START_TEST(what_is_not_json_does_not_pass) {
 }
 END_TEST
 
+START_TEST(no_zero_byte_is_json) {
+    ck_assert(!json_view_check(LITERAL("\"\\\0\"")));
+    ck_assert(!json_view_check(LITERAL("\"\0\"")));
+    ck_assert(!json_view_check(LITERAL("1\0")));
+}
+END_TEST
+
 START_TEST(every_cut_of_json_fails) {
     const char *whole = "{\"a\":[1.5e2,{\"b\":null},true],\"c\":\"\\ud834\\udd1e\"}";
 
@@ -152,6 +159,7 @@ Suite *client_json_suite(void) {
     Suite *suite = suite_begin("client_json", &tests);
     tcase_add_loop_test(tests, what_is_json_passes, 0, sizeof good / sizeof good[0]);
     tcase_add_loop_test(tests, what_is_not_json_does_not_pass, 0, sizeof bad / sizeof bad[0]);
+    tcase_add_test(tests, no_zero_byte_is_json);
     tcase_add_test(tests, every_cut_of_json_fails);
     tcase_add_test(tests, depth_is_bounded);
     tcase_add_test(tests, members_are_found_by_name);
