@@ -181,7 +181,8 @@ END_TEST
 START_TEST(a_hello_has_a_few_kib_at_most) {
     struct tls *tls = tls_of("COOKIE", "emqxcl");
     struct tls_stream *called = tls_stream_new(tls, NULL);
-    static uint8_t hello[5 + 4092] = {22, 3, 1, 0x0f, 0xfc, 1, 0, 0x0f, 0xf8};
+    /* a record that would go on */
+    static uint8_t hello[5 + 4092] = {22, 3, 1, 0x20, 0x00, 1, 0, 0x1f, 0xfc};
     ck_assert(tls_stream_feed(called, bytes_of(hello, 4096)));
     ck_assert_int_eq(tls_stream_handshake(called), TLS_WAITS);
     ck_assert(tls_stream_feed(called, bytes_of(hello + 4096, 1)));
@@ -255,13 +256,15 @@ static int count_ticket(SSL *ssl, SSL_SESSION *session) {
     return 0;
 }
 
-static void eager_begin(struct eager *eager) {
+/* `protocol`: whether it offers portolan's. */
+static void eager_begin(struct eager *eager, bool protocol) {
     static const uint8_t alpn[] = {10, 'p', 'o', 'r', 't', 'o', 'l', 'a', 'n', '/', '1'};
     *eager = (struct eager){.context = SSL_CTX_new(TLS_client_method()),
                             .from_wire = BIO_new(BIO_s_mem()),
                             .to_wire = BIO_new(BIO_s_mem())};
     SSL_CTX_set_psk_use_session_callback(eager->context, use_eager_key);
-    SSL_CTX_set_alpn_protos(eager->context, alpn, sizeof alpn);
+    if (protocol)
+        SSL_CTX_set_alpn_protos(eager->context, alpn, sizeof alpn);
     SSL_CTX_set_session_cache_mode(eager->context, SSL_SESS_CACHE_CLIENT);
     SSL_CTX_sess_set_new_cb(eager->context, count_ticket);
     eager->ssl = SSL_new(eager->context);
@@ -294,7 +297,7 @@ START_TEST(early_data_is_not_heard_and_no_ticket_is_given) {
     struct eager eager;
     uint8_t got[64];
     size_t len;
-    eager_begin(&eager);
+    eager_begin(&eager, true);
 
     ck_assert_int_eq(SSL_write_early_data(eager.ssl, "early", 5, &len), 1);
     carry_to_called(&eager, called);
@@ -310,6 +313,26 @@ START_TEST(early_data_is_not_heard_and_no_ticket_is_given) {
     carry_to_eager(called, &eager);
     ck_assert_int_eq(SSL_read_ex(eager.ssl, got, sizeof got, &len), 1); /* tickets come before it */
     ck_assert_int_eq(eager.tickets, 0);
+    eager_end(&eager);
+    tls_stream_free(called);
+    tls_free(tls);
+}
+END_TEST
+
+START_TEST(a_caller_that_does_not_name_the_protocol_is_no_portolan) {
+    struct tls *tls = tls_of("COOKIE", "emqxcl");
+    struct tls_stream *called = tls_stream_new(tls, NULL);
+    struct eager eager;
+    eager_begin(&eager, false);
+
+    ck_assert_int_ne(SSL_connect(eager.ssl), 1);
+    carry_to_called(&eager, called);
+    ck_assert_int_eq(tls_stream_handshake(called), TLS_WAITS);
+    carry_to_eager(called, &eager);
+    ck_assert_int_eq(SSL_connect(eager.ssl), 1); /* the key is right */
+    carry_to_called(&eager, called);
+    ck_assert_int_eq(tls_stream_handshake(called), TLS_FAILED);
+    ck_assert(!tls_stream_write(called, LITERAL("well")));
     eager_end(&eager);
     tls_stream_free(called);
     tls_free(tls);
@@ -350,6 +373,7 @@ Suite *tls_suite(void) {
     tcase_add_test(tests, a_hello_has_a_few_kib_at_most);
     tcase_add_test(tests, a_recorded_link_cannot_be_replayed);
     tcase_add_test(tests, early_data_is_not_heard_and_no_ticket_is_given);
+    tcase_add_test(tests, a_caller_that_does_not_name_the_protocol_is_no_portolan);
     tcase_add_test(tests, the_key_is_what_the_header_says);
     return suite;
 }
