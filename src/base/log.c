@@ -154,7 +154,7 @@ static void write_quoted(struct writer *line, struct bytes value) {
     write_u8(line, '"');
 }
 
-/* Text values stand bare unless a reader, or a program that splits at blanks, could be misled. */
+/* Text values are bare unless a reader, or a program that splits at blanks, could misread them. */
 static bool needs_quotes(struct bytes value) {
     for (size_t i = 0; i < value.len; i++) {
         uint8_t byte = value.data[i];

@@ -143,10 +143,10 @@ static const char *best_advice(const struct race *race, enum portolan_code code)
 static void describe(const struct race *race, struct portolan_error *error) {
     size_t best = most_telling(race);
     const char *message = portolan_operation_message(race->operations[best]), *between = "";
-    const char *story = behind_subject(message);
+    const char *after = behind_subject(message);
     error->code = race->codes[best];
     error->message[0] = '\0';
-    add(error->message, "", message, (size_t)(story - message));
+    add(error->message, "", message, (size_t)(after - message));
     for (size_t i = 0; i < race->count; i++) {
         if (!says_something(race, i))
             continue;

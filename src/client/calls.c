@@ -33,7 +33,7 @@ struct portolan_operation *operation_new(const struct operation_kind *kind,
     return operation;
 }
 
-/* For an operation whose session has news. */
+/* For an operation whose session has something for it. */
 static void wake(void *owner) {
     struct portolan_operation *operation = owner;
     poller_forget(&operation->poller);

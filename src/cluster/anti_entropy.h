@@ -1,17 +1,18 @@
 /*
- * Anti-entropy: what news missed (a link that was down, a frame that was never sent, memory that
+ * Anti-entropy: what gossip missed (a link that was down, a frame that was never sent, memory that
  * ran out) is found by comparing, on each new link and every 5 s on a random one.
  *
  *     A                                      B
  *     SUMMARY (hash of all it knows) ------->
  *            <------------------------------ SAME, and that was all; or
- *            <------------------------------ BUCKETS: a hash for each 1/256 of the ring; or, when
- * it has few members, A's buckets all count as different RANGE of a bucket that differs, with all
- * its records --------------->
+ *            <------------------------------ BUCKETS: a hash for each 1/256 of the ring
+ *     RANGE of each bucket that differs,
+ *           with all its records ----------->
  *            <------------------------------ RANGE, answer: what B knows better
  *
- * Each side so takes over what the other knows better; names follow by PULL (catalogue.c). At most
- * ANTI_ENTROPY_WINDOW ranges are under way on a link, so that a large state does not flood it.
+ * With few members A compares everything in one RANGE. Each side so takes over what the
+ * other knows better; names follow by PULL (replication.h). At most ANTI_ENTROPY_WINDOW ranges are
+ * under way on a link, so that a large state does not flood it.
  */
 #ifndef PORTOLAN_CLUSTER_ANTI_ENTROPY_H
 #define PORTOLAN_CLUSTER_ANTI_ENTROPY_H

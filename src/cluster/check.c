@@ -28,7 +28,7 @@ static const char *check_link(const struct cluster *cluster, const struct cluste
     if (link->pulls_in_flight != pulls_over(cluster, link))
         return "a link counts other pulls than there are";
     if (link->established && (link->peer == NULL || link->peer->link != link))
-        return "an established link is not its contact's";
+        return "an established link is not its peer's";
     return NULL;
 }
 
@@ -51,11 +51,11 @@ static const char *check_peer(const struct cluster *cluster, const struct peer *
         links += link->peer == peer ? 1 : 0;
     }
     if (links != peer->link_count)
-        return "a contact counts other links than it has";
+        return "a peer counts other links than it has";
     if (peer->link != NULL && !is_link(cluster, peer->link))
-        return "a contact has a link that is not there";
+        return "a peer has a link that is not there";
     if (peer->link != NULL && peer->next_try_ms != INT64_MAX)
-        return "a contact with a link is to be called";
+        return "a peer with a link is to be called";
     return NULL;
 }
 
@@ -81,7 +81,7 @@ static const char *check_member(const struct cluster *cluster, const struct memb
     if (member->pulling != NULL && (is_quiet || !is_link(cluster, member->pulling)))
         return "the names of a member are pulled over no link";
     if (member->queued)
-        return "a member is in the list of news, which is empty";
+        return "a member is in the list of gossip, which is empty";
     return NULL;
 }
 

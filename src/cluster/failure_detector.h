@@ -2,16 +2,17 @@
  * Which members have failed, and which only seem to have.
  *
  *   heard nothing for 3 s ------\                       none hears it
- *                                ask three probers ---------------------> accuse: SUSPECT, spread
+ *                                ask three probers ---------------------> SUSPECT, spread
  *   reconnection refused -------/        |       \                               |
  *                                        |        `--- none hears it, refused    | time is up
  *                                        v                         |             v
  *                         one hears it: a broken path              `---------> DOWN, spread
  *
- * The ideas are those of SWIM (Das et al. 2002) and Lifeguard (Dadgar et al. 2018): asking others
- * before accusing; a suspicion that the suspect can refute with a higher incarnation; a time to do
- * so that grows with log(members) and shrinks with each independent suspector; and local health:
- * who was not given the processor in time grants everyone the time that it lost (cluster_enter).
+ * The ideas are those of SWIM (Das et al. 2002) and Lifeguard (Dadgar et al. 2018): others are
+ * asked before a member is suspected; it can refute the suspicion with a higher incarnation; the
+ * time to do so grows with log(members) and shrinks with each independent suspector; and local
+ * health: a daemon that did not get the processor in time grants everyone the time that it lost
+ * (cluster.c, enter).
  *
  * A refused connection is as good as a death notice, for the kernel that answers is alive: there is
  * no suspicion then, but the probers are still asked, for a firewall may answer as well.

@@ -35,7 +35,7 @@ struct wire_record gossip_record_of(const struct cluster *cluster, const struct 
 
 /* --- the queue --- */
 
-/* Out of memory some news are not told: anti-entropy finds what is missing. */
+/* Out of memory, some changes are not passed on: anti-entropy finds what is missing. */
 void gossip_enqueue(struct cluster *cluster, struct member *member, struct cluster_link *from) {
     if (member->queued) {
         for (size_t i = 0; i < cluster->gossip_count; i++) {

@@ -50,7 +50,7 @@ struct member {
     uint16_t port;
     uint8_t state;       /* enum cluster_state */
     uint8_t cause;       /* enum cluster_cause; of DOWN */
-    bool queued;         /* in the list of news */
+    bool queued;         /* in the list of gossip */
     bool last_call_made; /* DOWN: that call is under way */
     bool silent;         /* DOWN by silence, or cleaned after that: a split, perhaps */
     uint8_t name_len;

@@ -104,7 +104,7 @@ static size_t names_begin(struct writer *writer, const struct directory_owner *o
 
 #define NAMES_FLAGS_AT (WIRE_HEAD + 16)
 
-/* All that we hold, in as many frames as it takes; version (0, 0) when that is no news. */
+/* All that we hold, in as many frames as it takes; version (0, 0) when that is nothing new. */
 static void answer_pull(struct cluster *cluster, struct cluster_link *link,
                         struct directory_version version, struct bytes name) {
     const struct member *member = membership_find(&cluster->membership, name);

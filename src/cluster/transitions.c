@@ -64,7 +64,7 @@ static void notify_state(struct cluster *cluster, const struct member *member,
     cluster->io.notify(cluster->io_context, &event);
 }
 
-/* The consequences of a member's new state, all but the news. */
+/* The consequences of a member's new state, all but the gossip. */
 void transition_follow(struct cluster *cluster, struct member *member, enum cluster_state before,
                        bool same_generation) {
     enum cluster_state now = (enum cluster_state)member->state;

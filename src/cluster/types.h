@@ -12,7 +12,7 @@
 #define CLUSTER_NAME_MAX 255                 /* bytes of a member's name */
 #define CLUSTER_MEMBERS_MAX 16384            /* in the list and cleaned, together */
 #define CLUSTER_TOMBSTONES_MAX 4096          /* of each kind; the oldest give way */
-#define CLUSTER_LINKS_MAX 1024               /* at one member, greeting ones included */
+#define CLUSTER_LINKS_MAX 1024               /* at one member, those in the handshake included */
 #define CLUSTER_SEEDS_MAX 256                /* that cluster_discovered looks at */
 #define CLUSTER_FRAME_MAX (64 * 1024)        /* with its head */
 #define CLUSTER_QUEUE_MAX (16 * 1024 * 1024) /* what io.send should take before it says no */
@@ -116,7 +116,7 @@ struct cluster_event {
     enum cluster_event_type type;
     const char *name; /* borrowed until notify returns */
     enum cluster_cause cause;
-    bool by_us;           /* the cause is our objection to the peer, not the peer's to us */
+    bool by_us;           /* the cause is our rejection of the peer, not the peer's of us */
     bool same_generation; /* of UP: it did not restart, a split healed */
     const struct directory_name *node; /* borrowed until notify returns, else NULL */
     size_t count, names;

@@ -18,17 +18,17 @@
  *   JOIN_ACCEPT 2 | known:64 prior_join:64
  *   REJECT   3 | cause:8                                                    enum cluster_cause
  *   PING     4 |
- *   RECORDS  5 | record ...                                                 news
+ *   RECORDS  5 | record ...                                                 gossip
  *   SUMMARY  6 | created:64 random:64 hash:64
  *   SAME     7 |                                                            answer to SUMMARY
  *   BUCKETS  8 | hash:64 x 256                                              answer to SUMMARY
  *   RANGE    9 | first:64 last:64 flags:8 record ...                        request, or its answer
  *   PULL    10 | generation:64 sequence:64 name                          "the names of this member"
  *   NAMES   11 | generation:64 sequence:64 flags:8 name (sequence:64 node) ...    answer to PULL
- *   CHANGE  12 | generation:64 sequence:64 operation:8 name node                  news
+ *   CHANGE  12 | generation:64 sequence:64 operation:8 name node                  gossip
  *   PROBE_REQ 13 | ttl:8 to:64 from:64 subject:64 number:32
  *   PROBE_ACK 14 | ttl:8 to:64 subject:64 number:32 responsive:8
- *   IDENTITY 15 | created:64 random:64                                      news
+ *   IDENTITY 15 | created:64 random:64                                      gossip
  *
  *   HELLO    flags: 1 alone, 2 discovery_paused, 4 discovery; intent: 0 member, 1 join, 2 discover
  *            known_*: of the sender's record of the receiver; known_state is that of a record, 3
@@ -39,7 +39,7 @@
  *
  *   record   state:8 name joined:64 generation:64 incarnation:64 names:64 detail:64 port:16 age:32
  *            state: 0 alive, 1 suspect, 2 down, 4 left, 5 forced out (3 is never sent)
- *            detail: of suspect: the ring hash of who accuses; of down: the cause;
+ *            detail: of suspect: the ring hash of who suspects it; of down: the cause;
  *            of left and forced out: when, in milliseconds since 1970
  *            age: milliseconds in this state; of down only
  *   node     len:16 alive_name port:16 front_port:16 type:8 protocol:8 highest:16 lowest:16

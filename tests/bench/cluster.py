@@ -172,7 +172,7 @@ def measure(kind, size):
         names.discard(victim.name)
         began_dying = time.monotonic()
         victim.kill()
-        wait_until(lambda: all(member.running() == names for member in members), "news of a death")
+        wait_until(lambda: all(member.running() == names for member in members), "a death is known")
         return {
             "formed_s": formed - began,
             "after_last_join_s": formed - joined,

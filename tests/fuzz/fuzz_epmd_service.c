@@ -27,7 +27,7 @@ struct conn {
     enum state state;
     bool remote;
     size_t received;
-    uint8_t inbox[EPMD_FRAME_MAX];
+    uint8_t request_buffer[EPMD_FRAME_MAX];
     struct registration *registration;
     struct shadow held; /* of the registration, as it was asked for */
     struct listing listing;
@@ -183,12 +183,13 @@ static void receive(struct conn *conn, struct bytes bytes) {
         end(conn); /* a registered node says no more */
         return;
     }
-    size_t room = sizeof conn->inbox - conn->received;
+    size_t room = sizeof conn->request_buffer - conn->received;
     size_t taken = bytes.len < room ? bytes.len : room;
-    memcpy(conn->inbox + conn->received, bytes.data, taken);
+    memcpy(conn->request_buffer + conn->received, bytes.data, taken);
     conn->received += taken;
-    enum epmd_frame frame = epmd_frame_parse(bytes_of(conn->inbox, conn->received), &payload);
-    must(frame != EPMD_FRAME_INCOMPLETE || conn->received < sizeof conn->inbox);
+    enum epmd_frame frame =
+        epmd_frame_parse(bytes_of(conn->request_buffer, conn->received), &payload);
+    must(frame != EPMD_FRAME_INCOMPLETE || conn->received < sizeof conn->request_buffer);
     if (frame == EPMD_FRAME_INCOMPLETE)
         return;
     conn->received = 0;

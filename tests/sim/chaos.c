@@ -304,7 +304,7 @@ static size_t count_events(const struct world *world, enum cluster_event_type ty
     return count;
 }
 
-/* Invariant 8: one broken path accuses nobody, moves no incarnation and hides no news. */
+/* Invariant 8: one broken path has nobody suspected, moves no incarnation and hides no change. */
 static void run_with_a_broken_path(struct chaos *chaos) {
     struct world *world = chaos->world;
     char why[256];
@@ -329,7 +329,7 @@ static void run_with_a_broken_path(struct chaos *chaos) {
     }
     world_run(world, 3000);
     if (count_events(world, CLUSTER_EVENT_SUSPECT) + count_events(world, CLUSTER_EVENT_DOWN) > 0)
-        world_violation(world, "invariant 8: a broken path led to an accusation");
+        world_violation(world, "invariant 8: a broken path led to a suspicion");
     for (int i = 0; i < world->host_count; i++) {
         if (incarnations[i] != cluster_incarnation(world->hosts[i].cluster))
             world_violation(world, "invariant 8: a broken path moved an incarnation");

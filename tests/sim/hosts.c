@@ -210,7 +210,7 @@ bool host_start_with(struct host *host, struct random random) {
 void write_disk(struct host *host) {
     size_t len;
     uint8_t *text = NULL;
-    while (text == NULL) /* memory is scarce at times, never for ever */
+    while (text == NULL) /* memory is short at times, never for ever */
         text = cluster_store_of(host->cluster, &len);
     free(host->disk);
     host->disk = text;

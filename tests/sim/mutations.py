@@ -98,7 +98,7 @@ MUTATIONS = [
     ("merged clusters keep their identities", "src/cluster/identity.c",
      "if (identity_compare(id, cluster->id) >= 0)",
      "if (true)"),
-    ("do not pass news on", "src/cluster/gossip.c",
+    ("do not gossip", "src/cluster/gossip.c",
      "        if (link_is_established(link))\n            flush_to(cluster, link);",
      "        if (link_is_established(link) && cluster->gossip[0].from == NULL)\n"
      "            flush_to(cluster, link);"),

@@ -186,11 +186,11 @@ static void measure_death(struct world *world, int members) {
     struct host *dead = &world->hosts[members / 4];
     host_die(dead);
     say("a silent host: known to all after", (double)until_all(world, has_down, dead, 20000), "ms");
-    size_t accused = 0;
+    size_t suspecting = 0;
     world_run(world, 3000);
     for (int i = 0; i < members; i++)
-        accused += host_runs(&world->hosts[i]) && world->hosts[i].events[CLUSTER_EVENT_DOWN] > 1;
-    say("... members that accused anybody else", (double)accused, "");
+        suspecting += host_runs(&world->hosts[i]) && world->hosts[i].events[CLUSTER_EVENT_DOWN] > 1;
+    say("... members that suspected anybody else", (double)suspecting, "");
     struct host *killed = &world->hosts[members / 5];
     host_crash(killed, true);
     say("a killed daemon: known to all after", (double)until_all(world, has_down, killed, 20000),

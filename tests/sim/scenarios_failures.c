@@ -60,7 +60,7 @@ static void one_broken_path_accuses_nobody(void) {
     EXPECT(all_are_one());
 }
 
-static void news_go_round_a_broken_path(void) {
+static void gossip_goes_round_a_broken_path(void) {
     a_cluster_of(6);
     cut(1, 4, true);
     world_run(world, 10000);
@@ -395,7 +395,7 @@ const struct scenario failure_scenarios[] = {
     SCENARIO(a_silent_host_of_two_is_known_too),
     SCENARIO(a_daemon_stopped_in_order_is_down_at_once),
     SCENARIO(one_broken_path_accuses_nobody),
-    SCENARIO(news_go_round_a_broken_path),
+    SCENARIO(gossip_goes_round_a_broken_path),
     SCENARIO(a_path_broken_one_way_accuses_nobody),
     SCENARIO(a_fault_shorter_than_autoclean_costs_nobody_its_place),
     SCENARIO(a_member_paused_for_two_seconds_is_not_down_and_downs_nobody),

@@ -136,7 +136,7 @@ bool world_reaches(const struct world *world, int from, int to);
 /* Frames that `from` says to `to` on a link between them, as a liar might. False: there is none. */
 bool world_inject(struct world *world, int from, int to, struct bytes frames);
 
-/* From here on one in so many of the core's allocations fails; 0: none does (scarce.c). */
+/* From here on one in so many of the core's allocations fails; 0: none does (alloc_failures.c). */
 void alloc_failures_begin(uint64_t seed, unsigned fails_one_in);
 
 /* A line of the trace, when there is one. */

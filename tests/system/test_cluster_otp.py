@@ -1,7 +1,7 @@
 """Splits of a cluster of three hosts with real Erlang nodes: what comes and goes meanwhile is known
 everywhere after the heal, and nothing is lost.
 
-A split is long and asks little of the machine: all stories are lived at the same time, each on a
+A split is long and asks little of the machine: all scenarios run at the same time, each on a
 network of its own, and the tests wait for their ends.
 
     PORTOLAN_LONG    if set, the split of six minutes too: `make check-long`
@@ -30,7 +30,7 @@ PAUSE_DOWN_S, PAUSE_CLEANED_S = 30, 120
 CALL_S, COMPARISON_S = 5, 6.25
 
 # What a registry and the directory tell of a node alike.
-FACTS = ("port", "front_port", "type", "creation")
+COMPARED = ("port", "front_port", "type", "creation")
 
 ALL_APART = ((0,), (1,), (2,))
 ONE_FROM_TWO = ((0,), (1, 2))
@@ -107,7 +107,7 @@ class Site:
 
     def registry(self):
         """Of the nodes of this host: alive name -> what is known of it."""
-        return {name["name"]: tuple(name[key] for key in FACTS) for name in self.says("names")["names"]}
+        return {name["name"]: tuple(name[key] for key in COMPARED) for name in self.says("names")["names"]}
 
     def registrations(self):
         """The same as a directory should have them."""
@@ -118,7 +118,7 @@ class Site:
         the member's state."""
         return {
             f"{name['name']}@{name['host']}": tuple(
-                name[key] for key in (*FACTS, "member", "member_state")
+                name[key] for key in (*COMPARED, "member", "member_state")
             )
             for name in self.says("names", "--cluster")["names"]
         }
@@ -158,7 +158,7 @@ def wait_for_equal(sites, read, seconds, what):
     return time.monotonic() - began
 
 
-# --- the story ---
+# --- the scenario ---
 
 
 def build_cluster(split, directory, stack):
@@ -296,8 +296,8 @@ def check_events(split, sites, site):
 
 
 @pytest.fixture(scope="module")
-def stories(request, tmp_path_factory):
-    """The end of each story that some test waits for."""
+def scenarios(request, tmp_path_factory):
+    """The end of each scenario that some test waits for."""
     if reason := why_no_network():
         pytest.skip(reason)
     here = [item for item in request.session.items if item.path == request.path]
@@ -319,5 +319,5 @@ def is_left_out(item):
     [*SPLITS, *(pytest.param(split, marks=ONLY_LONG) for split in LONG_SPLITS)],
     ids=lambda split: split.title,
 )
-def test_nothing_is_lost_in_a_split(split, stories):
-    print(stories[split].result())
+def test_nothing_is_lost_in_a_split(split, scenarios):
+    print(scenarios[split].result())

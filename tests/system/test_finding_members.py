@@ -60,8 +60,7 @@ def found(name, port, kind=HIDDEN):
 
 @contextlib.contextmanager
 def mute():
-    """A port that takes connections and never says a word, as a node does that is greeted with
-    TLS."""
+    """A port that takes connections and never says a word, as a node does at a TLS hello."""
     with socket.create_server(("127.0.0.2", 0)) as listener:
         yield listener.getsockname()[1]
 

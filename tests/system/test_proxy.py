@@ -356,7 +356,7 @@ TURNS = {
 @pytest.mark.parametrize("case", TURNS)
 def test_who_was_misled_is_counted(site, case):
     daemon, node = site
-    turns, misled = TURNS[case]
+    turns, misrouted = TURNS[case]
     with Node(daemon.port, "hare"), contextlib.ExitStack() as held:
         caller, end = map(held.enter_context, stream(node, daemon.port))
         for who, said in turns:

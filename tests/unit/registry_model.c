@@ -52,7 +52,7 @@ static size_t position_of_name(const struct lives *lives, unsigned name) {
     return i;
 }
 
-static struct life take_out(struct lives *lives, size_t position) {
+static struct life remove_at(struct lives *lives, size_t position) {
     struct life taken = lives->at[position];
     lives->count--;
     memmove(&lives->at[position], &lives->at[position + 1],
@@ -92,19 +92,19 @@ static void register_one(struct play *play) {
     play->live.at[play->live.count++] = life;
     size_t earlier = position_of_name(&play->departed, name);
     if (earlier < play->departed.count)
-        take_out(&play->departed, earlier);
+        remove_at(&play->departed, earlier);
 }
 
 static void remove_one(struct play *play) {
     if (play->live.count == 0)
         return;
     char text[16];
-    struct life life = take_out(&play->live, seeded_below(&play->random, play->live.count));
+    struct life life = remove_at(&play->live, seeded_below(&play->random, play->live.count));
     struct bytes name = node_of(life.name, text, sizeof text).name;
     registry_remove(play->some.registry, registry_find(play->some.registry, name));
     play->departed.at[play->departed.count++] = life;
     if (play->departed.count > REGISTRY_DEPARTED_MAX)
-        take_out(&play->departed, 0);
+        remove_at(&play->departed, 0);
 }
 
 static void find_one(struct play *play) {

@@ -24,7 +24,7 @@ static const struct epmd_caller near = {.local = true,
                                         .address = {(const uint8_t *)"\x7f\x00\x00\x01", 4},
                                         .now_ms = 100};
 
-static struct registration *put_behind(const char *name) {
+static struct registration *add_route(const char *name) {
     struct registration *made = some_registration(some.registry, name, OWN);
     made->front_port = FRONT;
     ck_assert(routes_add(service.routes, made));
@@ -35,7 +35,7 @@ static void begin(void) {
     some = some_registry_new();
     service = (struct epmd_service){.registry = some.registry, .routes = routes_new()};
     ck_assert_ptr_nonnull(service.routes);
-    rabbit = put_behind("rabbit1");
+    rabbit = add_route("rabbit1");
 }
 
 static void end(void) {
@@ -124,7 +124,7 @@ START_TEST(the_registration_itself_keeps_its_own_port) {
 END_TEST
 
 START_TEST(who_is_told_the_front_port_is_expected_there) {
-    const struct registration *emqx = put_behind("emqx1");
+    const struct registration *emqx = add_route("emqx1");
     told_port(&far, "emqx1");
     ck_assert_ptr_eq(choose(&far), emqx);
     ck_assert_ptr_eq(choose(&far), rabbit);
@@ -137,13 +137,13 @@ START_TEST(who_is_told_the_front_port_is_expected_there) {
 END_TEST
 
 START_TEST(who_is_told_the_nodes_own_port_is_not) {
-    put_behind("emqx1");
+    add_route("emqx1");
     told_port(&here, "emqx1");
     told_port(&near, "emqx1");
     ck_assert_ptr_eq(choose(&here), rabbit);
     ck_assert_ptr_eq(choose(&near), rabbit);
 
-    put_behind("hare1")->loopback_only = true;
+    add_route("hare1")->loopback_only = true;
     told_port(&here, "hare1");
     assert_bytes(choose(&here)->node.name, LITERAL("hare1"));
 }
@@ -163,7 +163,7 @@ static bool has_closed_its_side(const void *holder) {
 }
 
 START_TEST(another_name_of_the_port_waits_until_the_first_is_connected) {
-    const struct registration *emqx = put_behind("emqx1");
+    const struct registration *emqx = add_route("emqx1");
     struct lookup_waiter waiter;
     told_port(&far, "rabbit1");
     told_port(&far, "rabbit1");
@@ -182,7 +182,7 @@ START_TEST(another_name_of_the_port_waits_until_the_first_is_connected) {
 END_TEST
 
 START_TEST(who_is_told_another_port_or_none_or_only_asks_does_not_wait) {
-    put_behind("emqx1");
+    add_route("emqx1");
     told_port(&far, "rabbit1");
     ck_assert_int_eq(look_up(&far, "nobody").action, EPMD_ACTION_REPLY);
     ck_assert_uint_eq(told_port(&here, "emqx1"), OWN);
@@ -199,7 +199,7 @@ START_TEST(who_is_told_another_port_or_none_or_only_asks_does_not_wait) {
 END_TEST
 
 START_TEST(who_cannot_wait_is_answered_and_its_connection_guessed) {
-    const struct registration *emqx = put_behind("emqx1");
+    const struct registration *emqx = add_route("emqx1");
     told_port(&far, "rabbit1");
     struct epmd_caller now = far;
     now.waited = LOOKUP_OVERDUE;

@@ -19,7 +19,7 @@ static struct routes *ports;
 static struct registration *rabbit, *emqx, *hare;
 static const struct registration *connected[2];
 
-static struct registration *put_behind(const char *name, uint16_t port) {
+static struct registration *add_route(const char *name, uint16_t port) {
     struct registration *made = some_registration(some.registry, name, 25672);
     made->front_port = port;
     ck_assert(routes_add(ports, made));
@@ -30,9 +30,9 @@ static void begin(void) {
     some = some_registry_new();
     ports = routes_new();
     ck_assert_ptr_nonnull(ports);
-    rabbit = put_behind("rabbit1", PORT);
-    emqx = put_behind("emqx1", PORT);
-    hare = put_behind("hare1", PORT);
+    rabbit = add_route("rabbit1", PORT);
+    emqx = add_route("emqx1", PORT);
+    hare = add_route("hare1", PORT);
     connected[0] = connected[1] = NULL;
 }
 
@@ -256,7 +256,7 @@ START_TEST(what_is_longer_than_an_address_is_no_callers) {
 END_TEST
 
 START_TEST(a_lookup_at_another_port_says_nothing) {
-    struct registration *far = put_behind("far2", PORT + 1), *first = put_behind("a2", PORT + 1);
+    struct registration *far = add_route("far2", PORT + 1), *first = add_route("a2", PORT + 1);
     look_up(first, SOME_HOST, 100);
     ck_assert_ptr_eq(choose(SOME_HOST, 110), rabbit);
     ck_assert_ptr_eq(choose_at(PORT + 1, SOME_HOST, 110), first);
@@ -309,7 +309,7 @@ END_TEST
 /* --- the list of ports --- */
 
 START_TEST(ports_are_told_in_order_and_vanish_with_their_last_node) {
-    struct registration *low = put_behind("low", 80), *high = put_behind("high", 65535);
+    struct registration *low = add_route("low", 80), *high = add_route("high", 65535);
     ck_assert_uint_eq(routes_next_port(ports, 0), 80);
     ck_assert_uint_eq(routes_next_port(ports, 80), PORT);
     ck_assert_uint_eq(routes_next_port(ports, PORT), 65535);
@@ -334,7 +334,7 @@ START_TEST(a_node_that_is_not_there_may_be_taken_away) {
 }
 END_TEST
 
-START_TEST(without_memory_a_node_is_not_put_behind_its_port) {
+START_TEST(without_memory_a_node_is_not_add_route_its_port) {
     struct registration *late = some_registration(some.registry, "late9", 1);
     late->front_port = PORT + 9;
     for (unsigned n = 1;; n++) {
@@ -413,7 +413,7 @@ Suite *routes_suite(void) {
     tcase_add_test(tests, of_too_many_lookups_the_oldest_are_forgotten);
     tcase_add_test(tests, ports_are_told_in_order_and_vanish_with_their_last_node);
     tcase_add_test(tests, a_node_that_is_not_there_may_be_taken_away);
-    tcase_add_test(tests, without_memory_a_node_is_not_put_behind_its_port);
+    tcase_add_test(tests, without_memory_a_node_is_not_add_route_its_port);
     tcase_add_test(tests, without_memory_the_first_port_of_all_is_not_there);
     tcase_add_test(tests, without_memory_for_a_lookup_the_owner_is_called);
     routes_model_add(tests);
