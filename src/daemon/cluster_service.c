@@ -276,9 +276,9 @@ static bool is_from_member(void *context, const struct address *peer) {
     return service->hosts != NULL && member_hosts_has(service->hosts, address_host(peer));
 }
 
-bool cluster_service_take(struct cluster_service *service, int fd, const struct address *peer,
-                          struct bytes first) {
-    return peer_links_accept(service->links, fd, peer, first);
+bool cluster_service_accept(void *context, int fd, const struct address *peer, struct bytes first) {
+    struct cluster_service *service = context;
+    return service != NULL && peer_links_accept(service->links, fd, peer, first);
 }
 
 /* --- discovery --- */

@@ -56,9 +56,9 @@ const struct address *cluster_service_address(const struct cluster_service *serv
  * daemon/member_hosts knows. Answered at once. */
 bool cluster_service_has_host(const struct cluster_service *service, struct bytes address);
 
-/* A caller at the front port: see peer_links_accept. */
-bool cluster_service_take(struct cluster_service *service, int fd, const struct address *peer,
-                          struct bytes first);
+/* A caller at a front port: see peer_links_accept. `service` is a cluster_service; NULL: the daemon
+ * runs alone, and nobody is let in. */
+bool cluster_service_accept(void *service, int fd, const struct address *peer, struct bytes first);
 
 /* The registry's changes. What is registered already is reported again: its front port has
  * changed. */

@@ -12,6 +12,7 @@
 #include "daemon/front_service.h"
 #include "names/epmd_service.h"
 #include "net/control_server.h"
+#include "net/hello_queue.h"
 #include "net/loop.h"
 
 /* What a command may say of a failure, at most. */
@@ -27,8 +28,9 @@ struct control_context {
     const struct listeners *listeners;
     struct cluster_service *cluster; /* NULL: the daemon runs alone */
     const struct loop_turns *turns;
-    struct front_service *front; /* its front may be NULL: there are no front ports */
-    int64_t started_ms;          /* monotonic */
+    struct front_service *front;      /* its front may be NULL: there are no front ports */
+    const struct hello_queue *hellos; /* NULL without front ports */
+    int64_t started_ms;               /* monotonic */
     int64_t started_wall_ms;
     uint16_t own_epmd_port; /* where nodes of this host find the daemon */
 

@@ -116,18 +116,19 @@ static void free_front(struct control_list *base) {
     free(list);
 }
 
-static json_t *describe_counters(const struct front *front) {
+static json_t *describe_counters(const struct front *front, const struct hello_queue *hellos) {
+    const struct hello_queue_counters unfinished = hello_queue_counters(hellos);
     const struct proxy_counters streams = proxy_counters(front_proxy(front));
     const struct front_counters callers = front_counters(front);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "opened",
-                     (json_int_t)streams.opened, "unreachable", (json_int_t)streams.unreachable,
-                     "limited", (json_int_t)streams.limited, "not_owned",
-                     (json_int_t)streams.not_owned, "unanswered", (json_int_t)streams.unanswered,
-                     "loops", (json_int_t)callers.loops, "not_allowed",
-                     (json_int_t)callers.not_allowed, "guessed", (json_int_t)streams.guessed,
-                     "misled", (json_int_t)streams.misled, "refused", (json_int_t)callers.refused,
-                     "timed_out", (json_int_t)callers.timed_out, "bytes_in",
-                     (json_int_t)streams.bytes_in, "bytes_out", (json_int_t)streams.bytes_out);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "opened",
+        (json_int_t)streams.opened, "unreachable", (json_int_t)streams.unreachable, "limited",
+        (json_int_t)streams.limited, "not_owned", (json_int_t)streams.not_owned, "unanswered",
+        (json_int_t)streams.unanswered, "loops", (json_int_t)callers.loops, "not_allowed",
+        (json_int_t)callers.not_allowed, "guessed", (json_int_t)streams.guessed, "misled",
+        (json_int_t)streams.misled, "refused", (json_int_t)unfinished.refused, "timed_out",
+        (json_int_t)unfinished.timed_out, "bytes_in", (json_int_t)streams.bytes_in, "bytes_out",
+        (json_int_t)streams.bytes_out);
 }
 
 static json_t *describe_lookups(const struct routes *ports) {
@@ -138,10 +139,11 @@ static json_t *describe_lookups(const struct routes *ports) {
 }
 
 /* What stands behind the ports: the other members of the front, and the end of the status. */
-static bool format_tail(struct front *front, char *out, size_t size) {
+static bool format_tail(struct front *front, const struct hello_queue *hellos, char *out,
+                        size_t size) {
     json_t *rest = json_pack(
         "{s:I, s:o, s:o}", "streams", (json_int_t)proxy_count(front_proxy(front)), "counters",
-        describe_counters(front), "lookups", describe_lookups(front_ports_of(front)));
+        describe_counters(front, hellos), "lookups", describe_lookups(front_ports_of(front)));
     char *text = rest == NULL ? NULL : json_dumps(rest, JSON_COMPACT);
     bool fits = text != NULL && (size_t)snprintf(out, size, "],%s}", text + 1) < size;
     json_decref(rest);
@@ -158,7 +160,7 @@ struct control_stream *control_status_with_front(const struct control_context *c
         return control_stream_of_json(status);
     }
     struct front_list *list =
-        format_tail(front, tail, sizeof tail) ? calloc(1, sizeof *list) : NULL;
+        format_tail(front, control->hellos, tail, sizeof tail) ? calloc(1, sizeof *list) : NULL;
     if (list == NULL) {
         json_decref(status);
         return NULL;

@@ -137,27 +137,9 @@ static void on_unregistered(void *context, struct registration *registration, co
         cluster_service_unregistered(daemon->cluster, registration);
 }
 
-/* A caller at a front port that is not an epmd client. */
-static const char *on_other_protocol(void *context, const struct first_caller *caller, int fd,
-                                     const struct address *peer, struct bytes received) {
-    struct daemon *daemon = context;
-    return front_accept(daemon->front_service.front, caller, fd, peer, received);
-}
-
-static const char *on_admits(void *context, int fd, const struct address *peer) {
-    struct daemon *daemon = context;
-    return front_admits(daemon->front_service.front, fd, peer);
-}
-
 static bool on_is_member(void *context, const struct address *peer) {
     const struct daemon *daemon = context;
     return daemon->cluster != NULL && cluster_service_has_host(daemon->cluster, address_host(peer));
-}
-
-/* And no Erlang node either. */
-static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
-    struct daemon *daemon = context;
-    return daemon->cluster != NULL && cluster_service_take(daemon->cluster, fd, peer, first);
 }
 
 /* Its front port is another one: other members are told anew. */
@@ -170,11 +152,6 @@ static void on_route_changed(void *context, const struct registration *registrat
 static void on_refused(void *context, const struct epmd_refusal *refusal) {
     struct daemon *daemon = context;
     events_refused(&daemon->events, refusal);
-}
-
-static void on_limit_hit(void *context, const char *limit, const char *outcome) {
-    (void)context;
-    events_limit_hit(limit, outcome);
 }
 
 /* Breaking off takes no memory, as event_base_loopexit would: there may be none left. */
@@ -290,6 +267,17 @@ static bool build_worker(struct daemon *daemon) {
            lease_store_attach(daemon->lease_store, daemon->worker, on_leases_settled, daemon);
 }
 
+static bool build_acceptor(struct daemon *daemon) {
+    const struct acceptor_options options = {.budget = &daemon->turns.budget,
+                                             .delay_s = daemon->options->delay_accept_s};
+    const struct acceptor_hooks hooks = {.accepted = demux_accepted,
+                                         .shed = demux_shed,
+                                         .limit_hit = demux_limit_hit,
+                                         .context = &daemon->demux};
+    daemon->acceptor = acceptor_new(daemon->base, &options, &hooks, &daemon->listeners);
+    return daemon->acceptor != NULL;
+}
+
 static bool build_server(struct daemon *daemon) {
     const struct epmd_server_options options = daemon_server_options(daemon);
     const struct epmd_server_hooks hooks = {
@@ -297,16 +285,14 @@ static bool build_server(struct daemon *daemon) {
         .awaits = on_awaits,
         .unregistered = on_unregistered,
         .refused = on_refused,
-        .limit_hit = on_limit_hit,
         .killed = on_killed,
-        .admits = daemon->config->front_enable ? on_admits : NULL,
-        .other_protocol = daemon->config->front_enable ? on_other_protocol : NULL,
         .context = daemon,
     };
     daemon->server =
-        epmd_server_new(daemon->base, &daemon->service, &options, &hooks, &daemon->listeners);
+        epmd_server_new(daemon->base, &daemon->service, daemon->acceptor, &options, &hooks);
     if (daemon->server == NULL)
         return false;
+    daemon->demux.server = daemon->server;
     epmd_server_know_users(daemon->server, &daemon->users);
     return true;
 }
@@ -319,9 +305,22 @@ static uint16_t front_port(const struct daemon *daemon) {
     return 0;
 }
 
+/* Callers at a front port that are not epmd clients have somewhere to go from here on. */
+static bool build_demux(struct daemon *daemon) {
+    struct demux *demux = &daemon->demux;
+    const struct hello_queue_hooks hooks = {
+        .arrived = demux_arrived, .refused = demux_refused, .context = demux};
+    demux->hellos = hello_queue_new(daemon->base, daemon_hellos_max(), &hooks);
+    demux->front = daemon->front_service.front;
+    demux->events = &daemon->events;
+    demux->accept_link = cluster_service_accept;
+    epmd_server_on_other_protocol(daemon->server, demux_other_protocol, demux);
+    return demux->hellos != NULL;
+}
+
 static bool build_front(struct daemon *daemon) {
     const struct front_deps deps = {.base = daemon->base,
-                                    .server = daemon->server,
+                                    .acceptor = daemon->acceptor,
                                     .registry = daemon->registry,
                                     .pool = daemon->pool};
     if (!daemon->config->front_enable)
@@ -331,14 +330,14 @@ static bool build_front(struct daemon *daemon) {
                                                    .users = &daemon->users,
                                                    .budget = &daemon->turns.budget,
                                                    .own_port = front_port(daemon),
-                                                   .link = on_link,
+                                                   .server = daemon->server,
                                                    .route_changed = on_route_changed,
                                                    .is_member = on_is_member,
                                                    .context = daemon};
     if (!front_service_build(&daemon->front_service, &deps))
         return false;
     daemon->service.routes = front_ports_of(daemon->front_service.front);
-    return true;
+    return build_demux(daemon);
 }
 
 static bool on_member_asked(void *context, struct bytes address) {
@@ -383,6 +382,7 @@ static bool build_cluster(struct daemon *daemon, char *error) {
         .events = &daemon->events, .hook = daemon->event_hook, .self = daemon->config->node_name};
     daemon->tls = NULL;
     daemon->cluster = cluster_service_new(&options, error);
+    daemon->demux.links = daemon->cluster;
     return daemon->cluster != NULL;
 }
 
@@ -409,6 +409,7 @@ static bool build_control(struct daemon *daemon) {
         .listeners = &daemon->listeners,
         .cluster = daemon->cluster,
         .front = &daemon->front_service,
+        .hellos = daemon->demux.hellos,
         .turns = &daemon->turns,
         .started_ms = clock_monotonic_ms(),
         .started_wall_ms = clock_wall_ms(),
@@ -435,13 +436,15 @@ static void destroy(struct daemon *daemon) {
         control_unlisten(daemon->control_fd, daemon->config->control_socket);
     control_connect_events(&daemon->events, NULL);
     cluster_service_free(daemon->cluster);
-    daemon->cluster = NULL;
+    daemon->cluster = daemon->demux.links = NULL;
     orphans_free(daemon->orphans);
     event_hook_free(daemon->event_hook);
+    hello_queue_free(daemon->demux.hellos);
     front_service_end(&daemon->front_service);
     daemon->service.routes = NULL;
     epmd_server_free(daemon->server);
     daemon->server = NULL;
+    acceptor_free(daemon->acceptor);
     user_share_free(daemon->users.descriptors);
     sock_diag_free(daemon->users.diag);
     subordinate_users_free(daemon->owners);
@@ -466,8 +469,9 @@ static void destroy(struct daemon *daemon) {
 static bool build(struct daemon *daemon) {
     char error[CLUSTER_SERVICE_ERROR_SIZE] = "out of memory";
     if (build_names(daemon) && build_loop(daemon) && build_report(daemon) && build_worker(daemon) &&
-        build_users(daemon) && build_server(daemon) && build_front(daemon) &&
-        build_cluster(daemon, error) && build_orphans(daemon) && build_control(daemon)) {
+        build_users(daemon) && build_acceptor(daemon) && build_server(daemon) &&
+        build_front(daemon) && build_cluster(daemon, error) && build_orphans(daemon) &&
+        build_control(daemon)) {
         answer_for_itself(daemon);
         daemon->service.member_hosts =
             (struct member_hosts_query){.has = on_member_asked, .context = daemon};

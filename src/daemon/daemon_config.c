@@ -10,6 +10,9 @@
 /* Of the descriptors, those that may be callers of the control socket who wait. */
 #define CONTROL_WAITING_SHARE 8
 
+/* And those that may be callers whose TLS hello is not whole. */
+#define HELLOS_SHARE 16
+
 /* --- log --- */
 
 static int start_log(const struct config *config, const struct start_options *options) {
@@ -37,7 +40,6 @@ struct epmd_server_options daemon_server_options(struct daemon *daemon) {
     return (struct epmd_server_options){
         .packet_timeout_ms = daemon->config->packet_timeout_ms,
         .peer_connections = (unsigned)daemon->config->peer_connections,
-        .delay_accept_s = daemon->options->delay_accept_s,
         .delay_write_s = daemon->options->delay_write_s,
         .budget = &daemon->turns.budget,
     };
@@ -57,6 +59,10 @@ struct port_pool_options daemon_pool_options(const struct config *config) {
 
 size_t daemon_user_descriptors(const struct config *config) {
     return user_share_of(process_descriptor_limit(), config->user_share);
+}
+
+size_t daemon_hellos_max(void) {
+    return process_descriptor_limit() / HELLOS_SHARE;
 }
 
 struct control_server_options daemon_control_options(const struct daemon *daemon) {

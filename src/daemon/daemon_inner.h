@@ -5,6 +5,7 @@
 #include "daemon/control.h"
 #include "daemon/creation_store.h"
 #include "daemon/daemon.h"
+#include "daemon/demux.h"
 #include "daemon/front_service.h"
 #include "daemon/lease_store.h"
 #include "daemon/orphans.h"
@@ -29,8 +30,10 @@ struct daemon {
     struct event *report_event; /* tells of lines that were held back */
     struct event *lease_event;  /* when a lease ends, or at once when there is one to save */
     struct events events;
-    struct listeners listeners; /* the descriptors are the server's */
+    struct listeners listeners; /* the descriptors are the acceptor's */
+    struct acceptor *acceptor;
     struct epmd_server *server;
+    struct demux demux;
     struct tls *tls;               /* until the shell has it; NULL: this daemon runs alone */
     struct event_hook *event_hook; /* NULL: none */
     struct orphans *orphans;       /* NULL: this is not process 1 */
@@ -48,6 +51,7 @@ struct epmd_server_options daemon_server_options(struct daemon *daemon);
 struct control_server_options daemon_control_options(const struct daemon *daemon);
 struct port_pool_options daemon_pool_options(const struct config *config);
 size_t daemon_user_descriptors(const struct config *config);
+size_t daemon_hellos_max(void);
 
 /* Opens the log, and says on standard error why it cannot be opened. */
 bool daemon_open_log(const struct config *config, const struct start_options *options);

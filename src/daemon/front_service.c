@@ -9,14 +9,8 @@
 /* Each stream has two descriptors, each front port of a node two listeners, each hello one. */
 #define STREAMS_SHARE 4
 #define PORTS_SHARE 16
-#define HELLOS_SHARE 16
 
 #define NAMES_TOLD 4 /* of those behind a port, in an event */
-
-static bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
-    const struct front_service *service = context;
-    return service->link(service->context, fd, peer, first);
-}
 
 /* The first of the nodes behind a port: an event lists a few, however many there are. */
 static json_t *first_names(const struct front_service *service, uint16_t port) {
@@ -88,10 +82,12 @@ static bool on_is_member(void *context, const struct address *peer) {
     return service->is_member(service->context, peer);
 }
 
-static void on_refused(void *context, const char *reason, const struct address *peer) {
+static void on_lookups_ready(void *context, bool at_once) {
     const struct front_service *service = context;
-    const struct epmd_refusal refusal = {.what = "connection", .reason = reason, .peer = peer};
-    events_refused(service->events, &refusal);
+    if (at_once)
+        epmd_server_answer_ready(service->server);
+    else
+        epmd_server_answer_soon(service->server);
 }
 
 static void on_stream_refused(void *context, const struct registration *registration,
@@ -133,11 +129,6 @@ static struct proxy_options stream_options(struct front_service *service) {
     };
 }
 
-static size_t hellos_max(void) {
-    size_t share = process_descriptor_limit() / HELLOS_SHARE;
-    return share < FRONT_HELLOS_MAX ? share : FRONT_HELLOS_MAX;
-}
-
 static uint16_t offset_max(const struct config *config) {
     uint64_t most = config->front_offset_max;
     return most < EKKA_OFFSET_MODULO ? (uint16_t)most : EKKA_OFFSET_MODULO - 1;
@@ -152,7 +143,6 @@ static struct front_options options_of(struct front_service *service) {
                  .epmd_port = service->config->epmd_port},
         .addresses = service->config->front_address,
         .ports_max = process_descriptor_limit() / PORTS_SHARE,
-        .hellos_max = hellos_max(),
         .streams = stream_options(service),
     };
     allow_list_parse(service->config->front_allow,
@@ -162,15 +152,14 @@ static struct front_options options_of(struct front_service *service) {
 
 bool front_service_build(struct front_service *service, const struct front_deps *deps) {
     const struct front_options options = options_of(service);
-    const struct front_hooks hooks = {.link = on_link,
-                                      .opened = on_opened,
+    const struct front_hooks hooks = {.opened = on_opened,
                                       .closed = on_closed,
                                       .recovered = on_recovered,
                                       .shared = on_shared,
                                       .port_failed = on_port_failed,
                                       .route_changed = on_route_changed,
                                       .is_member = on_is_member,
-                                      .refused = on_refused,
+                                      .lookups_ready = on_lookups_ready,
                                       .context = service};
     try_kernel(service);
     service->warning = (struct front_warning){.base = deps->base, .events = service->events};

@@ -17,20 +17,20 @@ struct front_service {
     struct events *events;
     const struct local_users *users;
     struct turn_budget *budget;
-    uint16_t own_port;   /* the daemon's own front port */
-    struct front *front; /* set by front_service_build */
-    bool told_unknown;   /* that the kernel does not say whose a socket is */
+    struct epmd_server *server; /* which answers the look-ups that were held */
+    uint16_t own_port;          /* the daemon's own front port */
+    struct front *front;        /* set by front_service_build */
+    bool told_unknown;          /* that the kernel does not say whose a socket is */
     struct front_warning warning;
-    bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
     void (*route_changed)(void *context, const struct registration *registration);
     bool (*is_member)(void *context, const struct address *peer);
     void *context;
 };
 
-/* Builds host->front. False when out of memory. */
+/* Builds service->front. False when out of memory. */
 bool front_service_build(struct front_service *service, const struct front_deps *deps);
 
-/* Frees host->front. */
+/* Frees service->front. */
 void front_service_end(struct front_service *service);
 
 /* Puts the configuration in force, as far as it can change. */

@@ -1,8 +1,10 @@
 #include "net/epmd_conn.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/turn_budget.h"
+#include "erlang/first_bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,7 +107,7 @@ struct epmd_conn *epmd_conn_promote(struct epmd_conn *fresh, const struct epmd_n
     struct epmd_server *server = fresh->server;
     if (fresh->on_heap)
         return fresh;
-    if (server->on_reserve)
+    if (fresh->on_reserve)
         return refuse_promotion(fresh, node, "no descriptor left");
     char text[REASON_SIZE];
     const char *reason = count(fresh, text);
@@ -113,12 +115,12 @@ struct epmd_conn *epmd_conn_promote(struct epmd_conn *fresh, const struct epmd_n
         server->counters.limited++;
         return refuse_promotion(fresh, node, reason);
     }
-    struct epmd_conn *conn = malloc(sizeof *conn);
+    struct epmd_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL) {
         uncount(fresh);
         return refuse_promotion(fresh, node, "out of memory");
     }
-    *conn = *fresh;
+    memcpy(conn, fresh, EPMD_CONN_ON_STACK);
     conn->on_heap = true;
     conn->opened_ms = clock_monotonic_ms();
     epmd_server_list_waiting(server, conn);
@@ -149,7 +151,7 @@ bool epmd_conn_may_promote(struct epmd_conn *conn) {
     char text[REASON_SIZE];
     if (conn->on_heap)
         return true;
-    if (conn->server->on_reserve || count(conn, text) != NULL)
+    if (conn->on_reserve || count(conn, text) != NULL)
         return false;
     uncount(conn);
     conn->host_counted = conn->user_counted = false;
@@ -219,31 +221,31 @@ static void conn_detach(struct epmd_conn *conn) {
     free(conn);
 }
 
-/* Passes a caller at a front port that is not an epmd client on to its protocol. */
-static void hand_over(struct epmd_conn *conn, const struct first_caller *caller,
-                      struct bytes received) {
-    struct epmd_server *server = conn->server;
+/* Gives a caller at a front port that is not an epmd client to whom it is for. */
+static void hand_over(struct epmd_conn *conn, struct bytes received) {
+    const struct epmd_server *server = conn->server;
     const char *reason = "no descriptor left";
     if (conn->on_heap)
         event_del(&conn->event); /* before the descriptor is another's */
-    if (!server->on_reserve)
-        reason = server->hooks.other_protocol(server->hooks.context, caller, conn->fd, &conn->peer,
-                                              received);
+    if (!conn->on_reserve)
+        reason = server->other_protocol(server->other_context, conn->fd, &conn->peer, received);
     if (reason == NULL)
         conn_detach(conn);
     else
         epmd_conn_refuse(conn, "connection", reason);
 }
 
+/* Or too little to tell it from a client's. Which other protocol it may be makes no difference. */
+static bool is_epmd(struct bytes received) {
+    return first_bytes_judge(received, bytes_of(NULL, 0)).who == FIRST_BYTES_EPMD;
+}
+
 static void take_request(struct epmd_conn *conn, struct bytes received) {
     struct epmd_request request;
     struct bytes payload;
-    if (conn->at_front) {
-        const struct first_caller caller = first_bytes_judge(received, bytes_of_text(TLS_ALPN));
-        if (caller.who != FIRST_BYTES_EPMD) {
-            hand_over(conn, &caller, received);
-            return;
-        }
+    if (conn->at_front && !is_epmd(received)) {
+        hand_over(conn, received);
+        return;
     }
     switch (epmd_frame_parse(received, &payload)) {
     case EPMD_FRAME_INCOMPLETE:
@@ -265,25 +267,40 @@ static void take_request(struct epmd_conn *conn, struct bytes received) {
         epmd_conn_refuse(conn, "request", epmd_decode_reason(error));
 }
 
-void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer) {
-    struct epmd_server *server = door->server;
-    bool at_front = door->listener.role == LISTENER_FRONT && server->hooks.other_protocol != NULL;
-    struct epmd_conn conn = {
-        .server = server, .fd = fd, .peer = *peer, .at_front = at_front, .user = USER_NOBODY};
+/* On the stack: most connections are answered and closed before this returns. `refusal`: why it is
+ * not served at all; NULL: it is. */
+static void open_conn(struct epmd_server *server, const struct accepted *accepted,
+                      const char *refusal) {
+    struct epmd_conn conn;
+    memset(&conn, 0, EPMD_CONN_ON_STACK);
+    conn.server = server;
+    conn.fd = accepted->fd;
+    conn.peer = accepted->peer;
+    conn.user = USER_NOBODY;
+    conn.waiter.state = LOOKUP_IDLE;
+    conn.on_reserve = accepted->on_reserve;
+    conn.at_front = accepted->role == LISTENER_FRONT && server->other_protocol != NULL;
     bool waiting;
+    PORTOLAN_ASSERT(conn.fd >= 0);
     server->counters.accepted++;
-    if (at_front && server->hooks.admits != NULL) {
-        const char *reason = server->hooks.admits(server->hooks.context, fd, peer);
-        if (reason != NULL) {
-            epmd_conn_refuse(&conn, "connection", reason);
-            return;
-        }
+    if (refusal != NULL) {
+        epmd_conn_refuse(&conn, "connection", refusal);
+        return;
     }
-    ssize_t len = receive(fd, server->received, sizeof server->received, &waiting);
+    ssize_t len = receive(conn.fd, server->received, sizeof server->received, &waiting);
     if (len > 0 || waiting)
         take_request(&conn, bytes_of(server->received, (size_t)len));
     else
         epmd_conn_close(&conn, "peer disconnected");
+}
+
+void epmd_server_open(struct epmd_server *server, const struct accepted *accepted) {
+    open_conn(server, accepted, NULL);
+}
+
+void epmd_server_refuse(struct epmd_server *server, const struct accepted *accepted,
+                        const char *reason) {
+    open_conn(server, accepted, reason);
 }
 
 static void on_request(struct epmd_conn *conn) {

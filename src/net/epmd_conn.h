@@ -12,7 +12,7 @@
  *
  * A registered node's reply may wait, in the list `unsettled`: its creation is not safe yet.
  *
- * A connection begins on the stack of the accept loop, and most end there. One that must wait is
+ * A connection begins on the stack of epmd_server_open, and most end there. One that must wait is
  * moved to the heap, counted and put in the list of its state.
  */
 #ifndef PORTOLAN_NET_EPMD_CONN_H
@@ -20,7 +20,6 @@
 
 #include "net/epmd_server.h"
 #include "net/host_limit.h"
-#include "net/tls.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -50,51 +49,46 @@ struct reply_buffer {
     uint8_t data[];
 };
 
-/* A listening socket, and where its callers come in. */
-struct epmd_door {
-    struct epmd_server *server; /* borrowed */
-    struct listener listener;   /* owned */
-    bool lasting;               /* until the end of the server */
-    struct event event;
-    TAILQ_ENTRY(epmd_door) entry;
-};
-TAILQ_HEAD(epmd_doors, epmd_door);
-
 struct epmd_conn {
     struct epmd_server *server; /* borrowed */
     int fd;
     enum epmd_conn_state state;
+    struct address peer;
+    uint32_t user;     /* whose it is, once it is on the heap */
     bool on_heap;      /* in a list, with an event */
     bool host_counted; /* counted in the server's host_limit */
     bool user_counted; /* of this host: counted among the descriptors of its user */
-    uint32_t user;     /* whose it is, once it is on the heap */
+    bool on_reserve;   /* the descriptor is the last: it cannot wait */
     bool at_front;     /* it called a front port: it may be other than an epmd client */
-    struct address peer;
+    struct request_buffer *request_buffer; /* what has come of a request that is not whole yet; of a
+                                              look-up that is held, the name */
+    struct reply_buffer *reply_buffer;     /* what the peer has not taken of its reply yet */
+
+    /* from here on of those on the heap alone, but for waiter.state: not cleared before */
+    struct lookup_waiter waiter; /* of a look-up that is held */
     int64_t opened_ms;
     int64_t active_ms;
-    uint32_t served;                       /* see base/turn_budget.h */
-    struct request_buffer *request_buffer; /* what has come of a request that is not whole yet; of a
-                                          look-up that is held, the name */
-    struct lookup_waiter waiter;           /* the same */
-    struct reply_buffer *reply_buffer;     /* what the peer has not taken of its reply yet */
-    struct registration *registration;     /* borrowed from the registry */
-    uint64_t awaited;                      /* 0, or what its reply waits for */
+    uint32_t served;                   /* see base/turn_budget.h */
+    struct registration *registration; /* borrowed from the registry */
+    uint64_t awaited;                  /* 0, or what its reply waits for */
     size_t reply_len;
     uint8_t reply[EPMD_ALIVE2_REPLY_MAX]; /* that waits */
     struct event event;
     TAILQ_ENTRY(epmd_conn) entry;
     TAILQ_ENTRY(epmd_conn) unsettled;
 };
+#define EPMD_CONN_ON_STACK offsetof(struct epmd_conn, waiter)
 TAILQ_HEAD(epmd_conns, epmd_conn);
 
 struct epmd_server {
     struct event_base *base;
     const struct epmd_service *service;
+    const struct acceptor *acceptor; /* borrowed; may be NULL */
     struct epmd_server_options options;
     int64_t idle_limit_ms; /* what packet_timeout_ms allows */
     struct epmd_server_hooks hooks;
-    struct epmd_doors doors;
-    struct event *resume_event; /* ends a pause of accepting */
+    epmd_other_protocol *other_protocol; /* NULL: front ports serve epmd clients only */
+    void *other_context;
     struct event *expiry_event; /* the time of the longest-idle waiting connection */
     struct event *lookup_event; /* when a look-up that is held goes on */
     struct host_limit *host_limit;
@@ -102,19 +96,12 @@ struct epmd_server {
     struct epmd_conns waiting; /* the longest-idle first */
     struct epmd_conns registered;
     struct epmd_conns unsettled; /* of those, whose reply waits; the first first */
-    bool on_reserve;             /* the descriptor in use is the reserve */
-    int reserve_fd;
-    int64_t accepted_us;         /* when callers were accepted last */
     struct event *settled_event; /* replies that may go out are left from the last turn */
     uint64_t settled;            /* they wait for numbers up to this */
     struct epmd_counters counters;
     size_t waiting_count, registered_count;
     uint8_t received[EPMD_FRAME_MAX]; /* a request that is being read; nobody's between two calls */
 };
-
-/* Serves a connection that was just accepted: answers it at once, or keeps it. Owns the descriptor.
- */
-void epmd_conn_open(const struct epmd_door *door, int fd, const struct address *peer);
 
 /* Ends a connection, and its registration if it has one. `reason` is for the log. */
 void epmd_conn_close(struct epmd_conn *conn, const char *reason);

@@ -6,7 +6,6 @@
 #include "net/loop.h"
 
 #include <netinet/tcp.h>
-#include <poll.h>
 
 #define BACKLOG_PAUSE_MS 1
 #define BACKLOG_MAX_MS 250 /* should callers be accepted for ever */
@@ -73,13 +72,7 @@ void epmd_server_answer_soon(struct epmd_server *server) {
 
 /* Whether somebody has called a front port and was not accepted yet. */
 static bool has_backlog(const struct epmd_server *server) {
-    const struct epmd_door *door;
-    TAILQ_FOREACH(door, &server->doors, entry) {
-        struct pollfd listener = {.fd = door->listener.fd, .events = POLLIN};
-        if (door->listener.role == LISTENER_FRONT && poll(&listener, 1, 0) > 0)
-            return true;
-    }
-    return false;
+    return server->acceptor != NULL && acceptor_has_backlog(server->acceptor, LISTENER_FRONT);
 }
 
 /* Nobody is late as long as it is this daemon that is behind. */

@@ -1,12 +1,13 @@
 /*
- * The epmd protocol on sockets: accepts, reads, answers, and keeps what must be kept.
+ * The epmd protocol on connections that were accepted (net/acceptor): reads, answers, and keeps
+ * what must be kept.
  *
- * The server owns its listeners and connections. A request that has arrived whole by the time its
- * connection is accepted is answered and closed on the spot (net/epmd_conn); only what must wait
- * costs memory and a place in the event loop. Nothing a peer does ends the process:
+ * The server owns its connections. A request that has arrived whole by the time its connection is
+ * accepted is answered and closed on the spot (net/epmd_conn); only what must wait costs memory and
+ * a place in the event loop. Nothing a peer does ends the process:
  *
  *   out of descriptors     the longest-idle waiting connection is shed; where all are registered
- *                          nodes, one descriptor in reserve still answers look-ups, one by one
+ *                          nodes, one on the acceptor's reserve is still answered, if it is at once
  *   out of memory          that connection is closed
  *   a peer that is slow    closed after packet_timeout without a byte, or ten times that in all; as
  *                          OTP's epmd counts, whole seconds have passed when one more has begun
@@ -17,9 +18,8 @@
 #ifndef PORTOLAN_NET_EPMD_SERVER_H
 #define PORTOLAN_NET_EPMD_SERVER_H
 
-#include "erlang/first_bytes.h"
 #include "names/epmd_service.h"
-#include "net/listener.h"
+#include "net/acceptor.h"
 #include "net/local_users.h"
 
 struct event_base;
@@ -27,10 +27,9 @@ struct epmd_server;
 struct turn_budget;
 
 struct epmd_server_options {
-    int64_t packet_timeout_ms; /* > 0; N whole seconds end nothing before N + 1 have passed */
-    unsigned peer_connections; /* see above; 0: any number */
-    unsigned delay_accept_s;   /* to play a busy server: sleeps, holding all up */
-    unsigned delay_write_s;
+    int64_t packet_timeout_ms;  /* > 0; N whole seconds end nothing before N + 1 have passed */
+    unsigned peer_connections;  /* see above; 0: any number */
+    unsigned delay_write_s;     /* to play a busy server: sleeps, holding all up */
     struct turn_budget *budget; /* borrowed; NULL: a turn of the loop takes what it takes */
 };
 
@@ -54,19 +53,8 @@ struct epmd_server_hooks {
     uint64_t (*awaits)(void *context, const struct registration *registration);
     void (*unregistered)(void *context, struct registration *registration, const char *reason);
     void (*refused)(void *context, const struct epmd_refusal *refusal);
-    void (*limit_hit)(void *context, const char *limit, const char *outcome);
     void (*killed)(void *context); /* a peer may and did ask the daemon to end */
 
-    /* Whether a caller at a front port may come in: NULL, or why not. NULL as a hook: all may. */
-    const char *(*admits)(void *context, int fd, const struct address *peer);
-
-    /*
-     * Takes over a caller at a front port that is not an epmd client: descriptor, and what was read
-     * from it (`received`, borrowed for the call). NULL: taken. Else why not: the descriptor is
-     * closed. NULL as a hook: nobody wants such callers, and front ports serve epmd clients only.
-     */
-    const char *(*other_protocol)(void *context, const struct first_caller *caller, int fd,
-                                  const struct address *peer, struct bytes received);
     void *context;
 };
 
@@ -86,23 +74,33 @@ struct epmd_server_status {
     size_t waiting;
 };
 
-/* `service` and `base` are borrowed, the listeners become the server's. NULL when out of memory. */
+/* All is borrowed. `acceptor` is asked whether callers wait; NULL: none do. NULL when out of
+ * memory. */
 struct epmd_server *epmd_server_new(struct event_base *base, const struct epmd_service *service,
+                                    const struct acceptor *acceptor,
                                     const struct epmd_server_options *options,
-                                    const struct epmd_server_hooks *hooks,
-                                    const struct listeners *listeners);
+                                    const struct epmd_server_hooks *hooks);
 
-/* Listens there too, until epmd_server_unlisten; the listeners become the server's. False: out of
- * memory; what is left to do is epmd_server_unlisten. */
-bool epmd_server_listen(struct epmd_server *server, struct listeners *listeners);
+/*
+ * Callers at a front port that are not epmd clients are handed to `take` from here on: the
+ * descriptor, and what was read from it (borrowed for the call). It returns NULL: taken. Else why
+ * not: the descriptor is closed. Before this is called, front ports serve epmd clients only.
+ */
+typedef const char *epmd_other_protocol(void *context, int fd, const struct address *peer,
+                                        struct bytes received);
+void epmd_server_on_other_protocol(struct epmd_server *server, epmd_other_protocol *take,
+                                   void *context);
 
-/* Whether one of its listeners has this port; whether that is a front port. */
-bool epmd_server_listens(const struct epmd_server *server, uint16_t port);
-bool epmd_server_has_front(const struct epmd_server *server, uint16_t port);
+/* Serves a connection that was just accepted: answers it at once, or lets it wait, or hands it
+ * over. Owns the descriptor. */
+void epmd_server_open(struct epmd_server *server, const struct accepted *accepted);
 
-/* Listens no longer there, by epmd_server_listen; what the server began with stays, and so does who
- * came in already. False: there was nothing to close. */
-bool epmd_server_unlisten(struct epmd_server *server, uint16_t port);
+/* Closes a connection that was just accepted, and reports it by the hook `refused`. */
+void epmd_server_refuse(struct epmd_server *server, const struct accepted *accepted,
+                        const char *reason);
+
+/* Closes the longest-idle of the waiting connections. False: none waits. */
+bool epmd_server_shed(struct epmd_server *server);
 
 /* Answers the look-ups that need not wait any longer (names/lookup_queue), and sees to it that the
  * others are answered in time: at once, when a connection has come to a node; or when the callback

@@ -1,28 +1,18 @@
 /*
- * The front ports: who is calling there (erlang/first_bytes), and whom they are handed to.
- *
- *   caller                  handed to
- *   ----------------------  ---------------------------------------------------------------
- *   an epmd client          nobody: net/epmd_conn answers it, and never comes here
- *   a peer daemon           the hook `link`
- *   an Erlang node          the proxy, to the node that it is for (names/routes)
- *   TLS, hello not whole    nobody yet: it waits, FRONT_HELLO_MS at most, hellos_max of them, of
- *                           which the oldest gives way, FRONT_HELLOS_OF_ONE_HOST of an address
- *
- * Which of these ports are open, and which nodes are behind them: net/front_assignment.
+ * The front ports: which callers that want to reach a node may come in, and to which node each is
+ * led. The stream between the two is net/proxy's; which ports are open, and which nodes are behind
+ * them, is net/front_assignment's. Whom a caller wants to reach was found out before
+ * (daemon/demux).
  */
 #ifndef PORTOLAN_NET_FRONT_H
 #define PORTOLAN_NET_FRONT_H
 
+#include "erlang/first_bytes.h"
 #include "names/port_pool.h"
 #include "names/routes.h"
+#include "net/acceptor.h"
 #include "net/allow_list.h"
-#include "net/epmd_server.h"
 #include "net/proxy.h"
-
-#define FRONT_HELLO_MS 5000
-#define FRONT_HELLOS_MAX 256
-#define FRONT_HELLOS_OF_ONE_HOST 32
 
 struct front;
 
@@ -31,7 +21,6 @@ struct front_options {
     struct front_port_rule rule;
     const char *addresses; /* to open front ports on, a comma list; borrowed */
     size_t ports_max;      /* that are opened besides the daemon's own */
-    size_t hellos_max;     /* that are waited for, FRONT_HELLOS_MAX at most */
     struct proxy_options streams;
     struct allow_list allow; /* who may come in from other hosts; all zeros: nobody */
 };
@@ -47,9 +36,6 @@ struct front_port_error {
 
 /* What is told to the owner, from the event loop. All is borrowed for the call. */
 struct front_hooks {
-    /* A peer daemon, whose descriptor goes to who takes it. False: nobody does. */
-    bool (*link)(void *context, int fd, const struct address *peer, struct bytes first);
-
     /* A front port was opened for this node, or closed after it, the last one behind it. */
     void (*opened)(void *context, uint16_t port, const struct registration *registration);
     void (*closed)(void *context, uint16_t port, const struct registration *registration);
@@ -68,14 +54,13 @@ struct front_hooks {
     /* Whether a member of the cluster is at this address; NULL: there is no cluster. */
     bool (*is_member)(void *context, const struct address *peer);
 
-    /* A caller whose hello had to be waited for was not taken. */
-    void (*refused)(void *context, const char *reason, const struct address *peer);
+    /* Look-ups that were held (names/lookup_queue) may go on: at once, for a connection has come to
+     * a node; or when the callback under way is done, for a node leaves its front port. */
+    void (*lookups_ready)(void *context, bool at_once);
     void *context;
 };
 
 struct front_counters {
-    uint64_t refused;     /* callers whose hello had to be waited for, and was not liked */
-    uint64_t timed_out;   /* callers whose hello was not whole in time */
     uint64_t not_allowed; /* callers that options.allow does not let in */
     uint64_t loops;       /* callers that were proxies of this host (net/hop_mark) */
 };
@@ -83,7 +68,7 @@ struct front_counters {
 /* What the front works with. All borrowed; `pool` may be NULL. */
 struct front_deps {
     struct event_base *base;
-    struct epmd_server *server; /* which listens on front ports too */
+    struct acceptor *acceptor; /* that listens on front ports */
     struct registry *registry;
     struct port_pool *pool; /* is told which ports are opened for nodes */
 };
@@ -92,7 +77,7 @@ struct front_deps {
 struct front *front_new(const struct front_deps *deps, const struct front_options *options,
                         const struct front_hooks *hooks);
 
-/* Closes all streams. To be called before the server is freed. NULL is fine. */
+/* Closes all streams. To be called before the acceptor is freed. NULL is fine. */
 void front_free(struct front *front);
 
 /*
@@ -101,11 +86,13 @@ void front_free(struct front *front);
  */
 void front_configure(struct front *front, const struct front_options *options);
 
-/* See epmd_server_hooks. Where members are allowed, only distribution is kept from others: a daemon
- * that joins asks epmd's questions and makes a link before it is a member. */
+/* Whether a caller that was just accepted may come in: NULL, or why not. Where members are allowed,
+ * only distribution is kept from others: a daemon that joins asks epmd's questions and makes a link
+ * before it is a member. */
 const char *front_admits(struct front *front, int fd, const struct address *peer);
 
-/* See epmd_server_hooks. */
+/* Takes over an Erlang node's connection (FIRST_BYTES_DIST, _DIST_TLS), of which `received` was
+ * read. NULL: taken. Else why not: the descriptor stays the caller's. */
 const char *front_accept(struct front *front, const struct first_caller *caller, int fd,
                          const struct address *peer, struct bytes received);
 

@@ -62,18 +62,18 @@ static bool listen_on(struct front_assignment *assignment, uint16_t port, struct
         outcome->in_use = failure.error == EADDRINUSE;
         return fail(outcome, strerror(failure.error));
     }
-    if (epmd_server_listen(assignment->deps.server, &listeners))
+    if (acceptor_listen(assignment->deps.acceptor, &listeners))
         return true;
-    epmd_server_unlisten(assignment->deps.server, port);
+    acceptor_unlisten(assignment->deps.acceptor, port);
     return fail(outcome, "out of memory");
 }
 
 static bool open_port(struct front_assignment *assignment, uint16_t port,
                       const struct registration *registration, struct outcome *outcome) {
-    if (epmd_server_has_front(assignment->deps.server, port))
+    if (acceptor_has_front(assignment->deps.acceptor, port))
         return true;
     outcome->of_port = true;
-    if (epmd_server_listens(assignment->deps.server, port))
+    if (acceptor_listens(assignment->deps.acceptor, port))
         return fail(outcome, "this daemon serves only the epmd protocol there");
     if (assignment->deps.pool != NULL && port_pool_has(assignment->deps.pool, port)) {
         outcome->name = port_pool_holder(assignment->deps.pool, port);
@@ -97,7 +97,7 @@ static bool open_port(struct front_assignment *assignment, uint16_t port,
 static void close_port(struct front_assignment *assignment, uint16_t port,
                        const struct registration *registration) {
     if (routes_count(assignment->ports, port) > 0 ||
-        !epmd_server_unlisten(assignment->deps.server, port))
+        !acceptor_unlisten(assignment->deps.acceptor, port))
         return;
     assignment->opened--;
     if (assignment->deps.pool != NULL)
@@ -118,7 +118,7 @@ static bool route_add(struct front_assignment *assignment, struct registration *
                       uint16_t port, struct outcome *outcome) {
     *outcome = (struct outcome){.in_use = false};
     /* a node that says so leads the proxy to itself */
-    if (epmd_server_listens(assignment->deps.server, registration->node.port))
+    if (acceptor_listens(assignment->deps.acceptor, registration->node.port))
         return fail(outcome, "it claims a port of this daemon");
     if (assignment->options.streams.check_owner &&
         !listener_owner_may_have(registration->user, registration->node.port))
@@ -142,7 +142,7 @@ static void route_remove(struct front_assignment *assignment, struct registratio
     routes_remove(assignment->ports, registration, clock_monotonic_ms());
     registration->front_port = 0;
     registration->loopback_only = false;
-    epmd_server_answer_soon(assignment->deps.server);
+    assignment->hooks.lookups_ready(assignment->hooks.context, false);
     close_port(assignment, port, registration);
 }
 

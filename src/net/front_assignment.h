@@ -33,7 +33,7 @@ struct front_assignment *front_assignment_new(const struct front_deps *deps,
                                               const struct front_options *options,
                                               const struct front_hooks *hooks);
 
-/* Leaves the listeners to the server. NULL is fine. */
+/* Leaves the listeners to the acceptor. NULL is fine. */
 void front_assignment_free(struct front_assignment *assignment);
 
 /* See front_configure. */

@@ -69,7 +69,7 @@ static void start_once(void) {
     host = (struct control_context){
         .config = &config,
         .service = &service,
-        .epmd_server = epmd_server_new(base, &service, &options, &hooks, &no_listeners),
+        .epmd_server = epmd_server_new(base, &service, NULL, &options, &hooks),
         .events = &events,
         .listeners = &no_listeners,
         .front = &no_front,

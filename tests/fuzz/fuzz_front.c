@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/front.h"
+#include "daemon/demux.h"
 #include "net/tls.h"
 
 #include <errno.h>
@@ -41,8 +41,10 @@
 struct deps {
     struct event_base *base;
     struct epmd_service service;
+    struct acceptor *acceptor;
     struct epmd_server *server;
     struct front *front;
+    struct demux demux;
     uint16_t ports[PORTS];
     int listening[NODES];
     struct registration *nodes[NODES];
@@ -71,7 +73,7 @@ static uint8_t node_byte(size_t at) {
     return (uint8_t)(at % 251);
 }
 
-/* --- the deps --- */
+/* --- the parts --- */
 
 /* Whether some beginning of what was said is of this kind: pieces may have come as they like. */
 static bool has_said(const struct run *run, enum first_bytes who) {
@@ -107,7 +109,7 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
     (void)registration;
 }
 
-static void on_short_of(void *context, const struct front_port_error *error) {
+static void on_port_failed(void *context, const struct front_port_error *error) {
     (void)context;
     (void)error;
 }
@@ -144,10 +146,17 @@ static void on_killed(void *context) {
     fuzz_failed("names are registered", __FILE__, __LINE__);
 }
 
-static const char *on_other_protocol(void *context, const struct first_caller *caller, int fd,
-                                     const struct address *peer, struct bytes received) {
+static void on_lookups_ready(void *context, bool at_once) {
     (void)context;
-    return front_accept(deps.front, caller, fd, peer, received);
+    if (at_once)
+        epmd_server_answer_ready(deps.server);
+    else
+        epmd_server_answer_soon(deps.server);
+}
+
+static bool nothing_to_shed(void *context) {
+    (void)context;
+    return false;
 }
 
 static int listen_somewhere(uint16_t *port) {
@@ -165,30 +174,48 @@ static void make_server(void) {
     const struct epmd_server_hooks hooks = {.registered = on_registered,
                                             .unregistered = on_unregistered,
                                             .refused = on_server_refused,
-                                            .limit_hit = on_limit,
-                                            .killed = on_killed,
-                                            .other_protocol = on_other_protocol};
+                                            .killed = on_killed};
+    const struct acceptor_options of_acceptor = {.delay_s = 0};
+    const struct acceptor_hooks acceptor_hooks = {.accepted = demux_accepted,
+                                                  .shed = nothing_to_shed,
+                                                  .limit_hit = on_limit,
+                                                  .context = &deps.demux};
     struct listeners listeners = {.count = 0};
     for (size_t i = 0; i < PORTS; i++) {
         int fd = listen_somewhere(&deps.ports[i]);
         must(listeners_adopt(&listeners, LISTENER_FRONT, fd));
     }
-    deps.server = epmd_server_new(deps.base, &deps.service, &options, &hooks, &listeners);
+    deps.acceptor = acceptor_new(deps.base, &of_acceptor, &acceptor_hooks, &listeners);
+    must(deps.acceptor != NULL);
+    deps.server = epmd_server_new(deps.base, &deps.service, deps.acceptor, &options, &hooks);
     must(deps.server != NULL);
 }
 
 static void make_front(void) {
     const struct front_deps lent = {
-        .base = deps.base, .server = deps.server, .registry = deps.service.registry};
+        .base = deps.base, .acceptor = deps.acceptor, .registry = deps.service.registry};
     const struct front_options options = {.proxy = true, .streams = {.streams_max = 100}};
     const struct front_hooks hooks = {
-        .link = on_link, .shared = on_shared, .port_failed = on_short_of, .refused = on_refused};
+        .shared = on_shared, .port_failed = on_port_failed, .lookups_ready = on_lookups_ready};
     deps.front = front_new(&lent, &options, &hooks);
     must(deps.front != NULL);
     deps.service.routes = front_ports_of(deps.front);
 }
 
-static void put_behind(size_t node) {
+static void make_demux(void) {
+    const struct hello_queue_hooks hooks = {
+        .arrived = demux_arrived, .refused = on_refused, .context = &deps.demux};
+    deps.demux = (struct demux){
+        .server = deps.server,
+        .front = deps.front,
+        .hellos = hello_queue_new(deps.base, HELLO_QUEUE_MAX, &hooks),
+        .accept_link = on_link,
+    };
+    must(deps.demux.hellos != NULL);
+    epmd_server_on_other_protocol(deps.server, demux_other_protocol, &deps.demux);
+}
+
+static void add_route(size_t node) {
     deps.nodes[node]->front_port = deps.ports[port_of_node(node)];
     must(routes_add(deps.service.routes, deps.nodes[node]));
 }
@@ -203,12 +230,13 @@ static void build(void) {
     must(deps.base != NULL && deps.service.registry != NULL);
     make_server();
     make_front();
+    make_demux();
     for (size_t i = 0; i < NODES; i++) {
         struct epmd_node node = {.type = EPMD_NODE_NORMAL, .name = bytes_of_text(names[i])};
         deps.listening[i] = listen_somewhere(&node.port);
         must(registry_register(deps.service.registry, &node, NULL, 0, &deps.nodes[i]) ==
              REGISTRY_OK);
-        put_behind(i);
+        add_route(i);
     }
 }
 
@@ -341,7 +369,7 @@ static void end(struct run *run) {
     }
     must(!is_left());
     for (size_t i = 0; i < NODES && run->away; i++)
-        put_behind(i);
+        add_route(i);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -4,7 +4,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_FRONT_FIXTURE_H
 #define PORTOLAN_TESTS_UNIT_FRONT_FIXTURE_H
 
-#include "net/front.h"
+#include "daemon/demux.h"
 
 #include "assertions.h"
 #include "base/clock.h"
@@ -27,6 +27,8 @@ static struct event_base *base;
 static struct some_registry some;
 static struct epmd_service service;
 static struct epmd_server *server;
+static struct acceptor *acceptor;
+static struct demux demux;
 static struct front *front;
 static struct front_options options;
 static struct proxy_options streams;
@@ -45,7 +47,7 @@ static char holder[64];
 static char reason[128];
 
 static inline bool on_link(void *context, int fd, const struct address *peer, struct bytes first) {
-    ck_assert_ptr_eq(context, &front);
+    ck_assert_ptr_eq(context, &linked_fd);
     ck_assert(address_is_loopback(peer));
     if (!takes_links)
         return false;
@@ -80,7 +82,7 @@ static inline void on_closed(void *context, uint16_t port,
                              const struct registration *registration) {
     (void)context;
     (void)registration;
-    ck_assert(!epmd_server_listens(server, port));
+    ck_assert(!acceptor_listens(acceptor, port));
     closed_port = port;
 }
 
@@ -104,7 +106,7 @@ static inline void on_port_failed(void *context, const struct front_port_error *
 }
 
 static inline void on_refused(void *context, const char *why, const struct address *peer) {
-    (void)context;
+    ck_assert_ptr_eq(context, &demux);
     (void)peer;
     keep_reason(why);
     refused++;
@@ -137,11 +139,12 @@ static inline void ignore_killed(void *context) {
     (void)context;
 }
 
-static inline const char *on_other_protocol(void *context, const struct first_caller *caller,
-                                            int fd, const struct address *peer,
-                                            struct bytes received) {
+static inline void on_lookups_ready(void *context, bool at_once) {
     (void)context;
-    return front_accept(front, caller, fd, peer, received);
+    if (at_once)
+        epmd_server_answer_ready(server);
+    else
+        epmd_server_answer_soon(server);
 }
 
 #define PORTS 5
@@ -165,19 +168,38 @@ static inline uint16_t find_ports(void) {
 }
 
 static inline void make_front(void) {
-    const struct front_deps deps = {.base = base, .server = server, .registry = some.registry};
-    const struct front_hooks hooks = {.link = on_link,
-                                      .opened = on_opened,
+    const struct front_deps deps = {.base = base, .acceptor = acceptor, .registry = some.registry};
+    const struct front_hooks hooks = {.opened = on_opened,
                                       .closed = on_closed,
                                       .recovered = on_recovered,
                                       .shared = on_shared,
                                       .port_failed = on_port_failed,
                                       .route_changed = on_route_changed,
-                                      .refused = on_refused,
+                                      .lookups_ready = on_lookups_ready,
                                       .context = &front};
     front = front_new(&deps, &options, &hooks);
     ck_assert_ptr_nonnull(front);
     service.routes = front_ports_of(front);
+}
+
+static inline void make_demux(void) {
+    const struct hello_queue_hooks hooks = {
+        .arrived = demux_arrived, .refused = on_refused, .context = &demux};
+    demux.server = server;
+    demux.front = front;
+    demux.hellos = hello_queue_new(base, HELLO_QUEUE_MAX, &hooks);
+    demux.accept_link = on_link;
+    demux.links = &linked_fd;
+    ck_assert_ptr_nonnull(demux.hellos);
+    epmd_server_on_other_protocol(server, demux_other_protocol, &demux);
+}
+
+static inline void make_acceptor(const struct listeners *listeners) {
+    const struct acceptor_options options_of_it = {.delay_s = 0};
+    const struct acceptor_hooks hooks = {
+        .accepted = demux_accepted, .shed = demux_shed, .limit_hit = on_limit, .context = &demux};
+    acceptor = acceptor_new(base, &options_of_it, &hooks, listeners);
+    ck_assert_ptr_nonnull(acceptor);
 }
 
 static inline void begin(void) {
@@ -185,9 +207,7 @@ static inline void begin(void) {
     const struct epmd_server_hooks hooks = {.registered = ignore_registered,
                                             .unregistered = ignore_unregistered,
                                             .refused = on_server_refused,
-                                            .limit_hit = on_limit,
-                                            .killed = ignore_killed,
-                                            .other_protocol = on_other_protocol};
+                                            .killed = ignore_killed};
     struct listeners listeners = {.count = 0};
     struct listen_failure failure;
     signal(SIGPIPE, SIG_IGN);
@@ -202,15 +222,16 @@ static inline void begin(void) {
                                      .rule = {.base = own_port, .offset_max = 99, .own = own_port},
                                      .addresses = "127.0.0.1",
                                      .ports_max = 10,
-                                     .hellos_max = FRONT_HELLOS_MAX,
                                      .streams = streams};
     service = (struct epmd_service){.registry = some.registry};
     ck_assert(listeners_open(&listeners, LISTENER_FRONT, "127.0.0.1", own_port, &failure));
     ck_assert(listeners_open(&listeners, LISTENER_EPMD, "127.0.0.1", epmd_port, &failure));
     ck_assert(listeners_open(&listeners, LISTENER_FRONT, "127.0.0.1", other_port, &failure));
-    server = epmd_server_new(base, &service, &server_options, &hooks, &listeners);
+    make_acceptor(&listeners);
+    server = epmd_server_new(base, &service, acceptor, &server_options, &hooks);
     ck_assert_ptr_nonnull(server);
     make_front();
+    make_demux();
     shared = port_failed = recovered = route_changes = refused = server_refused = 0;
     opened_port = closed_port = 0;
     linked_fd = -1;
@@ -219,8 +240,10 @@ static inline void begin(void) {
 }
 
 static inline void end(void) {
+    hello_queue_free(demux.hellos);
     front_free(front);
     epmd_server_free(server);
+    acceptor_free(acceptor);
     some_registry_free(&some);
     event_base_free(base);
     ck_assert_int_eq(sockets_count_descriptors(), descriptors_before);
@@ -289,7 +312,7 @@ static inline void turn_proxy(bool on) {
 }
 
 static inline bool listens(uint16_t port) {
-    return epmd_server_listens(server, port);
+    return acceptor_listens(acceptor, port);
 }
 
 #endif

@@ -94,19 +94,16 @@ static void ask_to_register(int fd, char digit) {
     say(fd, bytes_of(request, sizeof request - 1));
 }
 
-static struct epmd_server *make_waiting_server(uint16_t *port) {
+static struct epmd_server *make_waiting_server(void) {
     const struct epmd_server_options budgeted = {.packet_timeout_ms = 60000, .budget = &budget};
     const struct epmd_server_hooks hooks = {.registered = ignore_registered,
                                             .awaits = on_awaits,
                                             .unregistered = ignore_unregistered,
                                             .refused = on_server_refused,
-                                            .limit_hit = on_limit,
                                             .killed = ignore_killed};
-    struct listeners listeners = {.count = 0};
-    struct listen_failure failure;
-    *port = (uint16_t)(own_port + 2);
-    ck_assert(listeners_open(&listeners, LISTENER_EPMD, "127.0.0.1", *port, &failure));
-    return epmd_server_new(base, &service, &budgeted, &hooks, &listeners);
+    struct epmd_server *made = epmd_server_new(base, &service, NULL, &budgeted, &hooks);
+    ck_assert_ptr_nonnull(made);
+    return made;
 }
 
 static int count_answered(void) {
@@ -118,11 +115,15 @@ static int count_answered(void) {
 }
 
 START_TEST(replies_that_have_waited_go_out_over_several_turns) {
-    uint16_t port;
-    struct epmd_server *waiting_server = make_waiting_server(&port);
+    struct epmd_server *waiting_server = make_waiting_server();
     for (size_t i = 0; i < CALLERS; i++) {
-        callers[i] = sockets_connect(port);
+        int ends[2];
+        sockets_tcp_pair(ends);
+        callers[i] = ends[1];
         ask_to_register(callers[i], (char)('0' + i));
+        const struct accepted accepted = {
+            .fd = ends[0], .role = LISTENER_EPMD, .peer = address_loopback_v4(50000)};
+        epmd_server_open(waiting_server, &accepted);
         turns_until(epmd_server_status(waiting_server).registered == i + 1);
     }
     turn_budget_renew(&budget);

@@ -59,7 +59,7 @@ START_TEST(a_hello_may_come_in_pieces) {
     }
     turn_until(base, linked_fd >= 0);
     assert_bytes(bytes_of(linked_first, linked_len), whole);
-    ck_assert_uint_eq(front_counters(front).refused, 0);
+    ck_assert_uint_eq(hello_queue_counters(demux.hellos).refused, 0);
     close(fd);
     close(linked_fd);
 }
@@ -79,7 +79,7 @@ START_TEST(a_link_that_nobody_takes_is_closed) {
         close(fd);
     }
     ck_assert_uint_eq(refused, 1);
-    ck_assert_uint_eq(front_counters(front).refused, 1);
+    ck_assert_uint_eq(hello_queue_counters(demux.hellos).refused, 1);
     ck_assert_uint_eq(server_refused, 1);
 }
 END_TEST
@@ -159,12 +159,10 @@ END_TEST
 
 /* --- hellos that wait --- */
 
-static const struct first_caller waits = {.who = FIRST_BYTES_MORE};
-
 static const char *begin_hello(const struct address *peer, int *far) {
     int ends[2];
     sockets_tcp_pair(ends);
-    const char *why = front_accept(front, &waits, ends[0], peer, LITERAL("\x16\x03\x01"));
+    const char *why = hello_queue_add(demux.hellos, ends[0], peer, LITERAL("\x16\x03\x01"));
     *far = ends[1];
     if (why != NULL)
         close(ends[0]);
@@ -173,23 +171,23 @@ static const char *begin_hello(const struct address *peer, int *far) {
 
 /* Callers that send half a hello cannot keep others out: the oldest gives way. */
 START_TEST(hellos_that_wait_are_bounded) {
-    int fars[FRONT_HELLOS_MAX + 1];
+    int fars[HELLO_QUEUE_MAX + 1];
     const struct address peer = address_loopback_v4(50000);
-    for (int i = 0; i < FRONT_HELLOS_MAX; i++)
+    for (int i = 0; i < HELLO_QUEUE_MAX; i++)
         ck_assert_ptr_null(begin_hello(&peer, &fars[i]));
     ck_assert_uint_eq(refused, 0);
-    ck_assert_ptr_null(begin_hello(&peer, &fars[FRONT_HELLOS_MAX]));
+    ck_assert_ptr_null(begin_hello(&peer, &fars[HELLO_QUEUE_MAX]));
     ck_assert_uint_eq(refused, 1);
     ck_assert_str_eq(reason, "too many incomplete TLS hellos");
     turn_until(base, is_over(fars[0]));
-    for (int i = 0; i <= FRONT_HELLOS_MAX; i++)
+    for (int i = 0; i <= HELLO_QUEUE_MAX; i++)
         close(fars[i]);
 }
 END_TEST
 
 START_TEST(hellos_of_one_host_are_bounded) {
-    int fars[FRONT_HELLOS_OF_ONE_HOST + 1];
-    const int most = FRONT_HELLOS_OF_ONE_HOST;
+    int fars[HELLO_QUEUE_OF_ONE_HOST + 1];
+    const int most = HELLO_QUEUE_OF_ONE_HOST;
     struct address peer;
     ck_assert(address_parse("192.0.2.1", 50000, &peer));
     for (int i = 0; i < most; i++)
@@ -211,10 +209,10 @@ START_TEST(a_hello_without_memory_is_refused_and_not_counted) {
     struct address peer;
     int ends[2];
     ck_assert(address_parse("192.0.2.1", 50000, &peer));
-    for (int round = 0; round < 2 * FRONT_HELLOS_OF_ONE_HOST; round++) {
+    for (int round = 0; round < 2 * HELLO_QUEUE_OF_ONE_HOST; round++) {
         sockets_tcp_pair(ends);
         fail_nth_allocation((unsigned)round % 2 + 1);
-        const char *why = front_accept(front, &waits, ends[0], &peer, LITERAL("\x16\x03"));
+        const char *why = hello_queue_add(demux.hellos, ends[0], &peer, LITERAL("\x16\x03"));
         ck_assert(allocation_failed());
         ck_assert_ptr_nonnull(why);
         close(ends[0]);
