@@ -58,6 +58,7 @@ static Suite *(*const suites[])(void) = {
     local_users_suite,
     subordinate_users_suite,
     listener_suite,
+    listener_owner_suite,
     port_probe_suite,
     port_search_suite,
     proxy_way_suite,

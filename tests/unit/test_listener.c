@@ -112,6 +112,22 @@ START_TEST(loopback_in_the_list_is_not_opened_twice) {
 }
 END_TEST
 
+START_TEST(loopback_is_not_opened_beside_all_addresses) {
+    ck_assert(open_list("127.0.0.2,0.0.0.0"));
+    ck_assert(listens_on("0.0.0.0"));
+    ck_assert(!listens_on("127.0.0.1"));
+    ck_assert(!listens_on("127.0.0.2"));
+    ck_assert_int_eq(listens_on("::1"), host_has_ipv6());
+    listeners_close(&listeners);
+    if (!host_has_ipv6())
+        return;
+    ck_assert(open_list("::"));
+    ck_assert(listens_on("::"));
+    ck_assert(!listens_on("::1"));
+    ck_assert(listens_on("127.0.0.1"));
+}
+END_TEST
+
 START_TEST(empty_items_and_blanks_between_addresses_are_skipped) {
     ck_assert(open_list(",127.0.0.2,,127.0.0.3,"));
     ck_assert(listens_on("127.0.0.3"));
@@ -284,6 +300,7 @@ Suite *listener_suite(void) {
     tcase_add_test(tests, without_a_list_all_addresses_are_opened);
     tcase_add_test(tests, loopback_is_opened_beside_what_the_list_says);
     tcase_add_test(tests, loopback_in_the_list_is_not_opened_twice);
+    tcase_add_test(tests, loopback_is_not_opened_beside_all_addresses);
     tcase_add_test(tests, empty_items_and_blanks_between_addresses_are_skipped);
     tcase_add_test(tests, sockets_block_nobody_and_are_not_inherited);
     tcase_add_test(tests, what_is_no_address_is_named_and_nothing_stays_open);
