@@ -66,6 +66,7 @@ static Suite *(*const suites[])(void) = {
     proxy_streams_suite,
     proxy_turns_suite,
     epmd_turns_suite,
+    epmd_log_suite,
     proxy_admission_suite,
     hop_mark_suite,
     allow_list_suite,

@@ -82,6 +82,7 @@ Suite *proxy_suite(void);
 Suite *proxy_streams_suite(void);
 Suite *proxy_turns_suite(void);
 Suite *epmd_turns_suite(void);
+Suite *epmd_log_suite(void);
 Suite *proxy_admission_suite(void);
 Suite *hop_mark_suite(void);
 Suite *allow_list_suite(void);
