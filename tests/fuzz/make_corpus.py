@@ -280,8 +280,8 @@ def control_seeds():
 
 # --- the cluster protocol: frames as src/cluster/wire.h draws them ---
 
-HELLO, WELCOME, REFUSE, PING, FACTS, SUMMARY, SAME, BUCKETS = range(1, 9)
-RANGE, PULL, NAMES, CHANGE, ASK, ANSWER, IDENTITY = range(9, 16)
+HELLO, JOIN_ACCEPT, REJECT, PING, RECORDS, SUMMARY, SAME, BUCKETS = range(1, 9)
+RANGE, PULL, NAMES, CHANGE, PROBE_REQ, PROBE_ACK, IDENTITY = range(9, 16)
 ALIVE, SUSPECT, DOWN, CLEANED, LEFT, FORCED_OUT = range(6)
 NUMBER_MAX = 1 << 53
 NOW = 1760000000000 * 1000 + 557  # the incarnation of fuzz_cluster_member at its start
@@ -373,18 +373,18 @@ PAYLOADS = {
     "hello_highest": (HELLO, hello(joined=NUMBER_MAX, life=NUMBER_MAX, incarnation=NUMBER_MAX)),
     "hello_too_high": (HELLO, hello(incarnation=NUMBER_MAX + 1)),
     "hello_out_of_order": (HELLO, hello(joined=2000)),
-    "welcome": (WELCOME, struct.pack(">QQ", 5000, 0)),
-    "welcome_claims": (WELCOME, struct.pack(">QQ", 5000, 4000)),
-    "welcome_too_high": (WELCOME, struct.pack(">QQ", NUMBER_MAX, NUMBER_MAX)),
-    "refuse": (REFUSE, b"\x0b"),
-    "refuse_unknown": (REFUSE, b"\xff"),
+    "join_accept": (JOIN_ACCEPT, struct.pack(">QQ", 5000, 0)),
+    "join_accept_claims": (JOIN_ACCEPT, struct.pack(">QQ", 5000, 4000)),
+    "join_accept_too_high": (JOIN_ACCEPT, struct.pack(">QQ", NUMBER_MAX, NUMBER_MAX)),
+    "refuse": (REJECT, b"\x0b"),
+    "refuse_unknown": (REJECT, b"\xff"),
     "ping": (PING, b""),
-    "facts": (FACTS, b"".join(ALL_STATES)),
-    "facts_empty": (FACTS, b""),
-    "facts_cleaned": (FACTS, record(b"c@h", CLEANED)),
-    "facts_cut": (FACTS, record(b"a@h") + record(b"b@h")[:-1]),
-    "facts_out_of_order": (FACTS, record(b"a@h", joined=9, life=8, incarnation=7)),
-    "facts_highest": (FACTS, record(b"a@h", DOWN, NUMBER_MAX, NUMBER_MAX, names=NUMBER_MAX, age=2**32 - 1)),
+    "records": (RECORDS, b"".join(ALL_STATES)),
+    "records_empty": (RECORDS, b""),
+    "records_cleaned": (RECORDS, record(b"c@h", CLEANED)),
+    "records_cut": (RECORDS, record(b"a@h") + record(b"b@h")[:-1]),
+    "records_out_of_order": (RECORDS, record(b"a@h", joined=9, life=8, incarnation=7)),
+    "records_highest": (RECORDS, record(b"a@h", DOWN, NUMBER_MAX, NUMBER_MAX, names=NUMBER_MAX, age=2**32 - 1)),
     "summary": (SUMMARY, struct.pack(">QQQ", *NEWER, 1)),
     "same": (SAME, b""),
     "buckets": (BUCKETS, bytes(2048)),
@@ -401,9 +401,9 @@ PAYLOADS = {
     "change": (CHANGE, change(PEERS[0], 1000, 1, 1, b"rabbit")),
     "change_gone": (CHANGE, change(PEERS[0], 1000, 2, 2, b"rabbit")),
     "change_neither": (CHANGE, change(PEERS[0], 1000, 2, 3, b"rabbit")),
-    "ask": (ASK, ask(SELF, PEERS[1], PEERS[0])),
-    "ask_cut": (ASK, ask(SELF, PEERS[1], PEERS[0])[:-1]),
-    "answer": (ANSWER, answer(SELF, PEERS[1], 1)),
+    "probe_req": (PROBE_REQ, ask(SELF, PEERS[1], PEERS[0])),
+    "probe_req_cut": (PROBE_REQ, ask(SELF, PEERS[1], PEERS[0])[:-1]),
+    "probe_ack": (PROBE_ACK, answer(SELF, PEERS[1], 1)),
     "identity": (IDENTITY, struct.pack(">QQ", *OLDER)),
     "later_type": (77, b"later"),
 }
@@ -492,9 +492,9 @@ def own_name(registered):
 
 
 def is_joined(link=0):
-    """The member joins the peer of this link, as far as its WELCOME."""
+    """The member joins the peer of this link, as far as its JOIN_ACCEPT."""
     return (join(link) + call_succeeds(link) + greet(link, elsewhere=True)
-            + says(link, WELCOME, struct.pack(">QQ", 0, 0)) + greet(link, lists_us=True, elsewhere=True))
+            + says(link, JOIN_ACCEPT, struct.pack(">QQ", 0, 0)) + greet(link, lists_us=True, elsewhere=True))
 
 
 def beats(links, seconds):
@@ -517,7 +517,7 @@ def member_seeds():
         "forced_out": tombstone(SELF, FORCED_OUT, NUMBER_MAX),
     }
     for name, payload in about_self.items():
-        yield "self_" + name, greet(0) + greet(1) + says(0, FACTS, payload) + wait(1000) + says(1, SUMMARY, summary)
+        yield "self_" + name, greet(0) + greet(1) + says(0, RECORDS, payload) + wait(1000) + says(1, SUMMARY, summary)
 
     for name, (kind, payload) in PAYLOADS.items():
         yield "first_" + name, greet(0, silent=True) + says(0, kind, payload) + wait(1000)
@@ -528,40 +528,40 @@ def member_seeds():
     yield "length_0", greet(0) + raw(0, peer_frame(PING, length=0))
     yield "length_too_long", greet(0) + raw(0, peer_frame(PING, length=65533))
     yield "length_highest", greet(0, silent=True) + raw(0, b"\xff" * 8)
-    yield "length_longest", greet(0) + raw(0, peer_frame(FACTS, length=65532)) + says(0, PING) + lose(0)
+    yield "length_longest", greet(0) + raw(0, peer_frame(RECORDS, length=65532)) + says(0, PING) + lose(0)
     yield "byte_by_byte", greet(0) + b"".join(
-        raw(0, bytes([byte])) for byte in peer_frame(FACTS, record(b"a@h")) + peer_frame(PING))
+        raw(0, bytes([byte])) for byte in peer_frame(RECORDS, record(b"a@h")) + peer_frame(PING))
     yield "frames_in_one", greet(0) + raw(0, b"".join(peer_frame(*frame) for frame in PAYLOADS.values()))
 
     for flags in range(8):
         for intent in range(3):
-            yield f"greeting_{flags}{intent}", (
+            yield f"handshake_{flags}{intent}", (
                 greet(0, intent, flags=flags) + greet(1, intent, elsewhere=True, flags=flags)
                 + greet(2, intent, lists_us=True, elsewhere=True, flags=flags)
-                + says(1, WELCOME, struct.pack(">QQ", 5000, 0)) + says(1, PING))
+                + says(1, JOIN_ACCEPT, struct.pack(">QQ", 5000, 0)) + says(1, PING))
     yield "own_name", greet(0, silent=True) + says(0, HELLO, hello(SELF)) + greet(1, silent=True) + says(
         1, HELLO, hello(SELF, life=NOW, incarnation=NOW))
     yield "name_taken", greet(0) + greet(1, silent=True) + says(1, HELLO, hello(PEERS[0], life=2000, incarnation=2000))
     yield "second_link", greet(0) + greet(1, silent=True) + says(1, HELLO, hello(
         PEERS[0], known=(0, 0, ALIVE))) + says(1, PING) + says(0, PING)
-    yield "new_life", greet(0) + wait(3000) + greet(1, silent=True) + says(1, HELLO, hello(
+    yield "new_generation", greet(0) + wait(3000) + greet(1, silent=True) + says(1, HELLO, hello(
         PEERS[0], life=2000, incarnation=2000, known=(0, 0, ALIVE)))
-    yield "forgot_its_join", greet(0) + greet(1) + says(0, FACTS, record(PEERS[2], joined=900)) + greet(
+    yield "forgot_its_join", greet(0) + greet(1) + says(0, RECORDS, record(PEERS[2], joined=900)) + greet(
         2, elsewhere=True) + says(2, HELLO, hello(PEERS[2], joined=900, life=2000, incarnation=2000))
     yield "we_forgot_our_join", greet(0, elsewhere=True, intent=2) + says(
-        0, WELCOME, struct.pack(">QQ", NOW + 5, NOW + 4)) + says(0, FACTS, record(b"a@h"))
+        0, JOIN_ACCEPT, struct.pack(">QQ", NOW + 5, NOW + 4)) + says(0, RECORDS, record(b"a@h"))
     listed_by_an_earlier_join = says(0, HELLO, hello(identity=OLDER, known=(5, 5, ALIVE)))
     yield "follows_claims", b"".join(
-        greet(0, silent=True) + listed_by_an_earlier_join + says(0, WELCOME, struct.pack(">QQ", claim, claim))
+        greet(0, silent=True) + listed_by_an_earlier_join + says(0, JOIN_ACCEPT, struct.pack(">QQ", claim, claim))
         + lose(0) for claim in range(NOW + 1000, NOW + 5000, 1000))
     yield "was_ended_and_joins_anew", greet(0, silent=True) + says(0, HELLO, hello(
-        identity=OLDER, intent=2, known=(0, 5000, LEFT))) + says(0, WELCOME, struct.pack(">QQ", 5000, 0)) + says(0, SAME)
+        identity=OLDER, intent=2, known=(0, 5000, LEFT))) + says(0, JOIN_ACCEPT, struct.pack(">QQ", 5000, 0)) + says(0, SAME)
     yield "was_ended_in_this_life", greet(0, silent=True) + says(0, HELLO, hello(
         identity=OLDER, intent=2, known=(0, NOW + 5, FORCED_OUT)))
     yield "was_ended_while_a_member", greet(1) + greet(0, silent=True) + says(0, HELLO, hello(
         identity=OLDER, intent=2, flags=1, known=(0, NOW + 5, LEFT)))
     for name, life in (("restarted", 2000), ("rests", 1400)):
-        yield "peer_was_ended_and_" + name, greet(1) + says(1, FACTS, tombstone(PEERS[0], LEFT, 1500)) + greet(
+        yield "peer_was_ended_and_" + name, greet(1) + says(1, RECORDS, tombstone(PEERS[0], LEFT, 1500)) + greet(
             0, silent=True) + says(0, HELLO, hello(identity=NEWER, intent=2, life=life, incarnation=life))
     yield "refutes_in_its_hello", b"".join(
         greet(link, silent=True) + says(link, HELLO, hello(PEERS[link], known=(0, number, state)))
@@ -570,7 +570,7 @@ def member_seeds():
     yield "calls_cross", both + greet(0) + call_succeeds(3) + says(3, HELLO, hello(PEERS[0]))
     yield "calls_cross_late", both + call_succeeds(3) + says(3, HELLO, hello(PEERS[0], intent=2)) + greet(
         0) + wait(2000) + says(0, PING)
-    yield "left_and_came_back", greet(0) + says(0, FACTS, tombstone(PEERS[0], LEFT, 1500)) + greet(
+    yield "left_and_came_back", greet(0) + says(0, RECORDS, tombstone(PEERS[0], LEFT, 1500)) + greet(
         0, intent=1, elsewhere=True) + says(0, HELLO, hello(PEERS[0], joined=1600, life=1600, incarnation=1600))
 
     yield "joins", (
@@ -579,18 +579,18 @@ def member_seeds():
         + says(0, NAMES, names_of(PEERS[0], 1000, 2, 3, (1, b"a"), (2, b"b"))) + says(0, SAME) + beats([0], 3))
     yield "joins_the_same", is_joined() + says(0, SAME) + says(0, PULL, pull(SELF))
     yield "join_refused", join(0) + call_fails() + wait(1000) + call_fails(refused=False) + wait(30000)
-    yield "join_turned_away", join(0) + call_succeeds(0) + says(0, REFUSE, b"\x0f") + wait(31000)
+    yield "join_turned_away", join(0) + call_succeeds(0) + says(0, REJECT, b"\x0f") + wait(31000)
     yield "join_lost_midway", is_joined() + says(0, BUCKETS, bytes(2048)) + lose(0) + wait(31000)
     yield "joins_from_a_cluster", greet(1) + greet(2) + says(1, CHANGE, change(PEERS[1], 1000, 1, 1, b"n")) + join(
         0) + join(1) + call_succeeds(0) + greet(0, elsewhere=True) + says(
-        0, WELCOME, struct.pack(">QQ", NOW, 0)) + says(0, SAME) + says(1, PING)
-    yield "leaves_while_it_joins", greet(1) + is_joined() + says(0, FACTS, record(b"a@h")) + leave()
-    yield "is_forced_out_while_it_joins", is_joined() + says(0, FACTS, tombstone(SELF, FORCED_OUT, NOW + 10**9))
-    yield "target_leaves_while_joined", is_joined() + says(0, FACTS, tombstone(PEERS[0], LEFT, 1500)) + wait(31000)
+        0, JOIN_ACCEPT, struct.pack(">QQ", NOW, 0)) + says(0, SAME) + says(1, PING)
+    yield "leaves_while_it_joins", greet(1) + is_joined() + says(0, RECORDS, record(b"a@h")) + leave()
+    yield "is_forced_out_while_it_joins", is_joined() + says(0, RECORDS, tombstone(SELF, FORCED_OUT, NOW + 10**9))
+    yield "target_leaves_while_joined", is_joined() + says(0, RECORDS, tombstone(PEERS[0], LEFT, 1500)) + wait(31000)
     yield "both_join", join(0) + call_succeeds(0) + greet(0, intent=1, elsewhere=True) + says(
-        0, WELCOME, struct.pack(">QQ", 0, 0)) + says(0, SAME)
+        0, JOIN_ACCEPT, struct.pack(">QQ", 0, 0)) + says(0, SAME)
     yield "leaves", three + leave() + greet(0) + discover() + wait(6000)
-    yield "forces_out", three + force_leave(0) + greet(0) + says(0, FACTS, record(PEERS[0])) + greet(
+    yield "forces_out", three + force_leave(0) + greet(0) + says(0, RECORDS, record(PEERS[0])) + greet(
         0, intent=1) + says(0, HELLO, hello(PEERS[0], joined=NOW + 9**9, life=NOW + 9**9, incarnation=NOW + 9**9))
     yield "discovers", discover() + call_fails() + call_succeeds(1) + call_succeeds(0) + greet(0, 2, elsewhere=True, flags=5) + greet(
         1, 2, elsewhere=True, flags=5) + says(0, HELLO, hello(PEERS[1], intent=2, identity=OLDER)) + wait(6000)
@@ -600,57 +600,57 @@ def member_seeds():
     change_of = [change(PEERS[0], 1000, i, 1 + (i > 3), b"n%d" % (i % 3)) for i in range(1, 6)]
     yield "names_change", greet(0) + greet(1) + b"".join(says(0, CHANGE, payload) for payload in change_of)
     yield "names_change_twice", greet(0) + b"".join(says(0, CHANGE, payload) * 2 for payload in change_of) + says(
-        0, FACTS, record(PEERS[0], life=2000)) + says(0, CHANGE, change(PEERS[0], 2000, 1, 1, b"n")) + says(
-        0, FACTS, tombstone(PEERS[0], LEFT, 3000))
+        0, RECORDS, record(PEERS[0], life=2000)) + says(0, CHANGE, change(PEERS[0], 2000, 1, 1, b"n")) + says(
+        0, RECORDS, tombstone(PEERS[0], LEFT, 3000))
     yield "own_names_change", three + own_name(True) + own_name(True) + own_name(False) + leave() + own_name(True)
-    yield "names_go_on_meanwhile", greet(0) + greet(1) + says(0, FACTS, record(PEERS[0], names=9)) + says(
+    yield "names_go_on_meanwhile", greet(0) + greet(1) + says(0, RECORDS, record(PEERS[0], names=9)) + says(
         0, NAMES, names_of(PEERS[0], 1000, 8, 3, (1, b"a"))) + says(0, NAMES, names_of(PEERS[0], 1000, 9, 3)) + says(
         0, CHANGE, change(PEERS[0], 1000, 10, 2, b"nobody")) + says(1, PULL, pull(PEERS[0], 1000, 99))
-    yield "names_of_our_host", greet(0) + says(0, FACTS, record(b"other@h.example.org")) + says(
+    yield "names_of_our_host", greet(0) + says(0, RECORDS, record(b"other@h.example.org")) + says(
         0, CHANGE, change(b"other@h.example.org", 1000, 1, 1, b"rabbit"))
     yield "names_of_ours", greet(0) + says(0, CHANGE, change(SELF, NOW, 2, 2, b"rabbit")) + says(
         0, NAMES, names_of(SELF, NOW, 9, 3)) + says(0, PULL, pull(SELF)) + says(0, PULL, pull(SELF, NOW, 1))
     yield "names_with_a_gap", greet(0) + greet(1) + says(0, CHANGE, change_of[3]) + says(
         0, NAMES, names_of(PEERS[0], 1000, 4, 1, (1, b"a"))) + says(
         0, NAMES, names_of(PEERS[0], 1000, 4, 2, (4, b"b"))) + says(1, PULL, pull(PEERS[0]))
-    yield "names_mixed_up", greet(0) + greet(1) + says(0, FACTS, record(PEERS[0], names=9)) + says(
+    yield "names_mixed_up", greet(0) + greet(1) + says(0, RECORDS, record(PEERS[0], names=9)) + says(
         0, NAMES, names_of(PEERS[0], 1000, 9, 1, (1, b"a"))) + says(
         0, NAMES, names_of(PEERS[1], 1000, 9, 0, (2, b"b"))) + says(0, NAMES, names_of(PEERS[0], 1000, 8, 2))
     yield "names_lost_midway", greet(0) + greet(1) + says(0, CHANGE, change_of[3]) + says(
-        0, NAMES, names_of(PEERS[0], 1000, 4, 1, (1, b"a"))) + lose(0) + says(1, FACTS, record(PEERS[0], names=4))
+        0, NAMES, names_of(PEERS[0], 1000, 4, 1, (1, b"a"))) + lose(0) + says(1, RECORDS, record(PEERS[0], names=4))
 
-    yield "many_are_told", greet(0) + greet(1) + says(0, FACTS, b"".join(MANY)) + says(
+    yield "many_are_told", greet(0) + greet(1) + says(0, RECORDS, b"".join(MANY)) + says(
         0, SUMMARY, summary) + says(0, RANGE, records_between(EVERYTHING, 0)) + says(
         0, RANGE, records_between(EVERYTHING, 0, *sorted(MANY, key=lambda r: ring_hash(r[2 : 2 + r[1]])))) + says(
         1, PULL, pull(b"m1@many.org"))
-    yield "many_are_compared", greet(0) + says(0, FACTS, b"".join(MANY)) + beats([0], 6) + says(
+    yield "many_are_compared", greet(0) + says(0, RECORDS, b"".join(MANY)) + beats([0], 6) + says(
         0, BUCKETS, bytes(2048)) + says(0, RANGE, records_between((0, 2**56 - 1), 3)) * 9 + says(
         0, NAMES, names_of(b"m1@many.org", 0, 0, 3)) * 9
     yield "few_are_compared", greet(0) + greet(1) + says(0, SUMMARY, summary) + beats([0, 1], 6) + says(
         0, BUCKETS, bytes(2048)) + says(1, BUCKETS, b"\xff" * 2048) + says(
         0, RANGE, records_between(EVERYTHING, 3, *ALL_STATES)) + says(1, SAME)
 
-    yield "witness_is_asked", three + says(0, ASK, ask(SELF, PEERS[1], PEERS[0])) + says(
-        0, ASK, ask(SELF, b"nobody@h", PEERS[0])) + says(0, ASK, ask(PEERS[1], SELF, PEERS[0])) + says(
-        1, ANSWER, answer(PEERS[2], SELF, 1)) + says(1, ASK, ask(PEERS[2], SELF, PEERS[0], ttl=0))
-    yield "others_hear_it", three + beats([1, 2], 4) + says(1, ANSWER, answer(SELF, PEERS[0], 1)) + beats(
+    yield "prober_is_asked", three + says(0, PROBE_REQ, ask(SELF, PEERS[1], PEERS[0])) + says(
+        0, PROBE_REQ, ask(SELF, b"nobody@h", PEERS[0])) + says(0, PROBE_REQ, ask(PEERS[1], SELF, PEERS[0])) + says(
+        1, PROBE_ACK, answer(PEERS[2], SELF, 1)) + says(1, PROBE_REQ, ask(PEERS[2], SELF, PEERS[0], ttl=0))
+    yield "others_hear_it", three + beats([1, 2], 4) + says(1, PROBE_ACK, answer(SELF, PEERS[0], 1)) + beats(
         [1, 2], 3) + greet(0) + says(0, PING)
-    yield "nobody_hears_it", three + beats([1, 2], 4) + says(1, ANSWER, answer(SELF, PEERS[0], 0)) + says(
-        2, ANSWER, answer(SELF, PEERS[0], 0)) + beats([1, 2], 2) + says(
-        1, FACTS, record(PEERS[0], SUSPECT, detail=9)) + says(
-        2, FACTS, record(PEERS[0], SUSPECT, detail=10)) + beats([1, 2], 6) + greet(0)
+    yield "nobody_hears_it", three + beats([1, 2], 4) + says(1, PROBE_ACK, answer(SELF, PEERS[0], 0)) + says(
+        2, PROBE_ACK, answer(SELF, PEERS[0], 0)) + beats([1, 2], 2) + says(
+        1, RECORDS, record(PEERS[0], SUSPECT, detail=9)) + says(
+        2, RECORDS, record(PEERS[0], SUSPECT, detail=10)) + beats([1, 2], 6) + greet(0)
     yield "refuses_and_is_down", three + lose(0) + call_fails() + beats([1, 2], 3) + says(
-        1, ANSWER, answer(SELF, PEERS[0], 0)) + says(2, ANSWER, answer(SELF, PEERS[0], 0)) + call_fails() + beats(
+        1, PROBE_ACK, answer(SELF, PEERS[0], 0)) + says(2, PROBE_ACK, answer(SELF, PEERS[0], 0)) + call_fails() + beats(
         [1, 2], 3) + greet(0)
-    yield "refutes_its_suspicion", three + says(1, FACTS, record(PEERS[0], SUSPECT, detail=9)) + beats(
-        [0], 6) + says(0, FACTS, record(PEERS[0], incarnation=1001)) + says(1, FACTS, record(PEERS[2], DOWN, age=2**31))
-    yield "is_cleaned", greet(0) + says(0, FACTS, record(b"d@h", DOWN, age=299000) + record(
+    yield "refutes_its_suspicion", three + says(1, RECORDS, record(PEERS[0], SUSPECT, detail=9)) + beats(
+        [0], 6) + says(0, RECORDS, record(PEERS[0], incarnation=1001)) + says(1, RECORDS, record(PEERS[2], DOWN, age=2**31))
+    yield "is_cleaned", greet(0) + says(0, RECORDS, record(b"d@h", DOWN, age=299000) + record(
         b"e@h", DOWN, age=10**6)) + beats([0], 3) + call_fails() + beats([0], 10) + call_fails() + says(
-        0, FACTS, record(b"d@h", incarnation=1001))
-    yield "is_cleaned_and_forgotten", greet(0) + says(0, FACTS, record(b"d@h", DOWN, names=1)) + says(
+        0, RECORDS, record(b"d@h", incarnation=1001))
+    yield "is_cleaned_and_forgotten", greet(0) + says(0, RECORDS, record(b"d@h", DOWN, names=1)) + says(
         0, CHANGE, change(b"d@h", 1000, 1, 1, b"n")) + (wait_minutes(5) + says(0, PING)) * 3 + greet(0) + says(
         0, SUMMARY, summary) + says(0, RANGE, records_between(EVERYTHING, 0, record(b"d@h"))) + wait_minutes(1500)
-    yield "stops_in_order", three + says(0, FACTS, record(PEERS[0], DOWN, detail=23)) + greet(0) + wait(2000)
+    yield "stops_in_order", three + says(0, RECORDS, record(PEERS[0], DOWN, detail=23)) + greet(0) + wait(2000)
     yield "all_are_cleaned", three + lose(0) + lose(1) + lose(2) + (call_fails() * 3 + wait(16000)) * 24
     yield "starved", three + wait(20000) + says(0, PING) + wait(60000) + says(1, PING)
 
@@ -813,7 +813,7 @@ def tls_seeds():
             yield name + "_end_cut", setup + meet + partner_writes(9) + drop(5) + carry()
             yield name + "_repeats", setup + meet + partner_writes(9) + carry() + AGAIN + PARTNER
             yield name + "_drops", setup + meet + partner_writes(9) + drop() + partner_writes(9) + carry()
-            yield name + "_replays_greeting", setup + (PARTNER + carry() + AGAIN) * 3
+            yield name + "_replays_handshake", setup + (PARTNER + carry() + AGAIN) * 3
             for at in (0, 3, 5, 9, 40, 80, 130, 180, 250, 300):
                 yield f"{name}_changed_{at}", setup + PARTNER + carry_changed(at) + meet
                 yield f"{name}_changed_later_{at}", setup + PARTNER + carry() + PARTNER + carry_changed(at) + meet
@@ -843,7 +843,7 @@ def link_seeds():
         yield word, bytes([kind]) + b"\0\0" + meet + writes(20000) + owner_sends(30000) + go_on * 3 + writes(1) + go_on
     ends = {"owner": owner_ends, "partner": partner_ends, "silence": says_no_more, "gone": is_gone}
     for name, ending in ends.items():
-        for when, before in (("greeting", go_on), ("open", meet), ("talking", meet + writes(9) + owner_sends(9))):
+        for when, before in (("handshake", go_on), ("open", meet), ("talking", meet + writes(9) + owner_sends(9))):
             yield f"ends_by_{name}_{when}", b"\1\0\0" + before + ending + writes(9) + go_on + owner_sends(9) + go_on
     for name, ending in (("gone", is_gone), ("silence", says_no_more), ("partner", partner_ends)):
         yield "ended_then_" + name, b"\1\0\0" + meet + owner_sends(9) + owner_ends + writes(9) + go_on + ending + go_on
