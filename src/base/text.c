@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,4 +203,9 @@ bool text_parse_hex(const char *text, struct writer *writer) {
         write_u8(writer, (uint8_t)(high << 4 | low));
     }
     return !writer->failed;
+}
+
+bool text_is_ip_address(const char *text) {
+    struct in6_addr address;
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }

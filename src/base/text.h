@@ -48,4 +48,7 @@ size_t text_invisible(struct bytes bytes, size_t at, uint32_t *character);
 void text_write_hex(struct writer *writer, struct bytes bytes);
 bool text_parse_hex(const char *text, struct writer *writer);
 
+/* Whether it is an IPv4 or IPv6 address in the usual form, without brackets, zone and prefix. */
+bool text_is_ip_address(const char *text);
+
 #endif

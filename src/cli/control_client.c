@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/would_block.h"
 #include "cli/output.h"
 
 #include <errno.h>
@@ -105,7 +106,7 @@ static int64_t deadline_of(const struct control_client *client) {
 static int connect_before(int fd, const struct sockaddr_un *address, int64_t deadline_ms) {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     while (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
-        if (errno != EAGAIN && errno != EINTR)
+        if (!would_block(errno))
             return errno;
         if (clock_monotonic_ms() >= deadline_ms)
             return ETIMEDOUT;
@@ -171,7 +172,7 @@ static bool send_all(struct control_client *client, const char *line, size_t len
         } else if (errno == EAGAIN && wait_for(client, POLLOUT, deadline_ms, -1) == 0) {
             fail_late(client, failure);
             return false;
-        } else if (errno != EAGAIN && errno != EINTR) {
+        } else if (!would_block(errno)) {
             control_failure_set(failure, "failed", "sending to %s failed: %s", client->path,
                                 strerror(errno));
             return false;
@@ -245,7 +246,7 @@ static json_t *read_line(struct control_client *client, int64_t deadline_ms, int
         if (got > 0) {
             client->have += (size_t)got;
             deadline_ms = extend(client, deadline_ms);
-        } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        } else if (got == 0 || !would_block(errno)) {
             fail_closed(client, failure);
             return NULL;
         }
@@ -298,7 +299,7 @@ bool control_client_wait_closed(struct control_client *client) {
         if (wait_for(client, POLLIN, deadline_ms, -1) == 0)
             return false;
         ssize_t got = recv(client->fd, rest, sizeof rest, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        if (got == 0 || (got < 0 && !would_block(errno)))
             return true;
     }
 }

@@ -47,7 +47,7 @@ void operation_fail_no_resource(struct portolan_operation *operation, const char
     fail(operation);
 }
 
-const struct host_address *operation_address(const struct portolan_operation *operation) {
+const struct address *operation_address(const struct portolan_operation *operation) {
     return &operation->addresses.list[operation->attempt % operation->addresses.count];
 }
 
@@ -184,10 +184,9 @@ static bool open_epmd(struct portolan_operation *operation) {
         return false;
     }
     begin_share(operation, attempts - operation->attempt);
-    struct host_address peer =
-        host_address_with_port(attempt_address(operation), attempt_port(operation));
-    bool waits = open_roundtrip(operation, &peer.any, host_address_len(&peer),
-                                operation->kind->epmd_reply_max);
+    struct address peer = address_with_port(attempt_address(operation), attempt_port(operation));
+    bool waits =
+        open_roundtrip(operation, &peer.any, address_len(&peer), operation->kind->epmd_reply_max);
     /* a front port is a portoland's; an epmd written in Erlang would take it for the end of all */
     operation->roundtrip.half_closes =
         operation->kind->only_asks && attempt_port(operation) == operation->settings.base_port;

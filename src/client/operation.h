@@ -128,7 +128,7 @@ enum portolan_code operation_run(struct portolan_operation *made, struct portola
 void operation_fail_no_resource(struct portolan_operation *operation, const char *of, int error);
 
 /* The address that an endpoint is to have: the one that is asked, or the first. */
-const struct host_address *operation_address(const struct portolan_operation *operation);
+const struct address *operation_address(const struct portolan_operation *operation);
 
 /* Notes what is wrong with epmd's reply: VERDICT_MORE for one that may still come. */
 enum verdict operation_bad_reply(struct portolan_operation *operation, enum epmd_reply reply,

@@ -8,7 +8,7 @@
 
 /* --- the server --- */
 
-const struct host_address *attempt_address(const struct portolan_operation *operation) {
+const struct address *attempt_address(const struct portolan_operation *operation) {
     return &operation->addresses.list[operation->attempt % operation->addresses.count];
 }
 

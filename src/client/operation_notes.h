@@ -22,7 +22,7 @@ void note_timeout(struct portolan_operation *operation, int64_t now_ms);
 const char *operation_server(const struct portolan_operation *operation, char *out);
 
 /* Of STAGE_EPMD. */
-const struct host_address *attempt_address(const struct portolan_operation *operation);
+const struct address *attempt_address(const struct portolan_operation *operation);
 uint16_t attempt_port(const struct portolan_operation *operation);
 
 #endif

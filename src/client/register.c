@@ -1,4 +1,5 @@
 /* portolan_register, and the registration it makes: a connection to epmd that is kept open. */
+#include "base/would_block.h"
 #include "client/operation_notes.h"
 
 #include <errno.h>
@@ -143,5 +144,5 @@ int portolan_registration_descriptor(const struct portolan_registration *registr
 bool portolan_registration_is_held(const struct portolan_registration *registration) {
     uint8_t byte;
     ssize_t got = recv(registration->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
-    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    return got < 0 && would_block(errno);
 }

@@ -1,5 +1,7 @@
 #include "client/roundtrip.h"
 
+#include "base/would_block.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +34,6 @@ int roundtrip_open(struct roundtrip *roundtrip, const struct sockaddr *peer, soc
 static enum roundtrip_event fail(struct roundtrip *roundtrip, int error) {
     roundtrip->error = error;
     return ROUNDTRIP_FAILED;
-}
-
-static bool would_block(int error) {
-    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 /* Where the connection does not stand yet this would block, and where it failed it says why. */

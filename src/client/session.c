@@ -1,5 +1,6 @@
 #include "client/session.h"
 
+#include "base/would_block.h"
 #include "client/failure.h"
 #include "client/settings.h"
 
@@ -156,7 +157,7 @@ static void flush(struct portolan_session *session) {
     while (session->sent < session->output.len) {
         ssize_t sent = send(session->fd, session->output.data + session->sent,
                             session->output.len - session->sent, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        if (sent < 0 && !would_block(errno)) {
             disconnect(session, errno);
             return;
         }
@@ -253,7 +254,7 @@ static bool receive(struct portolan_session *session, size_t *taken) {
         return false;
     }
     ssize_t got = recv(session->fd, session->input.data + session->input.len, PIECE_MAX, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (got < 0 && would_block(errno))
         return false;
     if (got <= 0) {
         disconnect(session, got < 0 ? errno : ECONNRESET);

@@ -36,9 +36,6 @@ struct cluster_discovery *cluster_discovery_new(const struct config *config,
                                                 const struct cluster_discovery_hooks *hooks) {
     struct cluster_discovery *discovery = calloc(1, sizeof *discovery);
     const struct discovery_options options = {
-        .base = base,
-        .self = config->node_name,
-        .cluster_name = config->cluster_name,
         .seeds = config->cluster_seeds,
         .done = on_done,
         .done_context = discovery,
@@ -47,17 +44,17 @@ struct cluster_discovery *cluster_discovery_new(const struct config *config,
         return NULL;
     discovery->hooks = *hooks;
     discovery->strategy = discovery_strategy((enum discovery_kind)config->cluster_discovery);
+    if (discovery->strategy == NULL)
+        return discovery;
     discovery->state = discovery->strategy->open(&options);
     /* it is never to be set again, which could fail, and be the end of all discovery */
     discovery->timer = event_new(base, -1, EV_PERSIST, on_time, discovery);
     if (discovery->state == NULL || discovery->timer == NULL ||
-        (discovery->strategy->finds_others &&
-         !loop_set_timer(discovery->timer, DISCOVERY_INTERVAL_MS))) {
+        !loop_set_timer(discovery->timer, DISCOVERY_INTERVAL_MS)) {
         cluster_discovery_free(discovery);
         return NULL;
     }
-    if (discovery->strategy->finds_others)
-        event_active(discovery->timer, EV_TIMEOUT, 0); /* the first time is now */
+    event_active(discovery->timer, EV_TIMEOUT, 0); /* the first time is now */
     return discovery;
 }
 

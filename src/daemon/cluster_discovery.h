@@ -6,6 +6,7 @@
 #include "daemon/config.h"
 #include "discovery/discovery.h"
 
+struct event_base;
 struct cluster_discovery;
 
 /* From the event loop; `found` may be called within `wanted`'s turn. All is borrowed. */

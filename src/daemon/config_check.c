@@ -1,5 +1,6 @@
 #include "daemon/config_check.h"
 
+#include "base/comma_list.h"
 #include "daemon/config_sense.h"
 #include "daemon/config_types.h"
 #include "erlang/ekka_port.h"
@@ -8,7 +9,6 @@
 #include <string.h>
 
 #define ADDRESS_ITEM_SIZE 128
-#define SEPARATORS ", \t"
 
 static bool check_range(const struct config *config, struct config_report *report) {
     if (config->dist_listen_min <= config->dist_listen_max)
@@ -36,15 +36,12 @@ static bool check_tool_ports(const struct config *config, struct config_report *
     return false;
 }
 
-/* Cuts the list as listeners_open does: commas or blanks, any number of them. */
 static bool check_addresses(const struct config *config, const char *name, const char *list,
                             struct config_report *report) {
     char quoted[CONFIG_QUOTE_SIZE];
-    for (list += strspn(list, SEPARATORS); *list != '\0'; list += strspn(list, SEPARATORS)) {
-        char item[ADDRESS_ITEM_SIZE];
+    char item[ADDRESS_ITEM_SIZE];
+    while (comma_list_next(&list, item, sizeof item)) {
         struct address address;
-        size_t len = strcspn(list, SEPARATORS);
-        snprintf(item, sizeof item, "%.*s", (int)len, list);
         if (!address_parse(item, 0, &address)) {
             config_report_add(report, CONFIG_ERROR,
                               "%s: cannot set %s: '%s' is not an IP address; expected %s",
@@ -52,7 +49,6 @@ static bool check_addresses(const struct config *config, const char *name, const
                               config_type_takes(CONFIG_ADDRESSES));
             return false;
         }
-        list += len;
     }
     return true;
 }

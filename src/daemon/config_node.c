@@ -1,8 +1,8 @@
 #include "daemon/config_node.h"
 
+#include "base/text.h"
 #include "erlang/node_name.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
@@ -18,11 +18,6 @@ static bool is_word(const char *text, size_t len) {
     return true;
 }
 
-static bool is_ip_address(const char *host) {
-    struct in6_addr address;
-    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
-}
-
 static bool is_all_digits_and_dots(const char *host) {
     return strspn(host, "0123456789.") == strlen(host);
 }
@@ -31,7 +26,7 @@ static const char *check_host(const char *host) {
     bool qualified = false;
     if (host[0] == '\0')
         return "no host after the @";
-    if (is_ip_address(host))
+    if (text_is_ip_address(host))
         return NULL;
     if (is_all_digits_and_dots(host))
         return "its host is not a valid IP address";

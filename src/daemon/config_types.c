@@ -1,5 +1,6 @@
 #include "daemon/config_types.h"
 
+#include "base/comma_list.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/config_node.h"
@@ -33,7 +34,7 @@ static const char *parse_node(const char *text, union config_value *out) {
 static const char *parse_nodes(const char *text, union config_value *out) {
     char item[DISCOVERY_NAME_SIZE];
     size_t count = 0;
-    for (const char *at = text; discovery_next_item(&at, item, sizeof item);) {
+    for (const char *at = text; comma_list_next(&at, item, sizeof item);) {
         const char *why = config_node_check(item);
         if (why != NULL)
             return why;

@@ -62,10 +62,10 @@ static struct address_key key_of_bytes(struct bytes address) {
     return key;
 }
 
-static struct address_key key_of(const struct host_address *of) {
+static struct address_key key_of(const struct address *of) {
     struct address address;
     memset(&address, 0, sizeof address);
-    memcpy(&address, of, host_address_len(of));
+    memcpy(&address, of, address_len(of));
     return key_of_bytes(address_host(&address));
 }
 

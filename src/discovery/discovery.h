@@ -3,9 +3,7 @@
  *
  * A strategy is a table of functions in a file of its own. `discover` collects names, Name@Host,
  * and says when it is done, at once or later; the daemon asks again every DISCOVERY_INTERVAL_MS as
- * long as members are missing. The strategies to come that keep a list elsewhere also have
- * `register_self` and `unregister_self`, and `lock` so that of many that start at once one goes
- * first; these are NULL where there is nothing to do.
+ * long as members are missing. Manual discovery has no strategy: members come by command alone.
  */
 #ifndef PORTOLAN_DISCOVERY_DISCOVERY_H
 #define PORTOLAN_DISCOVERY_DISCOVERY_H
@@ -15,8 +13,6 @@
 #define DISCOVERY_INTERVAL_MS 5000
 #define DISCOVERY_NAMES_MAX CLUSTER_SEEDS_MAX
 #define DISCOVERY_NAME_SIZE (CLUSTER_NAME_MAX + 1)
-
-struct event_base;
 
 enum discovery_kind { DISCOVERY_MANUAL, DISCOVERY_STATIC };
 extern const char *const discovery_names[]; /* by enum discovery_kind, NULL at the end */
@@ -32,9 +28,6 @@ typedef void discovery_done(void *context, const struct discovery_result *result
 
 /* All borrowed, and alive as long as the strategy. */
 struct discovery_options {
-    struct event_base *base;
-    const char *self; /* node.name */
-    const char *cluster_name;
     const char *seeds; /* cluster.static.seeds */
     discovery_done *done;
     void *done_context;
@@ -42,7 +35,6 @@ struct discovery_options {
 
 struct discovery_strategy {
     const char *name;
-    bool finds_others; /* false: nothing is ever found */
 
     /* NULL when out of memory; what it returns is handed to the others. */
     void *(*open)(const struct discovery_options *options);
@@ -50,20 +42,9 @@ struct discovery_strategy {
 
     /* Begins to look; options->done is called, once, before or after it returns. */
     void (*discover)(void *state);
-
-    /* Each answers through options->done, with no names. */
-    void (*lock)(void *state);
-    void (*unlock)(void *state);
-    void (*register_self)(void *state);
-    void (*unregister_self)(void *state);
 };
 
+/* NULL for DISCOVERY_MANUAL. */
 const struct discovery_strategy *discovery_strategy(enum discovery_kind kind);
-
-/*
- * Cuts the next item, of a list with commas and blanks between them, off *list. False at the end.
- * An item that does not fit is cut short.
- */
-bool discovery_next_item(const char **list, char *item, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 /* Members are those of a list, cluster.static.seeds. */
+#include "base/comma_list.h"
 #include "discovery/strategies.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static void *open_static(const struct discovery_options *options) {
         return NULL;
     seeds->options = *options;
     while (seeds->count < DISCOVERY_NAMES_MAX &&
-           discovery_next_item(&list, seeds->texts[seeds->count], DISCOVERY_NAME_SIZE)) {
+           comma_list_next(&list, seeds->texts[seeds->count], DISCOVERY_NAME_SIZE)) {
         seeds->names[seeds->count] = seeds->texts[seeds->count];
         seeds->count++;
     }
@@ -33,7 +34,6 @@ static void discover(void *state) {
 
 const struct discovery_strategy discovery_static = {
     .name = "static",
-    .finds_others = true,
     .open = open_static,
     .close = free,
     .discover = discover,

@@ -4,7 +4,6 @@
 
 #include "discovery/discovery.h"
 
-extern const struct discovery_strategy discovery_manual;
 extern const struct discovery_strategy discovery_static;
 
 #endif

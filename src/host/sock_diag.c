@@ -1,5 +1,7 @@
 #include "host/sock_diag.h"
 
+#include "base/would_block.h"
+
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -165,7 +167,7 @@ static bool is_open(struct sock_diag *diag) {
 static ssize_t receive(int fd, void *data, size_t size) {
     ssize_t len = recv(fd, data, size, 0);
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    if (len >= 0 || (errno != EAGAIN && errno != EINTR))
+    if (len >= 0 || !would_block(errno))
         return len;
     int ready = poll(&wait, 1, SOCK_DIAG_WAIT_MS);
     if (ready > 0)

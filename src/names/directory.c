@@ -444,16 +444,6 @@ const struct directory_owner *directory_owner_next(const struct directory_owner 
     return TAILQ_NEXT(owner, entry);
 }
 
-const struct directory_owner *directory_owner_of_host(const struct directory *directory,
-                                                      struct bytes host,
-                                                      const struct directory_owner *after) {
-    const struct directory_owner *owner =
-        after == NULL ? TAILQ_FIRST(&directory->owners) : TAILQ_NEXT(after, entry);
-    while (owner != NULL && !bytes_equal(directory_owner_host(owner), host))
-        owner = TAILQ_NEXT(owner, entry);
-    return owner;
-}
-
 const struct directory_entry *directory_entry_first(const struct directory_owner *owner) {
     const struct slot *slot = TAILQ_FIRST(&owner->slots);
     return slot == NULL ? NULL : &slot->entry;
@@ -490,8 +480,4 @@ void directory_cursor_end(struct directory_cursor *cursor) {
 
 size_t directory_count(const struct directory *directory) {
     return directory->count;
-}
-
-size_t directory_bytes(const struct directory *directory) {
-    return directory->bytes;
 }

@@ -118,9 +118,6 @@ const struct directory_entry *directory_find_own(const struct directory_owner *o
 /* Walks: owners in the order in which they came, an owner's entries by sequence. NULL: the end. */
 const struct directory_owner *directory_owner_first(const struct directory *directory);
 const struct directory_owner *directory_owner_next(const struct directory_owner *owner);
-const struct directory_owner *directory_owner_of_host(const struct directory *directory,
-                                                      struct bytes host,
-                                                      const struct directory_owner *after);
 const struct directory_entry *directory_entry_first(const struct directory_owner *owner);
 const struct directory_entry *directory_entry_next(const struct directory_entry *entry);
 
@@ -142,6 +139,5 @@ void directory_cursor_advance(struct directory_cursor *cursor);
 void directory_cursor_end(struct directory_cursor *cursor);
 
 size_t directory_count(const struct directory *directory);
-size_t directory_bytes(const struct directory *directory); /* of names, without what manages them */
 
 #endif

@@ -75,11 +75,13 @@ uint16_t address_port(const struct address *address) {
     return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
 }
 
-void address_set_port(struct address *address, uint16_t port) {
+struct address address_with_port(const struct address *address, uint16_t port) {
+    struct address with_port = *address;
     if (address->any.sa_family == AF_INET)
-        address->v4.sin_port = htons(port);
+        with_port.v4.sin_port = htons(port);
     else
-        address->v6.sin6_port = htons(port);
+        with_port.v6.sin6_port = htons(port);
+    return with_port;
 }
 
 /* The four bytes of an IPv4 address, in whichever family it comes; NULL for others. */

@@ -27,7 +27,7 @@ struct address address_loopback_v6(uint16_t port);
 
 socklen_t address_len(const struct address *address);
 uint16_t address_port(const struct address *address);
-void address_set_port(struct address *address, uint16_t port);
+struct address address_with_port(const struct address *address, uint16_t port);
 
 /* The bytes of the host's address, 4 or 16, without port and zone; an IPv4 address mapped into IPv6
  * counts as IPv4. Borrows the address. */

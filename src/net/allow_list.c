@@ -1,22 +1,12 @@
 #include "net/allow_list.h"
 
+#include "base/comma_list.h"
 #include "base/text.h"
 
 #include <string.h>
 #include <strings.h>
 
-#define SEPARATORS ", \t"
-#define ITEM_SIZE 64 /* the longest address, a slash, three digits */
-
-/* What is too long for an item is cut to nothing, which is none. */
-static bool next_item(const char **text, char item[ITEM_SIZE]) {
-    const char *start = *text + strspn(*text, SEPARATORS);
-    size_t len = strcspn(start, SEPARATORS), kept = len < ITEM_SIZE ? len : 0;
-    memcpy(item, start, kept);
-    item[kept] = '\0';
-    *text = start + len;
-    return len > 0;
-}
+#define ITEM_SIZE 64 /* more than the longest address, a slash, three digits */
 
 static bool bit_is_set(const struct allow_network *network, unsigned bit) {
     return (network->address[bit / 8] >> (7 - bit % 8) & 1) != 0;
@@ -35,10 +25,11 @@ static bool has_bits_beyond(const struct allow_network *network) {
 static const char *parse_network(char *item, struct allow_network *network) {
     struct address address;
     uint64_t bits;
+    bool is_cut = strlen(item) == ITEM_SIZE - 1;
     char *slash = strchr(item, '/');
     if (slash != NULL)
         *slash++ = '\0';
-    if (strchr(item, '%') != NULL || !address_parse(item, 0, &address))
+    if (is_cut || strchr(item, '%') != NULL || !address_parse(item, 0, &address))
         return "it contains something other than addresses, networks or 'members'";
     struct bytes host = address_host(&address);
     unsigned unmapped = address.any.sa_family == AF_INET6 && host.len == 4 ? 96 : 0;
@@ -69,7 +60,7 @@ static const char *add_item(struct allow_list *list, char *item) {
 const char *allow_list_parse(const char *text, struct allow_list *list) {
     char item[ITEM_SIZE];
     *list = (struct allow_list){.any = false};
-    while (next_item(&text, item)) {
+    while (comma_list_next(&text, item, sizeof item)) {
         const char *why = add_item(list, item);
         if (why != NULL)
             return why;

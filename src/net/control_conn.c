@@ -1,5 +1,6 @@
 /* One caller of the control socket: what it asks, and what it is sent. */
 #include "base/clock.h"
+#include "base/would_block.h"
 #include "net/control_inner.h"
 
 #include <errno.h>
@@ -192,7 +193,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
         control_conn_wake(conn);
     } else if (got == 0) {
         on_half_closed(conn);
-    } else if (errno != EAGAIN && errno != EINTR) {
+    } else if (!would_block(errno)) {
         control_conn_end(conn);
     }
 }
@@ -322,7 +323,7 @@ static bool send_piece(struct control_conn *conn) {
     const struct timeval timeout = {.tv_sec = CONTROL_WRITE_TIMEOUT_S};
     size_t left = conn->piece_len - conn->piece_sent;
     ssize_t sent = send(conn->fd, conn->piece + conn->piece_sent, left, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+    if (sent < 0 && !would_block(errno)) {
         control_conn_end(conn);
         return false;
     }

@@ -1,6 +1,7 @@
 /* What a client of epmd is answered, once its request is whole: the reply, and what follows it. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/would_block.h"
 #include "net/epmd_conn.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ static ssize_t send_some(const struct epmd_conn *conn, const uint8_t *data, size
     do
         sent = send(conn->fd, data, len, MSG_NOSIGNAL | more);
     while (sent < 0 && errno == EINTR);
-    return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : sent;
+    return sent < 0 && would_block(errno) ? 0 : sent;
 }
 
 enum epmd_drained epmd_conn_drain(struct epmd_conn *conn) {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/turn_budget.h"
+#include "base/would_block.h"
 #include "erlang/first_bytes.h"
 
 #include <errno.h>
@@ -164,7 +165,7 @@ static ssize_t receive(int fd, uint8_t *data, size_t size, bool *waiting) {
     do
         len = recv(fd, data, size, 0);
     while (len < 0 && errno == EINTR);
-    *waiting = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    *waiting = len < 0 && would_block(errno);
     return *waiting ? 0 : len;
 }
 

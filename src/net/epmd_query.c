@@ -1,6 +1,7 @@
 #include "net/epmd_query.h"
 
 #include "base/clock.h"
+#include "base/would_block.h"
 #include "erlang/epmd_reply.h"
 #include "erlang/node_name.h"
 #include "net/loop.h"
@@ -70,10 +71,6 @@ static void wait_until(struct epmd_query *query, short what, event_callback_fn t
         finish(query, EPMD_QUERY_UNREACHABLE, NULL);
 }
 
-static bool is_transient(int error) {
-    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
 static void on_readable(evutil_socket_t fd, short what, void *context);
 
 /* What has come of the reply. */
@@ -110,7 +107,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     if (got > 0) {
         query->reply_len += (size_t)got;
         parse_reply(query);
-    } else if (got < 0 && is_transient(errno)) {
+    } else if (got < 0 && would_block(errno)) {
         wait_until(query, EV_READ, on_readable);
     } else {
         bool cut = got == 0 && query->reply_len > 0;
@@ -127,7 +124,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context) {
     /* where the connection has failed, this says so */
     ssize_t sent =
         send((int)fd, query->request + query->sent, query->request_len - query->sent, MSG_NOSIGNAL);
-    if (sent < 0 && !is_transient(errno)) {
+    if (sent < 0 && !would_block(errno)) {
         finish(query, EPMD_QUERY_UNREACHABLE, NULL);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/would_block.h"
 #include "erlang/tls_hello.h"
 #include "net/host_limit.h"
 #include "net/loop.h"
@@ -109,7 +110,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
         return;
     }
     ssize_t len = recv(fd, hello->data + hello->len, sizeof hello->data - hello->len, 0);
-    bool nothing = len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    bool nothing = len < 0 && would_block(errno);
     if (len <= 0 && !nothing) {
         hello->queue->counters.refused++;
         reject(hello, "peer disconnected in the middle of a TLS hello");

@@ -36,7 +36,7 @@ static void collect(const struct addrinfo *found, struct host_addresses *address
     for (; found != NULL && addresses->count < HOST_ADDRESSES_MAX; found = found->ai_next) {
         if (found->ai_family != AF_INET && found->ai_family != AF_INET6)
             continue;
-        if (found->ai_addrlen > sizeof(struct host_address))
+        if (found->ai_addrlen > sizeof(struct address))
             continue;
         memcpy(&addresses->list[addresses->count++], found->ai_addr, found->ai_addrlen);
     }
@@ -81,7 +81,7 @@ static void set_loopback(struct host_addresses *addresses) {
 
 /* The usual forms, without the resolver's machinery. */
 static bool parse_plain(const char *host, struct host_addresses *addresses) {
-    struct host_address *address = &addresses->list[0];
+    struct address *address = &addresses->list[0];
     *addresses = (struct host_addresses){.count = 1};
     address->v4.sin_family = AF_INET;
     if (inet_pton(AF_INET, host, &address->v4.sin_addr) == 1)
@@ -204,24 +204,11 @@ void host_lookup_release(struct host_lookup *lookup) {
         free_lookup(lookup);
 }
 
-struct host_address host_address_with_port(const struct host_address *address, uint16_t port) {
-    struct host_address with_port = *address;
-    if (address->any.sa_family == AF_INET)
-        with_port.v4.sin_port = htons(port);
-    else
-        with_port.v6.sin6_port = htons(port);
-    return with_port;
-}
-
-socklen_t host_address_len(const struct host_address *address) {
-    return address->any.sa_family == AF_INET ? sizeof address->v4 : sizeof address->v6;
-}
-
-void host_address_text(const struct host_address *address, char *out) {
+void host_address_text(const struct address *address, char *out) {
     if (address->any.sa_family == AF_INET &&
         inet_ntop(AF_INET, &address->v4.sin_addr, out, PORTOLAN_ADDRESS_SIZE) != NULL)
         return;
-    if (getnameinfo(&address->any, host_address_len(address), out, PORTOLAN_ADDRESS_SIZE, NULL, 0,
+    if (getnameinfo(&address->any, address_len(address), out, PORTOLAN_ADDRESS_SIZE, NULL, 0,
                     NI_NUMERICHOST) != 0)
         strcpy(out, "?");
 }

@@ -11,22 +11,12 @@
 #ifndef PORTOLAN_NET_HOST_LOOKUP_H
 #define PORTOLAN_NET_HOST_LOOKUP_H
 
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
+#include "net/address.h"
 
 #define HOST_ADDRESSES_MAX 8 /* of more, the resolver's first */
 
-struct host_address {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    };
-};
-
 struct host_addresses {
-    struct host_address list[HOST_ADDRESSES_MAX];
+    struct address list[HOST_ADDRESSES_MAX];
     size_t count;
     int error;        /* of getaddrinfo (EAI_...); 0: count > 0 */
     int system_error; /* errno where this host lacks something, not the name an address; else 0 */
@@ -53,11 +43,7 @@ bool host_lookup_done(const struct host_lookup *lookup, struct host_addresses *a
 /* Lets go of it, done or not. */
 void host_lookup_release(struct host_lookup *lookup);
 
-/* The same address with another port. */
-struct host_address host_address_with_port(const struct host_address *address, uint16_t port);
-socklen_t host_address_len(const struct host_address *address);
-
 /* "192.0.2.1" or "2001:db8::1", without the port; `out` has room for PORTOLAN_ADDRESS_SIZE. */
-void host_address_text(const struct host_address *address, char *out);
+void host_address_text(const struct address *address, char *out);
 
 #endif

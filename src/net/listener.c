@@ -1,5 +1,7 @@
 #include "net/listener.h"
 
+#include "base/comma_list.h"
+
 #include "net/hop_mark.h"
 
 #include <errno.h>
@@ -73,23 +75,13 @@ static bool add(const struct plan *plan, const struct address *address, bool imp
     return false;
 }
 
-#define SEPARATORS ", \t"
 #define ITEM_SIZE 128
-
-/* Takes the next item off the list; false at its end. */
-static bool next_item(const char **list, char item[ITEM_SIZE]) {
-    const char *start = *list + strspn(*list, SEPARATORS);
-    size_t len = strcspn(start, SEPARATORS);
-    snprintf(item, ITEM_SIZE, "%.*s", (int)len, start);
-    *list = start + len;
-    return len > 0;
-}
 
 /* All is read before anything is opened: a list that is wrong is wrong whoever has the port. */
 static bool is_readable(const char *list, struct listen_failure *failure) {
     char item[ITEM_SIZE];
     struct address address;
-    while (next_item(&list, item)) {
+    while (comma_list_next(&list, item, sizeof item)) {
         if (address_parse(item, 0, &address))
             continue;
         snprintf(failure->item, sizeof failure->item, "%s", item);
@@ -108,7 +100,7 @@ static bool is_any(const struct address *address) {
 static bool lists_any(const char *list, sa_family_t family) {
     char item[ITEM_SIZE];
     struct address address;
-    while (next_item(&list, item)) {
+    while (comma_list_next(&list, item, sizeof item)) {
         if (address_parse(item, 0, &address) && address.any.sa_family == family && is_any(&address))
             return true;
     }
@@ -129,7 +121,7 @@ static bool is_covered(const struct plan *plan, const struct address *address) {
 static bool add_list(const struct plan *plan, const char *list) {
     char item[ITEM_SIZE];
     struct address address;
-    while (next_item(&list, item)) {
+    while (comma_list_next(&list, item, sizeof item)) {
         if (address_parse(item, plan->port, &address) && !is_covered(plan, &address) &&
             !add(plan, &address, false))
             return false;
@@ -138,7 +130,7 @@ static bool add_list(const struct plan *plan, const char *list) {
 }
 
 static bool open_all(const struct plan *plan, const char *list) {
-    bool all = list == NULL || list[strspn(list, SEPARATORS)] == '\0';
+    bool all = list == NULL || comma_list_is_empty(list);
     if (!all && !is_readable(list, plan->failure))
         return false;
     struct address v4 = all || lists_any(list, AF_INET) ? address_any_v4(plan->port)

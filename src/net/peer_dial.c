@@ -127,10 +127,9 @@ static enum cluster_cause cause_of(int error) {
 /* --- one address after the other, and one port of it after the other --- */
 
 static struct address address_at(const struct peer_dial *dial, uint16_t port) {
-    struct host_address found =
-        host_address_with_port(&dial->addresses.list[dial->tried - 1], port);
+    struct address found = address_with_port(&dial->addresses.list[dial->tried - 1], port);
     struct address address = address_any_v6(0);
-    memcpy(&address, &found, host_address_len(&found));
+    memcpy(&address, &found, address_len(&found));
     return address;
 }
 

@@ -46,7 +46,7 @@ static struct address address_of(const struct stream *stream) {
     case ATTEMPT_V6:
         return address_loopback_v6(stream->node_port);
     default:
-        address_set_port(&called, stream->node_port);
+        called = address_with_port(&called, stream->node_port);
         return called;
     }
 }

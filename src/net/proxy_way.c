@@ -1,6 +1,7 @@
 #include "net/proxy_way.h"
 
 #include "base/turn_budget.h"
+#include "base/would_block.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -84,10 +85,6 @@ static bool holds(const struct proxy_way *way) {
     return way->kept != NULL || way->piped > 0;
 }
 
-static bool would_block(ssize_t result) {
-    return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
 /* As send and splice: how many bytes `to` took, 0 when it is full, -1 when it is broken. */
 static ssize_t send_bytes(struct proxy_way *way, const uint8_t *data, size_t len) {
     ssize_t sent;
@@ -96,7 +93,7 @@ static ssize_t send_bytes(struct proxy_way *way, const uint8_t *data, size_t len
     while (sent < 0 && errno == EINTR);
     if (sent > 0)
         way->moved += (size_t)sent;
-    return would_block(sent) ? 0 : sent;
+    return sent < 0 && would_block(errno) ? 0 : sent;
 }
 
 static ssize_t send_piped(struct proxy_way *way) {
@@ -109,7 +106,7 @@ static ssize_t send_piped(struct proxy_way *way) {
         way->moved += (size_t)sent;
         way->piped -= (size_t)sent;
     }
-    return would_block(sent) ? 0 : sent;
+    return sent < 0 && would_block(errno) ? 0 : sent;
 }
 
 enum turn { TURN_GOES_ON, TURN_WAITS, TURN_BLOCKED, TURN_OVER, TURN_BROKEN };
@@ -142,7 +139,7 @@ static enum turn move_copied(struct proxy_way *way, size_t *got) {
         len = recv(way->from, scratch, PROXY_SCRATCH_SIZE, 0);
     while (len < 0 && errno == EINTR);
     if (len <= 0)
-        return len == 0 ? TURN_OVER : would_block(len) ? TURN_WAITS : TURN_BROKEN;
+        return len == 0 ? TURN_OVER : would_block(errno) ? TURN_WAITS : TURN_BROKEN;
     *got = (size_t)len;
     way->bulk = len >= BULK_BEGINS && !way->store->copies;
     ssize_t sent = send_bytes(way, scratch, (size_t)len);
@@ -168,7 +165,7 @@ static enum turn move_spliced(struct proxy_way *way, size_t *got) {
         return TURN_GOES_ON;
     }
     if (len <= 0)
-        return len == 0 ? TURN_OVER : would_block(len) ? TURN_WAITS : TURN_BROKEN;
+        return len == 0 ? TURN_OVER : would_block(errno) ? TURN_WAITS : TURN_BROKEN;
     *got = (size_t)len;
     way->piped = (size_t)len;
     way->bulk = len >= BULK_ENDS;

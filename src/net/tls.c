@@ -1,10 +1,10 @@
 #include "net/tls.h"
 
+#include "base/text.h"
 #include "net/tls_files.h"
 #include "net/tls_key.h"
 #include "net/tls_words.h"
 
-#include <arpa/inet.h>
 #include <limits.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -119,14 +119,9 @@ static bool set_up_certificates(struct tls *tls, const struct tls_options *optio
     return tls_files_use(context, options, error);
 }
 
-static bool is_ip_address(const char *host) {
-    struct in6_addr address;
-    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
-}
-
 static bool expect_host(const struct tls_stream *stream, const char *host) {
     X509_VERIFY_PARAM *wanted = SSL_get0_param(stream->ssl);
-    if (is_ip_address(host))
+    if (text_is_ip_address(host))
         return X509_VERIFY_PARAM_set1_ip_asc(wanted, host) == 1;
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return X509_VERIFY_PARAM_set1_host(wanted, host, 0) == 1;
@@ -138,7 +133,7 @@ bool tls_stream_peer_is(const struct tls_stream *stream, const char *host) {
     X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
     if (certificate == NULL)
         return false;
-    if (is_ip_address(host))
+    if (text_is_ip_address(host))
         return X509_check_ip_asc(certificate, host, 0) == 1;
     return X509_check_host(certificate, host, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
 }
@@ -204,10 +199,6 @@ void tls_free(struct tls *tls) {
     SSL_CTX_free(tls->context);
     OPENSSL_cleanse(tls->key, sizeof tls->key);
     free(tls);
-}
-
-bool tls_has_certificates(const struct tls *tls) {
-    return tls->has_certificates;
 }
 
 /* --- streams --- */

@@ -35,7 +35,6 @@ struct tls_options {
 /* What all streams share. NULL: `error` says what failed, on what, and why. */
 struct tls *tls_new(const struct tls_options *options, char error[TLS_ERROR_SIZE]);
 void tls_free(struct tls *tls);
-bool tls_has_certificates(const struct tls *tls);
 
 /* `host`: whom we call, which its certificate must name; NULL: the peer calls us. NULL when out of
  * memory. `tls` must live longer. */

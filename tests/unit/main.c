@@ -54,6 +54,7 @@ static Suite *(*const suites[])(void) = {
     host_limit_suite,
     sock_diag_suite,
     sock_diag_failures_suite,
+    comma_list_suite,
     discovery_suite,
     local_users_suite,
     subordinate_users_suite,

@@ -28,6 +28,7 @@ Suite *handshake_limit_suite(void);
 Suite *host_limit_suite(void);
 Suite *sock_diag_suite(void);
 Suite *sock_diag_failures_suite(void);
+Suite *comma_list_suite(void);
 Suite *discovery_suite(void);
 Suite *local_users_suite(void);
 Suite *subordinate_users_suite(void);

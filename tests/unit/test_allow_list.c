@@ -92,6 +92,9 @@ START_TEST(what_is_wrong_is_said) {
         {"fe80::1%lo", "other than addresses"},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
          "other than"},
+        {"0.0.0.0/"
+         "00000000000000000000000000000000000000000000000000000000000000008",
+         "other than"}, /* cut, it would be all addresses */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const char *why = allow_list_parse(wrong[i].text, &list);

@@ -216,18 +216,6 @@ START_TEST(an_owner_has_no_more_names_than_it_may) {
 }
 END_TEST
 
-START_TEST(owners_are_found_by_host) {
-    directory_owner_add(directory, bytes_of_text("x@s2.emqx.io"), NULL);
-    struct directory_owner *twin =
-        directory_owner_add(directory, bytes_of_text("y@s1.emqx.io"), NULL);
-    struct bytes host = bytes_of_text("s1.emqx.io");
-    const struct directory_owner *first = directory_owner_of_host(directory, host, NULL);
-    ck_assert_ptr_eq(first, owner);
-    ck_assert_ptr_eq(directory_owner_of_host(directory, host, first), twin);
-    ck_assert_ptr_null(directory_owner_of_host(directory, host, twin));
-}
-END_TEST
-
 Suite *directory_suite(void) {
     Suite *suite = suite_create("directory");
     TCase *tests = tcase_create("directory");
@@ -244,7 +232,6 @@ Suite *directory_suite(void) {
     tcase_add_test(tests, a_snapshot_out_of_order_is_refused);
     tcase_add_test(tests, renumbering_keeps_the_names);
     tcase_add_test(tests, an_owner_has_no_more_names_than_it_may);
-    tcase_add_test(tests, owners_are_found_by_host);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -35,20 +35,11 @@ static void discover(enum discovery_kind kind, const char *seeds) {
 }
 
 START_TEST(each_strategy_is_found_by_its_kind) {
-    const enum discovery_kind kinds[] = {DISCOVERY_MANUAL, DISCOVERY_STATIC};
-    for (size_t i = 0; i < 2; i++)
-        ck_assert_str_eq(discovery_strategy(kinds[i])->name, discovery_names[kinds[i]]);
+    ck_assert_str_eq(discovery_strategy(DISCOVERY_STATIC)->name, "static");
+    ck_assert_ptr_null(discovery_strategy(DISCOVERY_MANUAL));
     ck_assert_str_eq(discovery_names[DISCOVERY_MANUAL], "manual");
     ck_assert_str_eq(discovery_names[DISCOVERY_STATIC], "static");
     ck_assert_ptr_null(discovery_names[2]);
-    ck_assert(!discovery_strategy(DISCOVERY_MANUAL)->finds_others);
-    ck_assert(discovery_strategy(DISCOVERY_STATIC)->finds_others);
-}
-END_TEST
-
-START_TEST(manual_discovery_finds_nothing) {
-    discover(DISCOVERY_MANUAL, "a@h");
-    ck_assert_uint_eq(found.count, 0);
 }
 END_TEST
 
@@ -77,31 +68,12 @@ START_TEST(a_list_may_be_full) {
 }
 END_TEST
 
-START_TEST(an_item_is_whole_up_to_its_longest) {
-    const char *list = "abcd abc,abcdef,g";
-    char item[5];
-    ck_assert(discovery_next_item(&list, item, sizeof item));
-    ck_assert_str_eq(item, "abcd");
-    ck_assert(discovery_next_item(&list, item, sizeof item));
-    ck_assert_str_eq(item, "abc");
-    ck_assert(discovery_next_item(&list, item, sizeof item));
-    ck_assert_str_eq(item, "abcd"); /* cut, and nothing of it is left over */
-    ck_assert(discovery_next_item(&list, item, sizeof item));
-    ck_assert_str_eq(item, "g");
-    ck_assert(!discovery_next_item(&list, item, sizeof item));
-    ck_assert_str_eq(item, "");
-}
-END_TEST
-
-START_TEST(no_strategy_opens_without_memory) {
-    const enum discovery_kind kinds[] = {DISCOVERY_MANUAL, DISCOVERY_STATIC};
+START_TEST(static_discovery_does_not_open_without_memory) {
     const struct discovery_options options = {.seeds = "a@h", .done = done};
-    for (size_t i = 0; i < 2; i++) {
-        fail_nth_allocation(1);
-        void *state = discovery_strategy(kinds[i])->open(&options);
-        ck_assert(allocation_failed());
-        ck_assert_ptr_null(state);
-    }
+    fail_nth_allocation(1);
+    void *state = discovery_strategy(DISCOVERY_STATIC)->open(&options);
+    ck_assert(allocation_failed());
+    ck_assert_ptr_null(state);
 }
 END_TEST
 
@@ -109,10 +81,8 @@ Suite *discovery_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("discovery", &tests);
     tcase_add_test(tests, each_strategy_is_found_by_its_kind);
-    tcase_add_test(tests, manual_discovery_finds_nothing);
     tcase_add_test(tests, static_discovery_finds_the_list);
     tcase_add_test(tests, a_list_may_be_full);
-    tcase_add_test(tests, an_item_is_whole_up_to_its_longest);
-    tcase_add_test(tests, no_strategy_opens_without_memory);
+    tcase_add_test(tests, static_discovery_does_not_open_without_memory);
     return suite;
 }

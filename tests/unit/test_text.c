@@ -366,6 +366,17 @@ START_TEST(bytes_of_any_number_are_written_as_hexadecimal) {
 }
 END_TEST
 
+START_TEST(an_ip_address_stands_alone) {
+    const char *const addresses[] = {"192.0.2.1", "::1", "2001:db8::1", "::ffff:192.0.2.1"};
+    const char *const others[] = {"",           "192.0.2", "192.0.2.1.", "0x7f000001", "[::1]",
+                                  "fe80::1%lo", "::1/128", "s1.emqx.io", " ::1"};
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++)
+        ck_assert_msg(text_is_ip_address(addresses[i]), "%s", addresses[i]);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert_msg(!text_is_ip_address(others[i]), "%s", others[i]);
+}
+END_TEST
+
 Suite *text_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("text", &tests);
@@ -390,5 +401,6 @@ Suite *text_suite(void) {
     tcase_add_test(tests, each_range_of_what_cannot_be_seen_ends_where_it_should);
     tcase_add_test(tests, hexadecimal_is_pairs_of_lower_case_digits);
     tcase_add_test(tests, bytes_of_any_number_are_written_as_hexadecimal);
+    tcase_add_test(tests, an_ip_address_stands_alone);
     return suite;
 }
