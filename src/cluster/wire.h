@@ -12,23 +12,23 @@
  * that later versions may add fields. A `name` is len:8 and that many bytes, Name@Host, 3 to 255 of
  * them.
  *
- *   HELLO    1 | version:8 flags:8 intent:8 created:64 random:64 joined:64 generation:64
- *              | incarnation:64 names:64 known_joined:64 known_incarnation:64 known_state:8
- *              | port:16 name cluster_len:8 cluster_name
- *   JOIN_ACCEPT 2 | known:64 prior_join:64
- *   REJECT   3 | cause:8                                                    enum cluster_cause
- *   PING     4 |
- *   RECORDS  5 | record ...                                                 gossip
- *   SUMMARY  6 | created:64 random:64 hash:64
- *   SAME     7 |                                                            answer to SUMMARY
- *   BUCKETS  8 | hash:64 x 256                                              answer to SUMMARY
- *   RANGE    9 | first:64 last:64 flags:8 record ...                        request, or its answer
- *   PULL    10 | generation:64 sequence:64 name                          "the names of this member"
- *   NAMES   11 | generation:64 sequence:64 flags:8 name (sequence:64 node) ...    answer to PULL
- *   CHANGE  12 | generation:64 sequence:64 operation:8 name node                  gossip
- *   PROBE_REQ 13 | ttl:8 to:64 from:64 subject:64 number:32
- *   PROBE_ACK 14 | ttl:8 to:64 subject:64 number:32 responsive:8
- *   IDENTITY 15 | created:64 random:64                                      gossip
+ *   HELLO        1 | version:8 flags:8 intent:8 created:64 random:64 joined:64 generation:64
+ *                  | incarnation:64 names:64 known_joined:64 known_incarnation:64 known_state:8
+ *                  | port:16 name cluster_len:8 cluster_name
+ *   JOIN_ACCEPT  2 | known:64 prior_join:64
+ *   REJECT       3 | cause:8                                                enum cluster_cause
+ *   PING         4 |
+ *   RECORDS      5 | record ...                                             gossip
+ *   SUMMARY      6 | created:64 random:64 hash:64
+ *   SAME         7 |                                                        answer to SUMMARY
+ *   BUCKETS      8 | hash:64 x 256                                          answer to SUMMARY
+ *   RANGE        9 | first:64 last:64 flags:8 record ...                    request, or its answer
+ *   PULL        10 | generation:64 sequence:64 name                         asks for names
+ *   NAMES       11 | generation:64 sequence:64 flags:8 name (sequence:64 node) ...  answer to PULL
+ *   CHANGE      12 | generation:64 sequence:64 operation:8 name node        gossip
+ *   PROBE_REQ   13 | ttl:8 to:64 from:64 subject:64 number:32
+ *   PROBE_ACK   14 | ttl:8 to:64 subject:64 number:32 responsive:8
+ *   IDENTITY    15 | created:64 random:64                                   gossip
  *
  *   HELLO    flags: 1 alone, 2 discovery_paused, 4 discovery; intent: 0 member, 1 join, 2 discover
  *            known_*: of the sender's record of the receiver; known_state is that of a record, 3
