@@ -1,4 +1,5 @@
 /* One caller of the control socket: what it asks, and what it is sent. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/would_block.h"
 #include "net/control_inner.h"
@@ -28,6 +29,7 @@ static void stop_watching(struct control_conn *conn) {
     struct control_server *server = conn->server;
     if (!conn->watches)
         return;
+    PORTOLAN_ASSERT(server->watchers > 0);
     conn->watches = false;
     if (--server->watchers == 0)
         control_events_close(&server->events);
@@ -71,6 +73,7 @@ void control_conn_wake(struct control_conn *conn) {
 void control_conn_end(struct control_conn *conn) {
     struct control_server *server = conn->server;
     const struct control_caller caller = conn->caller;
+    PORTOLAN_ASSERT(server->conn_count > 0);
     TAILQ_REMOVE(&server->conns, conn, entry);
     server->conn_count--;
     if (conn->ready)
@@ -116,6 +119,7 @@ static void resume_reading(struct control_conn *conn) {
 /* Gives memory back that is no longer needed, and reads on when there is room for much. */
 static void line_taken(struct control_conn *conn, size_t len) {
     conn->request_at += len + 1;
+    PORTOLAN_ASSERT(conn->request_at <= conn->request_end);
     conn->scanned = 0;
     if (conn->request_at == conn->request_end) {
         conn->request_at = conn->request_end = 0;
@@ -181,6 +185,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
         control_conn_end(conn);
         return;
     }
+    PORTOLAN_ASSERT(conn->request_at <= conn->request_end &&
+                    conn->request_end <= conn->request_capacity);
     if (conn->request_end == conn->request_capacity) {
         conn->reading_paused = true; /* until lines are taken */
         event_del(&conn->readable);
@@ -322,6 +328,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context) {
 static bool send_piece(struct control_conn *conn) {
     const struct timeval timeout = {.tv_sec = CONTROL_WRITE_TIMEOUT_S};
     size_t left = conn->piece_len - conn->piece_sent;
+    PORTOLAN_ASSERT(conn->piece_sent <= conn->piece_len && !conn->blocked);
     ssize_t sent = send(conn->fd, conn->piece + conn->piece_sent, left, MSG_NOSIGNAL);
     if (sent < 0 && !would_block(errno)) {
         control_conn_end(conn);
@@ -396,6 +403,7 @@ void control_conn_flush(struct control_conn *conn) {
 /* --- what the daemon does with it --- */
 
 void control_conn_hold(struct control_conn *conn, void (*gone)(void *context), void *context) {
+    PORTOLAN_ASSERT(!conn->reply_pending);
     conn->reply_pending = true;
     conn->gone = gone;
     conn->gone_context = context;
@@ -406,6 +414,7 @@ void control_conn_release(struct control_conn *conn) {
 }
 
 void control_conn_reply(struct control_conn *conn, struct control_stream *reply) {
+    PORTOLAN_ASSERT(conn->reply_pending && conn->last == NULL);
     touch(conn);
     conn->reply_pending = false;
     if (reply == NULL)

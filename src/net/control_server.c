@@ -1,4 +1,5 @@
 /* The control socket's server: who is accepted, who waits, and whose turn it is. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "net/control_inner.h"
 #include "net/local_users.h"
@@ -56,6 +57,7 @@ static bool step_one(struct control_server *server, bool may_change, int64_t unt
     struct control_conn *conn = next_ready(server, may_change);
     if (conn == NULL)
         return false;
+    PORTOLAN_ASSERT(conn->ready && conn->caller.may_change == may_change);
     TAILQ_REMOVE(&server->ready[may_change], conn, ready_link);
     conn->ready = false;
     control_conn_step(conn, end_of_step(server, until_us));
@@ -163,6 +165,7 @@ static void admit(struct control_server *server, int fd, const struct control_ca
 /* --- those who wait --- */
 
 static void leave_queue(struct control_server *server, struct control_waiter *waiter) {
+    PORTOLAN_ASSERT(server->waiting_count > 0);
     TAILQ_REMOVE(&server->waiting, waiter, entry);
     server->waiting_count--;
     uncount(server->queued, &waiter->caller);

@@ -1,4 +1,5 @@
 /* What a client of epmd is answered, once its request is whole: the reply, and what follows it. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/would_block.h"
@@ -29,6 +30,7 @@ static ssize_t send_some(const struct epmd_conn *conn, const uint8_t *data, size
 enum epmd_drained epmd_conn_drain(struct epmd_conn *conn) {
     struct reply_buffer *reply_buffer = conn->reply_buffer;
     for (;;) {
+        PORTOLAN_ASSERT(reply_buffer->sent <= reply_buffer->len);
         if (reply_buffer->sent == reply_buffer->len) {
             reply_buffer->sent = 0;
             reply_buffer->len =
@@ -98,6 +100,8 @@ static void log_request(const struct epmd_conn *conn, const struct epmd_request 
 
 static void become_registered(struct epmd_conn *conn, struct registration *registration) {
     struct epmd_server *server = conn->server;
+    PORTOLAN_ASSERT(conn->on_heap && conn->registration == NULL);
+    PORTOLAN_ASSERT(registration->holder == conn);
     conn->registration = registration;
     epmd_server_list_registered(server, conn);
     free(conn->request_buffer);
@@ -119,6 +123,7 @@ static bool delay_reply(struct epmd_conn *conn, const struct writer *reply) {
 }
 
 void epmd_conn_settle(struct epmd_conn *conn) {
+    PORTOLAN_ASSERT(conn->awaited != 0 && conn->state == EPMD_CONN_REGISTERED);
     TAILQ_REMOVE(&conn->server->unsettled, conn, unsettled);
     conn->awaited = 0;
     if (send_some(conn, conn->reply, conn->reply_len, 0) != (ssize_t)conn->reply_len)
@@ -241,6 +246,7 @@ void epmd_conn_answer(struct epmd_conn *conn, const struct epmd_request *request
 }
 
 void epmd_conn_resume(struct epmd_conn *conn) {
+    PORTOLAN_ASSERT(conn->state == EPMD_CONN_HELD && conn->waiter.state != LOOKUP_IDLE);
     const struct epmd_request request = {
         .operation = EPMD_PORT_PLEASE2,
         .name = bytes_of(conn->request_buffer->data, conn->request_buffer->len),

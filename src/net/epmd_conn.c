@@ -68,6 +68,7 @@ void epmd_conn_close(struct epmd_conn *conn, const char *reason) {
         release(conn);
         return;
     }
+    PORTOLAN_ASSERT((conn->registration != NULL) == (conn->state == EPMD_CONN_REGISTERED));
     event_del(&conn->event);
     if (conn->awaited != 0)
         TAILQ_REMOVE(&server->unsettled, conn, unsettled);
@@ -108,6 +109,8 @@ struct epmd_conn *epmd_conn_promote(struct epmd_conn *fresh, const struct epmd_n
     struct epmd_server *server = fresh->server;
     if (fresh->on_heap)
         return fresh;
+    PORTOLAN_ASSERT(fresh->state == EPMD_CONN_READING && !fresh->host_counted &&
+                    !fresh->user_counted);
     if (fresh->on_reserve)
         return refuse_promotion(fresh, node, "no descriptor left");
     char text[REASON_SIZE];
@@ -134,6 +137,7 @@ struct epmd_conn *epmd_conn_promote(struct epmd_conn *fresh, const struct epmd_n
 }
 
 bool epmd_conn_wait_for(struct epmd_conn *conn, short what) {
+    PORTOLAN_ASSERT(conn->on_heap && (what == EV_READ || what == EV_WRITE));
     event_del(&conn->event);
     event_assign(&conn->event, conn->server->base, conn->fd, (short)(what | EV_PERSIST), on_ready,
                  conn);
@@ -207,6 +211,7 @@ static void wait_for_more(struct epmd_conn *conn, struct bytes received) {
         epmd_conn_refuse(conn, "request", "out of memory");
         return;
     }
+    PORTOLAN_ASSERT(received.len < EPMD_FRAME_MAX);
     conn->request_buffer->len = received.len;
     memmove(conn->request_buffer->data, received.data, received.len);
 }
@@ -216,6 +221,7 @@ static void conn_detach(struct epmd_conn *conn) {
     struct epmd_server *server = conn->server;
     if (!conn->on_heap)
         return;
+    PORTOLAN_ASSERT(conn->state == EPMD_CONN_READING && conn->reply_buffer == NULL);
     uncount(conn);
     epmd_server_unlist(server, conn);
     free(conn->request_buffer);
@@ -328,6 +334,7 @@ static void on_request(struct epmd_conn *conn) {
 }
 
 static void on_writable(struct epmd_conn *conn) {
+    PORTOLAN_ASSERT(conn->reply_buffer != NULL);
     uint64_t sent_before = conn->reply_buffer->sent_in_all;
     enum epmd_drained drained = epmd_conn_drain(conn);
     if (drained != EPMD_BLOCKED)
@@ -342,8 +349,8 @@ static void on_writable(struct epmd_conn *conn) {
  * turn has no time for are reported again in the next one, and others come in between. */
 static void on_ready(evutil_socket_t fd, short what, void *context) {
     struct epmd_conn *conn = context;
-    (void)fd;
     (void)what;
+    PORTOLAN_ASSERT(conn->on_heap && conn->fd == fd);
     if (!turn_budget_allows(conn->server->options.budget, &conn->served))
         return;
     switch (conn->state) {

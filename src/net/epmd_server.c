@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/turn_budget.h"
 #include "net/epmd_conn.h"
@@ -19,6 +20,7 @@ static void arm_expiry(struct epmd_server *server) {
 }
 
 void epmd_server_touch(struct epmd_server *server, struct epmd_conn *conn) {
+    PORTOLAN_ASSERT(conn->on_heap && conn->state != EPMD_CONN_REGISTERED);
     conn->active_ms = clock_monotonic_ms();
     TAILQ_REMOVE(&server->waiting, conn, entry);
     TAILQ_INSERT_TAIL(&server->waiting, conn, entry);
@@ -40,6 +42,7 @@ void epmd_server_list_registered(struct epmd_server *server, struct epmd_conn *c
 
 void epmd_server_unlist(struct epmd_server *server, struct epmd_conn *conn) {
     bool registered = conn->state == EPMD_CONN_REGISTERED;
+    PORTOLAN_ASSERT((registered ? server->registered_count : server->waiting_count) > 0);
     TAILQ_REMOVE(registered ? &server->registered : &server->waiting, conn, entry);
     if (registered)
         server->registered_count--;
@@ -177,6 +180,8 @@ void epmd_server_free(struct epmd_server *server) {
     loop_free_event(server->expiry_event);
     loop_free_event(server->lookup_event);
     loop_free_event(server->settled_event);
+    PORTOLAN_ASSERT(server->waiting_count == 0 && server->registered_count == 0);
+    PORTOLAN_ASSERT(TAILQ_EMPTY(&server->unsettled));
     host_limit_free(server->host_limit);
     free(server);
 }

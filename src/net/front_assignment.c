@@ -1,5 +1,6 @@
 #include "net/front_assignment.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/turn_budget.h"
 #include "net/listener_owner.h"
@@ -88,6 +89,7 @@ static bool open_port(struct front_assignment *assignment, uint16_t port,
     if (!listen_on(assignment, port, outcome))
         return false;
     assignment->opened++;
+    PORTOLAN_ASSERT(assignment->opened <= assignment->options.ports_max);
     if (assignment->deps.pool != NULL)
         port_pool_front_opened(assignment->deps.pool, port);
     assignment->hooks.opened(assignment->hooks.context, port, registration);
@@ -99,6 +101,7 @@ static void close_port(struct front_assignment *assignment, uint16_t port,
     if (routes_count(assignment->ports, port) > 0 ||
         !acceptor_unlisten(assignment->deps.acceptor, port))
         return;
+    PORTOLAN_ASSERT(assignment->opened > 0);
     assignment->opened--;
     if (assignment->deps.pool != NULL)
         port_pool_front_closed(assignment->deps.pool, port);
@@ -125,6 +128,7 @@ static bool route_add(struct front_assignment *assignment, struct registration *
         return fail(outcome, "ports below 1024 are only for root's nodes");
     if (!open_port(assignment, port, registration, outcome))
         return false;
+    PORTOLAN_ASSERT(port != 0 && registration->front_port == 0);
     registration->front_port = port;
     if (routes_add(assignment->ports, registration)) {
         registration->loopback_only = port_probe_is_loopback_only(registration->node.port);

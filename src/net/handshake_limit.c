@@ -1,5 +1,6 @@
 #include "net/handshake_limit.h"
 
+#include "base/assert.h"
 #include "net/host_limit.h"
 
 #include <stdlib.h>
@@ -61,11 +62,14 @@ bool handshake_limit_enter(struct handshake_limit *limit, const struct address *
         !host_limit_enter(of_host, peer))
         return false;
     *(from_member ? &limit->members : &limit->strangers) += 1;
+    PORTOLAN_ASSERT(limit->strangers <= HANDSHAKES_STRANGERS &&
+                    limit->strangers + limit->members <= HANDSHAKES_STRANGERS + HANDSHAKES_MEMBERS);
     return true;
 }
 
 void handshake_limit_leave(struct handshake_limit *limit, const struct address *peer,
                            bool from_member) {
     host_limit_leave(from_member ? limit->of_members : limit->of_strangers, peer);
+    PORTOLAN_ASSERT((from_member ? limit->members : limit->strangers) > 0);
     *(from_member ? &limit->members : &limit->strangers) -= 1;
 }

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/host_lookup.h"
@@ -56,6 +57,7 @@ void peer_dial_free(struct peer_dial *dial) {
     stop_trying(dial);
     epmd_query_free(dial->query_in_flight);
     host_lookup_release(dial->lookup);
+    PORTOLAN_ASSERT(dial->fd < 0 && dial->link == NULL);
     TAILQ_REMOVE(&dial->links->dials, dial, entry);
     free(dial);
 }
@@ -165,6 +167,7 @@ void peer_dial_opened(struct peer_dial *dial, struct peer_link *link) {
     struct peer_links *links = dial->links;
     char name[sizeof dial->name];
     memcpy(name, dial->name, sizeof name);
+    PORTOLAN_ASSERT(dial->link == link && dial->fd < 0);
     dial->link = NULL;
     peer_dial_free(dial);
     peer_link_set_name(link, name);
@@ -208,6 +211,7 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
 
 /* False: it failed at once, and that is noted. */
 static bool try_port(struct peer_dial *dial) {
+    PORTOLAN_ASSERT(dial->tried > 0 && dial->ports_tried < dial->port_count);
     dial->port_deadline_ms =
         share_of_time(dial->address_deadline_ms, dial->port_count - dial->ports_tried);
     struct address address = address_at(dial, dial->ports[dial->ports_tried++]);
@@ -279,6 +283,8 @@ static void begin_address(struct peer_dial *dial) {
 }
 
 static void try_next(struct peer_dial *dial) {
+    PORTOLAN_ASSERT(dial->fd < 0 && dial->link == NULL && dial->query_in_flight == NULL);
+    PORTOLAN_ASSERT(dial->ports_tried <= dial->port_count && dial->tried <= dial->addresses.count);
     while (clock_monotonic_ms() < dial->deadline_ms) {
         if (dial->ports_tried < dial->port_count) {
             if (try_port(dial))

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/clock.h"
 #include "net/loop.h"
 #include "net/peer_inner.h"
@@ -23,6 +24,7 @@ static void release_handshake(struct peer_link *link) {
 }
 
 void peer_link_destroy(struct peer_link *link) {
+    PORTOLAN_ASSERT(link->state == PEER_LINK_HANDSHAKING || link->dial == NULL);
     release_handshake(link);
     TAILQ_REMOVE(&link->links->all, link, entry);
     event_del(&link->timer);
@@ -88,6 +90,7 @@ bool peer_link_send(struct peer_link *link, struct bytes bytes) {
 void peer_link_end(struct peer_link *link) {
     if (link->state == PEER_LINK_CLOSING)
         return;
+    PORTOLAN_ASSERT(link->state == PEER_LINK_OPEN);
     tls_stream_close(link->stream);
     flush(link);
     link->state = PEER_LINK_CLOSING;
@@ -108,6 +111,7 @@ static void deliver(struct peer_link *link) {
         return;
     }
     size_t used = links->hooks.received(links->hooks.context, link, bytes_of(data, len));
+    PORTOLAN_ASSERT(used <= len);
     evbuffer_drain(link->plain, used);
 }
 
@@ -143,6 +147,8 @@ static void read_all(struct peer_link *link) {
 static void become_open(struct peer_link *link) {
     struct peer_links *links = link->links;
     struct peer_dial *dial = link->dial;
+    PORTOLAN_ASSERT(link->state == PEER_LINK_HANDSHAKING);
+    PORTOLAN_ASSERT(link->handshake_counted == (dial == NULL));
     release_handshake(link);
     event_del(&link->timer);
     link->state = PEER_LINK_OPEN;
@@ -354,6 +360,7 @@ void peer_links_free(struct peer_links *links) {
         evbuffer_write(output, bufferevent_getfd(link->wire));
         peer_link_destroy(link);
     }
+    PORTOLAN_ASSERT(TAILQ_EMPTY(&links->all) && TAILQ_EMPTY(&links->dials));
     handshake_limit_free(links->handshakes);
     free(links);
 }
