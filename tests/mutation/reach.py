@@ -112,33 +112,53 @@ class Reach:
         self.seconds = made["tests"]
         self.lines = {file: {int(line): tests for line, tests in lines.items()}
                       for file, lines in made["lines"].items()}
+        # of suites that are newer than the map it is not known what they reach
+        self.new = [f"unit {suite}" for suite in suites(trees.UNBROKEN)
+                    if f"unit {suite}" not in self.seconds]
+        self.seconds.update({test: 1 for test in self.new})
+
+    def counted_as(self, file):
+        """The file as it was called when the map was made: files move between rooms."""
+        name = file.rpartition("/")[2]
+        moved = [other for other in self.lines if other.endswith("/" + name)]
+        return file if file in self.lines or len(moved) != 1 else moved[0]
 
     @functools.lru_cache(maxsize=None)
     def aligned(self, file):
         """The lines of `file` as it was counted that stand for those that it has now."""
         now = (trees.UNBROKEN / file).read_text().splitlines()
-        then = (COUNTING / file).read_text().splitlines()
+        then = (COUNTING / self.counted_as(file)).read_text().splitlines()
         same = {}
         for block in difflib.SequenceMatcher(None, then, now, autojunk=False).get_matching_blocks():
             same.update({block.b + i + 1: block.a + i + 1 for i in range(block.size)})
         return same
 
     def of(self, file, line):
-        """The tests that reach a line, by kind and the fastest first."""
-        reached = set(self.counted(file, line))
+        """The tests that reach a line, by kind and the fastest first. Unit tests may have changed
+        since the map was made: all suites that reach the file are tried."""
+        on_line = set(self.counted(file, line))
+        units = {test for test in self.of_file(file) if test.startswith("unit ")} | set(self.new)
+        reached = on_line | units
         reached |= {"sanitized " + test[5:] for test in reached if test.startswith("unit ")}
         return sorted((test for test in reached if self.seconds.get(test)),
-                      key=lambda test: (KINDS.index(test.partition(" ")[0]), self.seconds[test]))
+                      key=lambda test: (KINDS.index(test.partition(" ")[0]), test not in on_line,
+                                        self.seconds[test]))
 
     def counted(self, file, line):
         """The tests that reach a line or, for one that is no code of its own, the nearest before
         it."""
-        if file not in self.lines or not (COUNTING / file).exists():
+        reached = self.lines.get(self.counted_as(file))
+        if reached is None:
             return self.of_room(file)
-        reached, same = self.lines[file], self.aligned(file)
+        same = self.aligned(file)
         for near in range(line, max(line - 12, 0), -1):
             if same.get(near) in reached:
                 return reached[same[near]]
+        return self.of_file(file)
+
+    @functools.lru_cache(maxsize=None)
+    def of_file(self, file):
+        reached = self.lines.get(self.counted_as(file), {})
         return sorted({test for tests in reached.values() for test in tests})
 
     def of_room(self, file):
