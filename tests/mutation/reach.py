@@ -78,7 +78,7 @@ def complete_map(units_only):
     unbroken one is used."""
     made = read_map()
     if not made["tests"]:
-        trees.sync(trees.ROOT, COUNTING)
+        trees.sync(trees.UNBROKEN, COUNTING, with_build=False)
         trees.build_all(COUNTING, *FLAGS)
         open_to_all(COUNTING)
     unknown = [test for test in all_tests(COUNTING) if test not in made["tests"]

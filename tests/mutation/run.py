@@ -114,7 +114,7 @@ def begin_worker(numbers):
     trees.adopt_orphans()
     trees.end_with_parent()
     mine["tree"] = trees.HOME / f"job{numbers.get()}"
-    trees.sync(trees.UNBROKEN, mine["tree"])
+    trees.sync(trees.UNBROKEN, mine["tree"], with_build=True)
     mine["reach"] = reach.Reach()
 
 
@@ -241,7 +241,7 @@ def prepare(fresh, units_only):
     trees.HOME.mkdir(parents=True, exist_ok=True)
     if fresh:
         reach.MAP.unlink(missing_ok=True)
-    trees.sync(trees.ROOT, trees.UNBROKEN)
+    trees.sync(trees.ROOT, trees.UNBROKEN, with_build=False)
     print("building the unbroken tree", file=sys.stderr)
     trees.build_all(trees.UNBROKEN)
     trees.make(trees.UNBROKEN, trees.SANITIZED_UNIT, flags=trees.SANITIZED, jobs=2)

@@ -80,7 +80,8 @@ def end_descendants():
 
 
 def limit_files():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+    # the soft limit alone: tests set their own
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -154,24 +155,20 @@ def is_same(one, other, by_time):
     return filecmp.cmp(one, other, shallow=False)
 
 
-def sync(source, target):
-    """Makes `target` what `source` is. From the repository comes what is not built, and what
-    differs is newer than what was built of it; from a tree comes all, with its times."""
-    from_root = source == ROOT
-    skipped = {".git", "build"} if from_root else set()
+def sync(source, target, with_build):
+    """Makes `target` what `source` is. With its build, all has the times that it has there; without
+    it, what differs is newer than what was built of it."""
+    skipped = set() if with_build else {".git", "build"}
     target.mkdir(parents=True, exist_ok=True)
     wanted = set(files_of(source, skipped))
     for file in set(files_of(target, skipped)) - wanted:
         (target / file).unlink()
     for file in wanted:
         one, other = source / file, target / file
-        if not is_same(one, other, not from_root):
+        if not is_same(one, other, with_build):
             other.parent.mkdir(parents=True, exist_ok=True)
             other.unlink(missing_ok=True)
-            if from_root:
-                shutil.copy(one, other, follow_symlinks=False)
-            else:
-                shutil.copy2(one, other, follow_symlinks=False)
+            (shutil.copy2 if with_build else shutil.copy)(one, other, follow_symlinks=False)
 
 
 def build_all(tree, *flags, jobs=2):
