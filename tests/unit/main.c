@@ -64,6 +64,7 @@ static Suite *(*const suites[])(void) = {
     port_search_suite,
     proxy_way_suite,
     proxy_suite,
+    proxy_log_suite,
     proxy_streams_suite,
     proxy_turns_suite,
     epmd_turns_suite,

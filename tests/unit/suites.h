@@ -80,6 +80,7 @@ Suite *port_probe_suite(void);
 Suite *port_search_suite(void);
 Suite *proxy_way_suite(void);
 Suite *proxy_suite(void);
+Suite *proxy_log_suite(void);
 Suite *proxy_streams_suite(void);
 Suite *proxy_turns_suite(void);
 Suite *epmd_turns_suite(void);
