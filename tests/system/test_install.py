@@ -81,7 +81,7 @@ def test_what_is_there_of_others_is_neither_overwritten_nor_removed(tmp_path, na
         file = tmp_path / "usr" / name
         file.parent.mkdir(parents=True)
         file.write_text("theirs")
-        reason = "it is not Portolan's"
+        reason = "it is not part of Portolan"
     refused = make("install-epmd", tmp_path, "/usr")
     assert refused.returncode != 0 and f"cannot install {file}: {reason}" in refused.stdout
     assert file.read_text() == "theirs"
