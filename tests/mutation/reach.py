@@ -1,8 +1,8 @@
 """Which test reaches which line: made once for a tree, by running all tests in a copy that counts
 lines.
 
-A test is "unit SUITE", "sim", "sanitized SUITE" or "system FILE". A test that fails where nothing is broken is left
-out.
+A test is "unit SUITE", "sim", "sanitized SUITE" or "system FILE". A test that fails where nothing
+is broken is left out.
 """
 
 import collections

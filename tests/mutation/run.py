@@ -3,11 +3,11 @@
 tests.
 
 A change is noticed when a unit test fails (those that reach the line, the fastest first), else the
-simulator, a unit test with sanitizers, a system test; one that fails counts when it fails again. A change that the
-compiler finds to be none is drawn again. What nothing notices is printed, and so is the share that
-was noticed, by room. tests/mutation/equivalents lists changes that cannot be noticed, each with its
-reason: they are not drawn. The first run in a tree takes long: it finds which test reaches which
-line.
+simulator, a unit test with sanitizers, a system test; one that fails counts when it fails again. A
+change that the compiler finds to be none is drawn again. What nothing notices is printed, and so is
+the share that was noticed, by room. tests/mutation/equivalents lists changes that cannot be
+noticed, each with its reason: they are not drawn. The first run in a tree takes long: it finds
+which test reaches which line.
 
 The work is done in copies of the tree below build/mutation. The same seed draws the same changes of
 the same source. Exit status: 0 when nothing survived.
@@ -34,7 +34,8 @@ LAST = trees.HOME / "survivors.json"
 
 # before, after: the lines that differ, without the spaces around them
 Mutant = collections.namedtuple("Mutant", "file function line kind start end new before after")
-# by: unit, sim, sanitized, system, timeout, or "" for one that survived; test: which one, or why none
+# by: unit, sim, sanitized, system, timeout, or "" for one that survived; test: which one, or why
+# none
 Result = collections.namedtuple("Result", "mutant by test seconds")
 
 # kinds of tests, what they need and how it is built

@@ -1,5 +1,5 @@
-"""The manual pages as their readers see them: clean for mandoc, one footer, and quotes that close, in
-man-db as in mandoc."""
+"""The manual pages as their readers see them: clean for mandoc, one footer, and quotes that close,
+in man-db as in mandoc."""
 
 import os
 import pathlib
