@@ -143,7 +143,7 @@ static bool format_tail(struct front *front, const struct hello_queue *hellos, c
                         size_t size) {
     json_t *rest = json_pack(
         "{s:I, s:o, s:o}", "streams", (json_int_t)proxy_count(front_proxy(front)), "counters",
-        describe_counters(front, hellos), "lookups", describe_lookups(front_ports_of(front)));
+        describe_counters(front, hellos), "lookups", describe_lookups(front_routes(front)));
     char *text = rest == NULL ? NULL : json_dumps(rest, JSON_COMPACT);
     bool fits = text != NULL && (size_t)snprintf(out, size, "],%s}", text + 1) < size;
     json_decref(rest);
@@ -167,7 +167,7 @@ struct control_stream *control_status_with_front(const struct control_context *c
     }
     list->list.item = write_front;
     list->list.free = free_front;
-    list->ports = front_ports_of(control->front->front);
+    list->ports = front_routes(control->front->front);
     snprintf(open, sizeof open, ",\"front\":{\"proxy\":%s,\"ports\":[",
              control->config->front_proxy ? "true" : "false");
     return control_list_reply(&list->list, control_list_begin(&list->list, status, 1, open, tail));

@@ -115,7 +115,7 @@ static json_t *describe_conflict(const struct lease_list *list, const struct por
     if (lease->front)
         return json_null();
     if (lease->conflict_is_front)
-        node = routes_at(front_ports_of(list->control->front->front), lease->port, 0);
+        node = routes_at(front_routes(list->control->front->front), lease->port, 0);
     if (node != NULL)
         return events_json_text(node->node.name);
     return lease->conflict.len > 0 ? events_json_text(lease->conflict) : json_null();
@@ -135,7 +135,7 @@ static json_t *describe(const struct lease_list *list, struct bytes name,
 static enum control_step write_front(struct lease_list *list, const struct port_lease *lease,
                                      struct writer *out) {
     if (!list->is_at_front)
-        routes_cursor_begin(&list->nodes, front_ports_of(list->control->front->front), lease->port);
+        routes_cursor_begin(&list->nodes, front_routes(list->control->front->front), lease->port);
     list->is_at_front = true;
     const struct registration *node = routes_cursor_peek(&list->nodes);
     if (node == NULL) {

@@ -336,7 +336,7 @@ static bool build_front(struct daemon *daemon) {
                                                    .context = daemon};
     if (!front_service_build(&daemon->front_service, &deps))
         return false;
-    daemon->service.routes = front_ports_of(daemon->front_service.front);
+    daemon->service.routes = front_routes(daemon->front_service.front);
     return build_demux(daemon);
 }
 

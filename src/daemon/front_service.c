@@ -17,7 +17,7 @@ static json_t *first_names(const struct front_service *service, uint16_t port) {
     json_t *names = json_array();
     const struct registration *node;
     struct routes_cursor cursor;
-    routes_cursor_begin(&cursor, front_ports_of(service->front), port);
+    routes_cursor_begin(&cursor, front_routes(service->front), port);
     while ((node = routes_cursor_peek(&cursor)) != NULL && json_array_size(names) < NAMES_TOLD) {
         json_array_append_new(names, events_json_text(node->node.name));
         routes_cursor_advance(&cursor);
@@ -31,7 +31,7 @@ static json_t *first_names(const struct front_service *service, uint16_t port) {
 static void on_shared(void *context, uint16_t port, const struct registration *registration) {
     const struct front_service *service = context;
     const struct bytes name = registration->node.name;
-    const struct registration *first = routes_at(front_ports_of(service->front), port, 0);
+    const struct registration *first = routes_at(front_routes(service->front), port, 0);
     log_event(LOG_LEVEL_INFO, "port_shared", log_bytes("name", name),
               log_number("front_port", port), log_bytes("first", first->node.name),
               log_text("cure", SHARED_CURE));
@@ -39,7 +39,7 @@ static void on_shared(void *context, uint16_t port, const struct registration *r
         events_publish(service->events, "port_shared",
                        json_pack("{s:o, s:i, s:o, s:I, s:s}", "name", events_json_text(name),
                                  "port", port, "names", first_names(service, port), "count",
-                                 (json_int_t)routes_count(front_ports_of(service->front), port),
+                                 (json_int_t)routes_count(front_routes(service->front), port),
                                  "reason", "other nodes share this front port; " SHARED_CURE));
 }
 

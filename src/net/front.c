@@ -135,7 +135,7 @@ void front_free(struct front *front) {
     free(front);
 }
 
-struct routes *front_ports_of(struct front *front) {
+struct routes *front_routes(struct front *front) {
     return front_assignment_ports(front->assignment);
 }
 

@@ -101,7 +101,7 @@ void front_registered(struct front *front, struct registration *registration);
 void front_unregistered(struct front *front, struct registration *registration);
 
 /* For questions, and for names/epmd_service. */
-struct routes *front_ports_of(struct front *front);
+struct routes *front_routes(struct front *front);
 struct proxy *front_proxy(const struct front *front);
 struct front_counters front_counters(const struct front *front);
 

@@ -199,7 +199,7 @@ static void make_front(void) {
         .shared = on_shared, .port_failed = on_port_failed, .lookups_ready = on_lookups_ready};
     deps.front = front_new(&lent, &options, &hooks);
     must(deps.front != NULL);
-    deps.service.routes = front_ports_of(deps.front);
+    deps.service.routes = front_routes(deps.front);
 }
 
 static void make_demux(void) {

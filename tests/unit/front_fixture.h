@@ -61,7 +61,7 @@ static inline void on_shared(void *context, uint16_t port,
                              const struct registration *registration) {
     (void)context;
     ck_assert_uint_eq(port, registration->front_port);
-    ck_assert_ptr_ne(routes_at(front_ports_of(front), port, 0), registration);
+    ck_assert_ptr_ne(routes_at(front_routes(front), port, 0), registration);
     shared++;
 }
 
@@ -179,7 +179,7 @@ static inline void make_front(void) {
                                       .context = &front};
     front = front_new(&deps, &options, &hooks);
     ck_assert_ptr_nonnull(front);
-    service.routes = front_ports_of(front);
+    service.routes = front_routes(front);
 }
 
 static inline void make_demux(void) {

@@ -198,7 +198,7 @@ START_TEST(a_node_that_has_left_is_not_tried_again) {
     end_node(&gone);
     close(fd);
     turn_until(base, recovered == 1);
-    ck_assert_uint_eq(routes_count(front_ports_of(front), port), 1);
+    ck_assert_uint_eq(routes_count(front_routes(front), port), 1);
     end_node(&stays);
 }
 END_TEST
@@ -228,7 +228,7 @@ END_TEST
 START_TEST(many_names_move_in_steps) {
     struct registration *nodes[3 * FRONT_STEP];
     const size_t count = sizeof nodes / sizeof nodes[0];
-    const struct routes *routes = front_ports_of(front);
+    const struct routes *routes = front_routes(front);
     turn_proxy(false);
     for (size_t i = 0; i < count; i++) {
         char name[32];
@@ -296,7 +296,7 @@ START_TEST(the_first_registered_stays_the_owner_when_the_proxy_comes_back) {
     second.registration->since_ms = 200;
     turn_proxy(false);
     turn_proxy(true);
-    const struct routes *ports = front_ports_of(front);
+    const struct routes *ports = front_routes(front);
     ck_assert_ptr_eq(routes_at(ports, (uint16_t)(own_port + 1), 0), first.registration);
     ck_assert_ptr_eq(routes_at(ports, (uint16_t)(own_port + 1), 1), second.registration);
     ck_assert_uint_eq(shared, 2);
