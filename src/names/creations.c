@@ -1,5 +1,6 @@
 #include "names/creations.h"
 
+#include "base/assert.h"
 #include "base/checksummed_text.h"
 #include "base/hash_table.h"
 #include "base/text.h"
@@ -92,6 +93,7 @@ static void remember_old(struct creations *creations, struct bytes name, uint8_t
 static uint32_t take_number(struct creations *creations) {
     uint32_t taken = (uint32_t)creations->next;
     creations->next = usable(creations->next + 1);
+    PORTOLAN_ASSERT(taken >= FIRST_CREATION && (uint32_t)creations->next >= FIRST_CREATION);
     return taken;
 }
 
@@ -107,6 +109,8 @@ static uint32_t next_old(struct creations *creations, struct bytes name) {
         TAILQ_INSERT_TAIL(&creations->old_by_age, old, entry);
     }
     creations->old_changes++;
+    PORTOLAN_ASSERT(creation >= 1 && creation <= OLD_CREATIONS);
+    PORTOLAN_ASSERT(creations->old_count <= CREATIONS_OLD_NAMES);
     return creation;
 }
 
@@ -146,6 +150,8 @@ bool creations_encode(struct creations *creations, struct writer *writer) {
 }
 
 void creations_saved(struct creations *creations) {
+    PORTOLAN_ASSERT(creations->encoded_up_to >= creations->saved_up_to);
+    PORTOLAN_ASSERT(creations->encoded_old_changes <= creations->old_changes);
     creations->saved_up_to = creations->encoded_up_to;
     creations->saved_old_changes = creations->encoded_old_changes;
 }
@@ -187,4 +193,21 @@ bool creations_restore(struct creations *creations, struct bytes text) {
         creations->next = usable(next);
     creations->saved_up_to = creations->next;
     return true;
+}
+
+const char *creations_check(const struct creations *creations) {
+    const struct old_name *old;
+    size_t count = 0;
+    if (usable(creations->next) != creations->next)
+        return "the next creation is reserved";
+    TAILQ_FOREACH(old, &creations->old_by_age, entry) {
+        if (find_old(creations, bytes_of(old->name, old->len)) != old)
+            return "an older node's name is listed and not found";
+        if (old->creation < 1 || old->creation > OLD_CREATIONS)
+            return "an older node has a creation of more than two bits";
+        count++;
+    }
+    if (count != creations->old_count || count != HASH_COUNT(creations->old_by_name))
+        return "older nodes are miscounted";
+    return count <= CREATIONS_OLD_NAMES ? NULL : "too many older nodes are kept";
 }

@@ -58,4 +58,7 @@ void creations_saved(struct creations *creations);
  * text. */
 bool creations_restore(struct creations *creations, struct bytes text);
 
+/* NULL, or what does not hold inside that must: for tests, for it walks over everything. */
+const char *creations_check(const struct creations *creations);
+
 #endif

@@ -1,5 +1,6 @@
 #include "names/directory.h"
 
+#include "base/assert.h"
 #include "base/hash_table.h"
 
 #include <stdlib.h>
@@ -113,6 +114,8 @@ static void slot_drop(struct slot *slot) {
     pass_cursors_by(slot);
     HASH_DELETE(hh, directory->by_name, slot);
     TAILQ_REMOVE(&owner->slots, slot, by_sequence);
+    PORTOLAN_ASSERT(owner->count > 0 && directory->count >= owner->count);
+    PORTOLAN_ASSERT(owner->bytes <= directory->bytes);
     owner->count--;
     directory->count--;
     owner->bytes -= slot->entry.node.name.len;
@@ -134,6 +137,7 @@ static void owner_clear(struct directory_owner *owner) {
 void directory_owner_remove(struct directory_owner *owner) {
     struct directory_cursor *cursor;
     owner_clear(owner);
+    PORTOLAN_ASSERT(owner->count == 0 && owner->bytes == 0);
     LIST_FOREACH(cursor, &owner->directory->cursors, entry) {
         if (cursor->owner == owner)
             move_to_owner(cursor, TAILQ_NEXT(owner, entry));
@@ -274,6 +278,7 @@ enum directory_verdict directory_register(struct directory_owner *owner,
         verdict = owner_insert(owner, node, version.sequence, NULL);
     if (verdict == DIRECTORY_APPLIED)
         owner->version = version;
+    PORTOLAN_ASSERT(owner->count <= DIRECTORY_OWNER_NAMES_MAX);
     return verdict;
 }
 

@@ -140,4 +140,7 @@ void directory_cursor_end(struct directory_cursor *cursor);
 
 size_t directory_count(const struct directory *directory);
 
+/* NULL, or what does not hold inside that must: for tests, for it walks over everything. */
+const char *directory_check(const struct directory *directory);
+
 #endif

@@ -1,5 +1,6 @@
 #include "names/lookup_queue.h"
 
+#include "base/assert.h"
 #include "base/hash_table.h"
 
 #include <stdlib.h>
@@ -76,6 +77,7 @@ static struct lookup_pair *find_pair(const struct lookup_queue *queue, struct by
 }
 
 static void free_pair(struct lookup_queue *queue, struct lookup_pair *pair) {
+    PORTOLAN_ASSERT(pair->waiting == 0 && queue->pair_count > 0);
     TAILQ_REMOVE(&queue->idle, pair, entry);
     HASH_DEL(queue->by_key, pair);
     queue->pair_count--;
@@ -124,6 +126,7 @@ static struct lookup_pair *new_pair(struct lookup_queue *queue, struct bytes add
     }
     TAILQ_INSERT_TAIL(&queue->idle, pair, entry);
     queue->pair_count++;
+    PORTOLAN_ASSERT(queue->pair_count <= LOOKUP_PAIRS_MAX);
     return pair;
 }
 
@@ -175,6 +178,8 @@ static void end_turn(struct lookup_queue *queue, struct lookup_pair *pair, int64
 static void remove_waiter(struct lookup_waiter *waiter) {
     struct lookup_queue *queue = waiter->queue;
     struct lookup_pair *pair = waiter->pair;
+    PORTOLAN_ASSERT(waiter->state == LOOKUP_WAITING && pair->waiting > 0);
+    PORTOLAN_ASSERT(queue->counters.waiting >= pair->waiting);
     TAILQ_REMOVE(&pair->waiters, waiter, entry);
     TAILQ_REMOVE(&queue->by_age, waiter, by_age);
     waiter->pair = NULL;
@@ -194,6 +199,7 @@ static void make_ready(struct lookup_waiter *waiter, enum lookup_state state) {
 /* The look-up that has waited longest is next, with all that wait for the same name. */
 static void pass_turn(struct lookup_pair *pair, int64_t now_ms) {
     struct lookup_waiter *waiter = TAILQ_FIRST(&pair->waiters), *following;
+    PORTOLAN_ASSERT(waiter != NULL);
     struct registration *next = waiter->registration;
     end_turn(waiter->queue, pair, now_ms);
     for (; waiter != NULL; waiter = following) {
@@ -289,6 +295,7 @@ enum lookup_verdict lookup_queue_ask(struct lookup_queue *queue, const struct lo
 void lookup_queue_wait(struct lookup_queue *queue, const struct lookup *lookup,
                        struct lookup_waiter *waiter) {
     struct lookup_pair *pair = find_pair(queue, lookup->address, lookup->registration->front_port);
+    PORTOLAN_ASSERT(pair != NULL && waiter->queue == NULL); /* as lookup_queue_ask left it */
     *waiter = (struct lookup_waiter){.state = LOOKUP_WAITING,
                                      .queue = queue,
                                      .pair = pair,
@@ -299,6 +306,7 @@ void lookup_queue_wait(struct lookup_queue *queue, const struct lookup *lookup,
     TAILQ_INSERT_TAIL(&queue->by_age, waiter, by_age);
     queue->counters.held++;
     queue->counters.waiting++;
+    PORTOLAN_ASSERT(queue->counters.waiting <= LOOKUP_WAITERS_MAX);
     if (pair->waiting++ > 0)
         return;
     TAILQ_REMOVE(&queue->idle, pair, entry);
@@ -347,6 +355,7 @@ void lookup_queue_forget(struct lookup_queue *queue, const struct registration *
     HASH_ITER(hh, queue->by_key, pair, following) {
         if (pair->key.port == registration->front_port)
             forget_in(pair, registration, now_ms);
+        PORTOLAN_ASSERT(pair->current != registration);
     }
 }
 
@@ -384,6 +393,7 @@ struct lookup_waiter *lookup_queue_next_ready(struct lookup_queue *queue) {
     struct lookup_waiter *waiter = TAILQ_FIRST(&queue->ready);
     if (waiter == NULL)
         return NULL;
+    PORTOLAN_ASSERT(waiter->queue == queue && waiter->state > LOOKUP_WAITING);
     TAILQ_REMOVE(&queue->ready, waiter, entry);
     waiter->queue = NULL;
     return waiter;
@@ -393,4 +403,47 @@ struct lookup_counters lookup_queue_counters(const struct lookup_queue *queue) {
     struct lookup_counters counters = queue->counters;
     counters.pairs = queue->pair_count;
     return counters;
+}
+
+/* --- what must hold --- */
+
+static const char *check_pairs(const struct lookup_queue *queue, const struct pairs *pairs,
+                               bool contended) {
+    const struct lookup_pair *pair;
+    const struct lookup_waiter *waiter;
+    TAILQ_FOREACH(pair, pairs, entry) {
+        size_t waiting = 0;
+        TAILQ_FOREACH(waiter, &pair->waiters, entry) {
+            if (waiter->state != LOOKUP_WAITING || waiter->pair != pair || waiter->queue != queue)
+                return "a waiter does not know where it waits";
+            waiting++;
+        }
+        if (waiting != pair->waiting || (waiting > 0) != contended)
+            return "the waiters of a pair are miscounted";
+        if (pair->outstanding > 0 && pair->current == NULL)
+            return "connections are expected for nobody";
+    }
+    return NULL;
+}
+
+const char *lookup_queue_check(const struct lookup_queue *queue) {
+    const struct lookup_waiter *waiter;
+    size_t waiting = 0;
+    const char *wrong = check_pairs(queue, &queue->idle, false);
+    if (wrong == NULL)
+        wrong = check_pairs(queue, &queue->contended, true);
+    if (wrong != NULL)
+        return wrong;
+    if (HASH_COUNT(queue->by_key) != queue->pair_count || queue->pair_count > LOOKUP_PAIRS_MAX)
+        return "pairs are miscounted";
+    TAILQ_FOREACH(waiter, &queue->by_age, by_age) {
+        waiting++;
+    }
+    if (waiting != queue->counters.waiting || waiting > LOOKUP_WAITERS_MAX)
+        return "waiters are miscounted";
+    TAILQ_FOREACH(waiter, &queue->ready, entry) {
+        if (waiter->state <= LOOKUP_WAITING || waiter->pair != NULL)
+            return "one is ready that waits still";
+    }
+    return NULL;
 }

@@ -132,4 +132,7 @@ struct lookup_counters {
 };
 struct lookup_counters lookup_queue_counters(const struct lookup_queue *queue);
 
+/* NULL, or what does not hold inside that must: for tests, for it walks over everything. */
+const char *lookup_queue_check(const struct lookup_queue *queue);
+
 #endif

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "names/port_pool_inner.h"
 
 #include <stdlib.h>
@@ -97,6 +98,7 @@ static struct port_entry *add_port_entry(struct port_pool *pool, uint16_t port) 
 static void drop_port_entry_if_free(struct port_pool *pool, struct port_entry *port_entry) {
     if (port_entry->front || !TAILQ_EMPTY(&port_entry->allocations))
         return;
+    PORTOLAN_ASSERT(port_set_next(&pool->taken, port_entry->port) == port_entry->port);
     HASH_DELETE(hh, pool->port_entries, port_entry);
     port_set_remove(&pool->taken, port_entry->port);
     free(port_entry);
@@ -110,6 +112,7 @@ void pool_stop_waiting(struct port_pool *pool, struct allocation *allocation) {
 
 /* All leases are for the same time: the clock goes on, so the new one is mostly the last. */
 void pool_wait(struct port_pool *pool, struct allocation *allocation, int64_t expires_ms) {
+    PORTOLAN_ASSERT(!allocation->held);
     pool_stop_waiting(pool, allocation);
     allocation->waits = true;
     allocation->expires_ms = expires_ms;
@@ -126,6 +129,7 @@ void pool_wait(struct port_pool *pool, struct allocation *allocation, int64_t ex
 void pool_drop_allocation(struct port_pool *pool, struct allocation *allocation) {
     struct port_entry *port_entry = allocation->port_entry;
     bool was_saved = pool_is_saved(allocation);
+    PORTOLAN_ASSERT(pool_port_entry(pool, port_entry->port) == port_entry);
     struct allocation *next = TAILQ_NEXT(allocation, entry);
     struct port_pool_cursor *cursor;
     LIST_FOREACH(cursor, &pool->cursors, entry) {
@@ -161,6 +165,7 @@ struct allocation *pool_add_allocation(struct port_pool *pool, struct bytes name
     if (allocation->by_name.tbl == NULL)
         goto fail;
     TAILQ_INSERT_TAIL(&port_entry->allocations, allocation, entry);
+    PORTOLAN_ASSERT(pool_allocation_of_name(pool, name) == allocation);
     return allocation;
 fail:
     free(allocation);

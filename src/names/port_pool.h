@@ -223,4 +223,7 @@ void port_pool_saved(struct port_pool *pool);
  * the first lease counts. False: damaged text. */
 bool port_pool_restore(struct port_pool *pool, struct bytes text, int64_t now_ms);
 
+/* NULL, or what does not hold inside that must: for tests, for it walks over everything. */
+const char *port_pool_check(const struct port_pool *pool);
+
 #endif

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "erlang/ekka_port.h"
 #include "names/port_pool_inner.h"
 
@@ -121,6 +122,7 @@ enum port_verdict port_pool_lease(struct port_pool *pool, struct bytes name, uin
     allocation->leased = true;
     pool->changes++;
     *port = allocation->port_entry->port;
+    PORTOLAN_ASSERT(allocation->held != allocation->waits && *port != 0);
     return PORT_OK;
 }
 

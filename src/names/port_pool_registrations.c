@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "names/port_pool_inner.h"
 
 #include <stdlib.h>
@@ -152,6 +153,7 @@ void port_pool_registered(struct port_pool *pool, const struct port_applicant *a
     allocation->held = true;
     pool_stop_waiting(pool, allocation);
     clear_conflicts(allocation);
+    PORTOLAN_ASSERT(allocation->port_entry->port == applicant->port && !allocation->waits);
     assign_owner(pool, allocation, applicant->user);
     if (was_leased && keeps_lease(pool, allocation)) {
         allocation->leased = true;

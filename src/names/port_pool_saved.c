@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/checksum.h"
 #include "base/checksummed_text.h"
 #include "base/text.h"
@@ -101,6 +102,7 @@ bool port_pool_encode_piece(struct port_pool *pool, struct writer *writer, int64
 }
 
 void port_pool_saved(struct port_pool *pool) {
+    PORTOLAN_ASSERT(pool->encoded_changes <= pool->changes);
     pool->saved_changes = pool->encoded_changes;
 }
 

@@ -1,5 +1,6 @@
 #include "names/registry.h"
 
+#include "base/assert.h"
 #include "base/hash_table.h"
 #include "erlang/node_name.h"
 
@@ -62,6 +63,7 @@ static bool table_index(struct table *table, struct entry *entry) {
 static void table_remove(struct table *table, struct entry *entry) {
     while (entry->cursors != NULL)
         registry_cursor_advance(entry->cursors);
+    PORTOLAN_ASSERT(entry->cursors == NULL && HASH_COUNT(table->by_name) > 0);
     HASH_DELETE(hh, table->by_name, entry);
     TAILQ_REMOVE(&table->in_order, entry, entry);
 }
@@ -147,11 +149,14 @@ enum registry_verdict registry_register(struct registry *registry, const struct 
     entry->registration.creation =
         creations_next(registry->creations, node->name, node->highest_version);
     *made = &entry->registration;
+    PORTOLAN_ASSERT(table_find(&registry->live, node->name) == entry);
+    PORTOLAN_ASSERT(table_find(&registry->departed, node->name) == NULL);
     return REGISTRY_OK;
 }
 
 void registry_remove(struct registry *registry, struct registration *registration) {
     struct entry *entry = entry_of(registration);
+    PORTOLAN_ASSERT(table_find(&registry->live, registration->node.name) == entry);
     table_remove(&registry->live, entry);
     registration->holder = NULL;
     if (!table_index(&registry->departed, entry)) {
@@ -161,6 +166,7 @@ void registry_remove(struct registry *registry, struct registration *registratio
     TAILQ_INSERT_TAIL(&registry->departed.in_order, entry, entry);
     if (HASH_COUNT(registry->departed.by_name) > REGISTRY_DEPARTED_MAX)
         forget_departed(registry, TAILQ_FIRST(&registry->departed.in_order));
+    PORTOLAN_ASSERT(HASH_COUNT(registry->departed.by_name) <= REGISTRY_DEPARTED_MAX);
 }
 
 struct registration *registry_find(const struct registry *registry, struct bytes name) {
@@ -194,6 +200,7 @@ static void cursor_leave(struct registry_cursor *cursor) {
     struct entry *entry = cursor->next;
     if (entry == NULL)
         return;
+    PORTOLAN_ASSERT((cursor->previous_cursor == NULL) == (entry->cursors == cursor));
     if (cursor->previous_cursor != NULL)
         cursor->previous_cursor->next_cursor = cursor->next_cursor;
     else
@@ -228,4 +235,48 @@ void registry_cursor_end(struct registry_cursor *cursor) {
         return;
     cursor_leave(cursor);
     cursor->registry = NULL;
+}
+
+/* --- what must hold --- */
+
+static const char *check_entry(const struct table *table, const struct entry *entry) {
+    const struct registry_cursor *previous = NULL;
+    if (table_find(table, entry->registration.node.name) != entry)
+        return "a listed name is not found";
+    for (const struct registry_cursor *at = entry->cursors; at != NULL; at = at->next_cursor) {
+        if (at->next != entry || at->previous_cursor != previous)
+            return "a cursor is listed at an entry that it will not see next";
+        previous = at;
+    }
+    return NULL;
+}
+
+static const char *check_table(const struct table *table) {
+    const struct entry *entry;
+    size_t count = 0;
+    TAILQ_FOREACH(entry, &table->in_order, entry) {
+        const char *wrong = check_entry(table, entry);
+        if (wrong != NULL)
+            return wrong;
+        count++;
+    }
+    return count == HASH_COUNT(table->by_name) ? NULL : "a table and its list differ in length";
+}
+
+const char *registry_check(const struct registry *registry) {
+    const char *wrong = check_table(&registry->live);
+    if (wrong == NULL)
+        wrong = check_table(&registry->departed);
+    if (wrong != NULL)
+        return wrong;
+    const struct entry *entry;
+    TAILQ_FOREACH(entry, &registry->departed.in_order, entry) {
+        if (entry->registration.holder != NULL)
+            return "a departed name has a holder";
+        if (table_find(&registry->live, entry->registration.node.name) != NULL)
+            return "a name is registered and departed";
+    }
+    return HASH_COUNT(registry->departed.by_name) <= REGISTRY_DEPARTED_MAX
+               ? NULL
+               : "too many departed names are kept";
 }

@@ -80,4 +80,7 @@ const struct registration *registry_cursor_peek(const struct registry_cursor *cu
 void registry_cursor_advance(struct registry_cursor *cursor);
 void registry_cursor_end(struct registry_cursor *cursor);
 
+/* NULL, or what does not hold inside that must: for tests, for it walks over everything. */
+const char *registry_check(const struct registry *registry);
+
 #endif

@@ -1,5 +1,6 @@
 #include "names/routes.h"
 
+#include "base/assert.h"
 #include "base/hash_table.h"
 #include "base/port_set.h"
 #include "erlang/ekka_port.h"
@@ -71,6 +72,7 @@ static struct route_group *group_of(const struct routes *routes, uint16_t port) 
 static void drop_lookup(struct routes *routes, struct route_lookup *lookup) {
     TAILQ_REMOVE(&routes->lookups, lookup, entry);
     TAILQ_REMOVE(&lookup->route->lookups, lookup, by_route);
+    PORTOLAN_ASSERT(routes->lookup_count > 0);
     routes->lookup_count--;
     free(lookup);
 }
@@ -89,7 +91,9 @@ static void remove_route(struct routes *routes, struct route *route) {
     if (!route->hidden)
         TAILQ_REMOVE(&group->visible, route, visible);
     free(route);
+    PORTOLAN_ASSERT(group->count > 0);
     group->count--;
+    PORTOLAN_ASSERT((group->count == 0) == TAILQ_EMPTY(&group->routes));
     if (group->count > 0)
         return;
     HASH_DEL(routes->by_port, group);
@@ -199,6 +203,7 @@ static struct route *new_route(struct routes *routes, struct registration *regis
 }
 
 bool routes_add(struct routes *routes, struct registration *registration) {
+    PORTOLAN_ASSERT(registration->front_port != 0 && route_of(routes, registration) == NULL);
     struct route *route = new_route(routes, registration);
     if (route == NULL)
         return false;
@@ -294,6 +299,7 @@ void routes_looked_up(struct routes *routes, struct registration *registration,
     TAILQ_INSERT_TAIL(&route->lookups, lookup, by_route);
     routes->lookup_count++;
     expire_lookups(routes, now_ms);
+    PORTOLAN_ASSERT(routes->lookup_count <= ROUTE_LOOKUPS_MAX);
 }
 
 /* --- choosing --- */
@@ -355,6 +361,7 @@ struct registration *routes_choose(struct routes *routes, const struct route_que
     struct registration *current =
         lookup_queue_connected(routes->queue, caller->port, caller->address, caller->now_ms);
     if (current != NULL) {
+        PORTOLAN_ASSERT(current->front_port == caller->port);
         consume_counted(routes, current, caller);
         return current;
     }
@@ -370,4 +377,47 @@ struct registration *routes_choose(struct routes *routes, const struct route_que
     if (owner == NULL)
         owner = find_owner(group, caller, true);
     return owner != NULL ? owner : TAILQ_FIRST(&group->routes)->registration;
+}
+
+/* --- what must hold --- */
+
+static const char *check_group(const struct routes *routes, const struct route_group *group) {
+    const struct route *route;
+    size_t count = 0, visible = 0, hidden = 0;
+    TAILQ_FOREACH(route, &group->routes, entry) {
+        if (route->group != group || route_of(routes, route->registration) != route)
+            return "a route is listed and not found";
+        if (route->registration->front_port != group->port)
+            return "a route is behind another port than its node";
+        hidden += route->hidden ? 1 : 0;
+        count++;
+    }
+    TAILQ_FOREACH(route, &group->visible, visible) {
+        visible += route->hidden ? 0 : 1;
+    }
+    if (count == 0 || count != group->count || visible != count - hidden)
+        return "the routes of a port are miscounted";
+    return port_set_next(&routes->in_use, group->port) == group->port
+               ? NULL
+               : "a port with routes is not in the set";
+}
+
+const char *routes_check(const struct routes *routes) {
+    const struct route_group *group, *following;
+    const struct route_lookup *lookup;
+    size_t count = 0, lookups = 0;
+    HASH_ITER(hh, routes->by_port, group, following) {
+        const char *wrong = check_group(routes, group);
+        if (wrong != NULL)
+            return wrong;
+        count += group->count;
+    }
+    if (count != HASH_COUNT(routes->by_registration))
+        return "a route is in no group";
+    TAILQ_FOREACH(lookup, &routes->lookups, entry) {
+        lookups++;
+    }
+    if (lookups != routes->lookup_count || lookups > ROUTE_LOOKUPS_MAX)
+        return "look-ups are miscounted";
+    return lookup_queue_check(routes->queue);
 }

@@ -107,4 +107,7 @@ struct route_query {
 /* The node that a connection is for, its look-up used up with it; NULL: none is behind the port. */
 struct registration *routes_choose(struct routes *routes, const struct route_query *caller);
 
+/* NULL, or what does not hold inside that must: for tests, for it walks over everything. */
+const char *routes_check(const struct routes *routes);
+
 #endif

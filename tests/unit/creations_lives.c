@@ -91,6 +91,7 @@ static struct history begin_history(const char *name, int round, int64_t clock) 
 }
 
 static void end_history(struct history *history) {
+    ck_assert_ptr_null(creations_check(history->creations));
     creations_free(history->creations);
     assert_none_given_twice(history->given);
 }

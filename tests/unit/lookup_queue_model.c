@@ -76,6 +76,8 @@ static void assert_numbers(const struct play *play) {
         ck_assert_uint_le(waiting(play, address), LOOKUP_WAITERS_OF_ADDRESS);
     if (play->prompt)
         ck_assert_uint_eq(counters.expired, 0);
+    const char *broken = lookup_queue_check(play->queue);
+    ck_assert_msg(broken == NULL, "%s", broken);
 }
 
 /* Of those whose turn it is, the first has waited longer than all who wait still, and no one of

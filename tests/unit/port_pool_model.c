@@ -485,6 +485,7 @@ static void assert_same(struct play *play) {
     must(walk.seen == claims && walk.fronts == fronts);
     must(port_pool_count(play->pool) == claims);
     must(port_pool_unsaved(play->pool) == play->unsaved);
+    must(port_pool_check(play->pool) == NULL);
 }
 
 /* --- the play --- */

@@ -216,6 +216,8 @@ static void play_history(int round, unsigned names, int steps, unsigned arrivals
         else
             remove_one(play);
         ck_assert_uint_eq(registry_count(play->some.registry), play->live.count);
+        if (step % 16 == 0)
+            ck_assert_ptr_null(registry_check(play->some.registry));
         if (step % (steps / 5) == 0)
             assert_same_whole(play);
     }

@@ -196,6 +196,8 @@ static void assert_same_ports(const struct play *play) {
         }
     }
     ck_assert_uint_eq(routes_next_port(play->ports, port), 0);
+    const char *broken = routes_check(play->ports);
+    ck_assert_msg(broken == NULL, "%s", broken);
 }
 
 /* --- the play --- */

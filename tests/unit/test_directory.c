@@ -27,6 +27,8 @@ static void setup(void) {
 }
 
 static void teardown(void) {
+    const char *broken = directory_check(directory);
+    ck_assert_msg(broken == NULL, "%s", broken);
     directory_free(directory);
 }
 

@@ -164,7 +164,7 @@ static bool has_closed_its_side(const void *holder) {
 
 START_TEST(another_name_of_the_port_waits_until_the_first_is_connected) {
     const struct registration *emqx = add_route("emqx1");
-    struct lookup_waiter waiter;
+    struct lookup_waiter waiter = {.state = LOOKUP_IDLE};
     told_port(&far, "rabbit1");
     told_port(&far, "rabbit1");
     struct epmd_answer answer = look_up(&far, "emqx1");
