@@ -59,6 +59,7 @@ static Suite *(*const suites[])(void) = {
     local_users_suite,
     subordinate_users_suite,
     listener_suite,
+    acceptor_suite,
     listener_owner_suite,
     port_probe_suite,
     port_search_suite,

@@ -34,6 +34,7 @@ Suite *local_users_suite(void);
 Suite *subordinate_users_suite(void);
 Suite *epmd_query_suite(void);
 Suite *listener_suite(void);
+Suite *acceptor_suite(void);
 Suite *listener_owner_suite(void);
 Suite *config_suite(void);
 Suite *control_suite(void);
