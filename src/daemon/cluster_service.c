@@ -185,25 +185,6 @@ static void defer_event(struct cluster_service *service, const struct cluster_ev
     snprintf(deferred->text, sizeof deferred->text, "%s", text);
 }
 
-static void update_hosts(struct member_hosts *hosts, const struct cluster_event *event) {
-    switch (event->type) {
-    case CLUSTER_EVENT_UP:
-        member_hosts_up(hosts, event->name);
-        break;
-    case CLUSTER_EVENT_JOINED:
-    case CLUSTER_EVENT_LEFT:
-    case CLUSTER_EVENT_FORCED_OUT:
-    case CLUSTER_EVENT_CLEANED:
-    case CLUSTER_EVENT_JOIN_PROGRESS:
-    case CLUSTER_EVENT_JOIN_DONE:
-    case CLUSTER_EVENT_MERGED:
-        member_hosts_changed(hosts);
-        break;
-    default:
-        break;
-    }
-}
-
 static void io_notify(void *context, const struct cluster_event *event) {
     struct cluster_service *service = context;
     char text[EXPLAIN_SIZE];
@@ -212,7 +193,7 @@ static void io_notify(void *context, const struct cluster_event *event) {
     explain_event(event, service->config->node_name, is_of_failure ? service->failure : NULL, text);
     cluster_events_report(service->events, event, text);
     if (service->hosts != NULL)
-        update_hosts(service->hosts, event);
+        member_hosts_update(service->hosts, event);
     if (event->type == CLUSTER_EVENT_JOIN_PROGRESS || event->type == CLUSTER_EVENT_JOIN_DONE ||
         event->type == CLUSTER_EVENT_JOIN_FAILED)
         defer_event(service, event, text);

@@ -63,46 +63,6 @@ static bool build_report(struct daemon *daemon) {
     return true;
 }
 
-/* --- leases --- */
-
-static void on_lease_ended(void *context, const struct port_lease_ending *ending) {
-    struct daemon *daemon = context;
-    events_lease_ended(&daemon->events, ending);
-}
-
-/* Ends and saves leases, and sleeps until the next one's time is over. */
-static void on_lease_time(evutil_socket_t fd, short what, void *context) {
-    struct daemon *daemon = context;
-    int64_t now_ms = clock_monotonic_ms();
-    int64_t next_ms = port_pool_expire(daemon->pool, now_ms);
-    int64_t save_ms = lease_store_tend(daemon->lease_store);
-    (void)fd;
-    (void)what;
-    next_ms = save_ms < next_ms ? save_ms : next_ms;
-    if (next_ms != INT64_MAX)
-        loop_set_timer_or_now(daemon->lease_event, next_ms - now_ms);
-}
-
-/* Lets on_lease_time run when the callback under way is done. */
-static void on_leases_changed(void *context) {
-    struct daemon *daemon = context;
-    if (daemon->lease_event != NULL)
-        event_active(daemon->lease_event, EV_TIMEOUT, 0);
-}
-
-/* A promise is on disk before it is told. */
-static uint64_t on_lease_promised(void *context) {
-    struct daemon *daemon = context;
-    on_leases_changed(daemon);
-    return lease_store_sync(daemon->lease_store);
-}
-
-static void on_leases_settled(void *context, uint64_t number) {
-    struct daemon *daemon = context;
-    if (daemon->control != NULL)
-        control_server_settle(daemon->control, CONTROL_GATE_LEASES, number);
-}
-
 /* --- what the server tells --- */
 
 static uint64_t on_awaits(void *context, const struct registration *registration) {
@@ -120,7 +80,7 @@ static void on_registered(void *context, struct registration *registration) {
     struct daemon *daemon = context;
     events_registered(&daemon->events, registration);
     if (daemon->pool != NULL && port_pool_unsaved(daemon->pool))
-        on_leases_changed(daemon); /* it has taken its lease to another port */
+        daemon_leases_changed(daemon); /* it has taken its lease to another port */
     if (daemon->front_service.front != NULL)
         front_registered(daemon->front_service.front, registration);
     if (daemon->cluster != NULL)
@@ -132,7 +92,7 @@ static void on_unregistered(void *context, struct registration *registration, co
     if (daemon->front_service.front != NULL)
         front_unregistered(daemon->front_service.front, registration);
     events_unregistered(&daemon->events, registration, reason);
-    on_leases_changed(daemon);
+    daemon_leases_changed(daemon);
     if (daemon->cluster != NULL)
         cluster_service_unregistered(daemon->cluster, registration);
 }
@@ -193,23 +153,11 @@ static void hold_signals(bool hold) {
     sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-static bool build_pool(struct daemon *daemon, uint16_t port) {
-    const struct port_pool_options options = daemon_pool_options(daemon->config);
-    if (daemon->config->personality == CONFIG_AS_EPMD)
-        return true;
-    daemon->pool = port_pool_new(&options);
-    if (daemon->pool == NULL)
-        return false;
-    port_pool_on_ended(daemon->pool, on_lease_ended, daemon);
-    daemon->lease_store = lease_store_open(daemon->config->data_dir, port, daemon->pool);
-    return daemon->lease_store != NULL;
-}
-
 static bool build_names(struct daemon *daemon) {
     const struct config *config = daemon->config;
     uint16_t port = listening_epmd_port(&daemon->listeners);
     daemon->creations = creations_new(clock_wall_us());
-    if (daemon->creations == NULL || !build_pool(daemon, port))
+    if (daemon->creations == NULL || !daemon_open_pool(daemon, port))
         return false;
     daemon->creation_store = creation_store_open(config->data_dir, port, daemon->creations);
     daemon->registry = registry_new(daemon->creations);
@@ -238,13 +186,7 @@ static bool build_loop(struct daemon *daemon) {
     /* errno tells these as well: a peer that is gone, a file that may not grow */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    if (daemon->pool == NULL)
-        return true;
-    daemon->lease_event = event_new(daemon->base, -1, 0, on_lease_time, daemon);
-    if (daemon->lease_event == NULL)
-        return false;
-    on_leases_changed(daemon); /* those of the state file have times too */
-    return true;
+    return daemon_start_leases(daemon);
 }
 
 static bool build_users(struct daemon *daemon) {
@@ -263,8 +205,7 @@ static bool build_worker(struct daemon *daemon) {
     if (daemon->worker == NULL || !creation_store_attach(daemon->creation_store, daemon->worker,
                                                          on_creations_settled, daemon))
         return false;
-    return daemon->lease_store == NULL ||
-           lease_store_attach(daemon->lease_store, daemon->worker, on_leases_settled, daemon);
+    return daemon_attach_leases(daemon);
 }
 
 static bool build_acceptor(struct daemon *daemon) {
@@ -415,7 +356,7 @@ static bool build_control(struct daemon *daemon) {
         .started_wall_ms = clock_wall_ms(),
         .own_epmd_port = listening_epmd_port(&daemon->listeners),
         .context = daemon,
-        .leases_changed = on_lease_promised,
+        .leases_changed = daemon_lease_promised,
         .reload = daemon_reload,
         .stop = on_stop,
     };

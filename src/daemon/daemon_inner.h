@@ -1,4 +1,4 @@
-/* What daemon/daemon.c and daemon/daemon_config.c share. */
+/* What the files of struct daemon share: daemon/daemon.c and daemon/daemon_*.c. */
 #ifndef PORTOLAN_DAEMON_DAEMON_INNER_H
 #define PORTOLAN_DAEMON_DAEMON_INNER_H
 
@@ -52,6 +52,26 @@ struct control_server_options daemon_control_options(const struct daemon *daemon
 struct port_pool_options daemon_pool_options(const struct config *config);
 size_t daemon_user_descriptors(const struct config *config);
 size_t daemon_hellos_max(void);
+
+/* --- daemon/daemon_leases.c --- */
+
+/* The port pool with its state file, unless the daemon is an epmd and no more. */
+bool daemon_open_pool(struct daemon *daemon, uint16_t port);
+
+/* Ends and saves leases in the event loop from here on. */
+bool daemon_start_leases(struct daemon *daemon);
+
+/* Saves them off the event loop from here on. */
+bool daemon_attach_leases(struct daemon *daemon);
+
+/* Sees to leases when the callback under way is done: a node has come or gone. */
+void daemon_leases_changed(void *daemon);
+
+/* The same for a promise, which is on disk before it is told: the number of the write, see
+ * control_context. */
+uint64_t daemon_lease_promised(void *daemon);
+
+/* --- daemon/daemon_config.c --- */
 
 /* Opens the log, and says on standard error why it cannot be opened. */
 bool daemon_open_log(const struct config *config, const struct start_options *options);

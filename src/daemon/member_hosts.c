@@ -242,15 +242,15 @@ static void on_walk(evutil_socket_t fd, short what, void *context) {
     look_up_next(hosts);
 }
 
-void member_hosts_changed(struct member_hosts *hosts) {
+static void list_changed(struct member_hosts *hosts) {
     if (!event_pending(hosts->walk_event, EV_TIMEOUT, NULL))
         loop_set_timer_or_now(hosts->walk_event, SOON_MS);
 }
 
-void member_hosts_up(struct member_hosts *hosts, const char *name) {
+static void member_came_up(struct member_hosts *hosts, const char *name) {
     struct member_host *host;
     HASH_FIND_STR(hosts->by_name, name, host);
-    member_hosts_changed(hosts); /* which also looks up what is queued */
+    list_changed(hosts); /* which also looks up what is queued */
     if (host != NULL)
         queue(hosts, host);
 }
@@ -265,6 +265,25 @@ static void look_all_up_again(struct member_hosts *hosts) {
         queue(hosts, host);
     }
     look_up_next(hosts);
+}
+
+void member_hosts_update(struct member_hosts *hosts, const struct cluster_event *event) {
+    switch (event->type) {
+    case CLUSTER_EVENT_UP:
+        member_came_up(hosts, event->name);
+        break;
+    case CLUSTER_EVENT_JOINED:
+    case CLUSTER_EVENT_LEFT:
+    case CLUSTER_EVENT_FORCED_OUT:
+    case CLUSTER_EVENT_CLEANED:
+    case CLUSTER_EVENT_JOIN_PROGRESS:
+    case CLUSTER_EVENT_JOIN_DONE:
+    case CLUSTER_EVENT_MERGED:
+        list_changed(hosts);
+        break;
+    default:
+        break;
+    }
 }
 
 bool member_hosts_has(struct member_hosts *hosts, struct bytes address) {
@@ -289,7 +308,7 @@ struct member_hosts *member_hosts_new(struct event_base *base, const struct clus
         free(hosts);
         return NULL;
     }
-    member_hosts_changed(hosts);
+    list_changed(hosts);
     return hosts;
 }
 

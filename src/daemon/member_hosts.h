@@ -22,6 +22,7 @@
 #define MEMBER_HOSTS_AGAIN_MS 10000
 
 struct cluster;
+struct cluster_event;
 struct event_base;
 struct member_hosts;
 
@@ -29,11 +30,9 @@ struct member_hosts;
 struct member_hosts *member_hosts_new(struct event_base *base, const struct cluster *cluster);
 void member_hosts_free(struct member_hosts *hosts);
 
-/* The list of members may be another one: it is looked at soon, from the event loop. */
-void member_hosts_changed(struct member_hosts *hosts);
-
-/* This member has come up, perhaps with another address. */
-void member_hosts_up(struct member_hosts *hosts, const char *name);
+/* The cluster has told this: where the list of members may have changed, it is looked at soon, from
+ * the event loop; a member that comes up is looked up again, for its address may be another. */
+void member_hosts_update(struct member_hosts *hosts, const struct cluster_event *event);
 
 /* Whether a member's host has the address: 4 or 16 bytes, as address_host gives them. */
 bool member_hosts_has(struct member_hosts *hosts, struct bytes address);
