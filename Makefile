@@ -33,19 +33,19 @@ PKG_LIBS     = $(shell pkg-config --libs $(PKGS))
 
 say = $(if $(V),,@echo '  $(1) $@';)
 
-# The floors of the house, the ground floor first.
-FLOORS  := base erlang names cluster host discovery net daemon cli client
+# The rooms of the house, from the ground floor up (scripts/check-floors has the floors).
+CORE_ROOMS   := base erlang names cluster
+DAEMON_ROOMS := $(CORE_ROOMS) loop relay process net host discovery store config epmd front link \
+                service control preflight daemon
+ROOMS        := $(DAEMON_ROOMS) client cli
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
-floors   = $(call objects,$(foreach floor,$(1),src/$(floor)/*.c))
-ALL     := $(call floors,$(FLOORS))
+rooms    = $(call objects,$(foreach room,$(1),src/$(room)/*.c))
+ALL     := $(call rooms,$(ROOMS))
 
-CORE    := $(call floors,base erlang names cluster)
-
-# src/cli holds the command lines of both programs: epmd's belongs to the daemon.
-EPMD_CLI   := $(call objects,src/cli/epmd_*.c)
-PORTOLAND  := $(call floors,base erlang names cluster host discovery net daemon) $(EPMD_CLI)
-PORTOLAN   := $(call floors,base erlang client) $(call objects,$(addprefix src/net/,host_lookup.c local_host.c address.c)) \
-              $(filter-out $(EPMD_CLI),$(call floors,cli))
+CORE       := $(call rooms,$(CORE_ROOMS))
+PORTOLAND  := $(call rooms,$(DAEMON_ROOMS))
+PORTOLAN   := $(call rooms,base erlang client cli) \
+              $(call objects,$(addprefix src/,net/host_lookup.c net/address.c host/local_host.c))
 MAINS      := %/daemon/main.o %/cli/portolan.o
 PARTS      := $(BUILD)/parts.a
 
@@ -55,7 +55,7 @@ LIB         := $(BUILD)/lib/libportolan
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard src/client/*.c) \
                  $(addprefix src/,base/assert.c base/bytes.c base/clock.c base/control_path.c base/text.c \
                                   base/thread.c erlang/ekka_port.c erlang/epmd_reply.c erlang/epmd_wire.c \
-                                  erlang/node_name.c net/address.c net/host_lookup.c net/local_host.c))
+                                  erlang/node_name.c net/address.c net/host_lookup.c host/local_host.c))
 LIB_LDFLAGS  = -shared -Wl,-soname,libportolan.so.0 -Wl,--version-script=src/client/libportolan.map \
                -Wl,-z,defs,-z,relro,-z,now,-z,nodelete $(LDFLAGS)
 # with a sanitizer in it, it could be linked by nobody
@@ -115,9 +115,9 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC  ) $(CC) $(ALL_CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# What tests and fuzzers link against: all but the mains.
+# What tests and fuzzers link against: all but the mains. Thin, for rooms have files of one name.
 $(PARTS): $(filter-out $(MAINS),$(ALL))
-	$(call say,AR  ) rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR  ) rm -f $@ && $(AR) rcsT $@ $^
 
 $(BUILD)/pic/%.o: %.c
 	@mkdir -p $(@D)

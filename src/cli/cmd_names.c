@@ -4,7 +4,7 @@
 #include "cli/daemon_ports.h"
 #include "cli/output.h"
 #include "cli/race.h"
-#include "net/local_host.h"
+#include "host/local_host.h"
 #include "portolan.h"
 
 #include <inttypes.h>

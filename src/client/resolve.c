@@ -1,7 +1,7 @@
 /* portolan_resolve and portolan_derive_port. */
 #include "client/operation_notes.h"
 #include "erlang/ekka_port.h"
-#include "net/local_host.h"
+#include "host/local_host.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 #include "base/clock.h"
 #include "base/log_limits.h"
 #include "base/version.h"
-#include "daemon/cluster_key.h"
-#include "daemon/daemon_inner.h"
-#include "daemon/listening.h"
-#include "daemon/process.h"
-#include "net/loop.h"
+#include "daemon/inner.h"
+#include "loop/loop.h"
+#include "preflight/listening.h"
+#include "process/process.h"
+#include "service/credentials.h"
 
 #include <event2/event.h>
 #include <signal.h>

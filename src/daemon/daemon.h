@@ -2,7 +2,7 @@
 #ifndef PORTOLAN_DAEMON_DAEMON_H
 #define PORTOLAN_DAEMON_DAEMON_H
 
-#include "daemon/start_options.h"
+#include "config/start_options.h"
 
 /*
  * Runs the daemon. The configuration is borrowed; a reload changes it. What went wrong has been

@@ -1,7 +1,7 @@
 /* The leases of the port pool: when they end, and when they are saved. */
 #include "base/clock.h"
-#include "daemon/daemon_inner.h"
-#include "net/loop.h"
+#include "daemon/inner.h"
+#include "loop/loop.h"
 
 #include <event2/event.h>
 

@@ -14,11 +14,11 @@
 #ifndef PORTOLAN_DAEMON_DEMUX_H
 #define PORTOLAN_DAEMON_DEMUX_H
 
-#include "daemon/events.h"
+#include "epmd/server.h"
+#include "front/front.h"
 #include "net/acceptor.h"
-#include "net/epmd_server.h"
-#include "net/front.h"
 #include "net/hello_queue.h"
+#include "service/events.h"
 
 /* All borrowed. It is the context of the hooks below, and filled in before the loop runs. */
 struct demux {

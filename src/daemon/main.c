@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/standard_streams.h"
-#include "cli/epmd_command.h"
 #include "daemon/daemon.h"
-#include "daemon/secrets.h"
+#include "daemon/options.h"
+#include "process/secrets.h"
 
 #include <string.h>
 #include <unistd.h>

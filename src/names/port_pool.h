@@ -29,8 +29,8 @@
  * The last ports of the range may be kept for tools (struct port_pool_options): those are promised
  * to nobody, and whoever registers there is within every policy.
  *
- * The daemon's own listeners on ports of nodes, the front ports (net/front), take part: such a port
- * is promised to nobody. Whose front port it is, the pool does not know.
+ * The daemon's own listeners on ports of nodes, the front ports (front/front), take part: such a
+ * port is promised to nobody. Whose front port it is, the pool does not know.
  *
  * Whether a program outside of the pool listens on a port is not known here: `probe` asks the
  * shell.

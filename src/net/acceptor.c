@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/turn_budget.h"
-#include "net/loop.h"
+#include "loop/loop.h"
 
 #include <errno.h>
 #include <event2/event.h>

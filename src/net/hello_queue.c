@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/would_block.h"
 #include "erlang/tls_hello.h"
+#include "loop/loop.h"
 #include "net/host_limit.h"
-#include "net/loop.h"
 #include "net/tls.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* The parser of the configuration file: whatever the bytes, it says what is wrong and goes on. */
-#include "daemon/config_check.h"
-#include "daemon/config_file.h"
-#include "daemon/config_keys.h"
+#include "config/check.h"
+#include "config/file.h"
+#include "config/keys.h"
 
 #include <stdlib.h>
 #include <string.h>

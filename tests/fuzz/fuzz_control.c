@@ -8,7 +8,7 @@
  */
 #include "fuzz.h"
 
-#include "daemon/control.h"
+#include "control/control.h"
 
 #include <event2/event.h>
 #include <string.h>

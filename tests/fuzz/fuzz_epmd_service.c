@@ -1,7 +1,7 @@
 /*
  * A script of several connections against one registry. The target plays the shell: it gathers what
  * a connection sends, has it parsed, decoded and answered, and does what the answer says, as
- * net/epmd_conn does. After every step the registry must hold what the connections hold.
+ * epmd/conn does. After every step the registry must hold what the connections hold.
  *
  *   a step:  connection:8 verb:8 ...
  *     0  send len:16 and so many bytes

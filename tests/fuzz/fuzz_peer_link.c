@@ -19,7 +19,7 @@
  */
 #include "tls_partner.h"
 
-#include "net/peer_link.h"
+#include "link/link.h"
 
 #include <errno.h>
 #include <event2/event.h>

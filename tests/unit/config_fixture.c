@@ -1,6 +1,6 @@
 #include "config_fixture.h"
 
-#include "daemon/config_file.h"
+#include "config/file.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_CONFIG_FIXTURE_H
 #define PORTOLAN_TESTS_UNIT_CONFIG_FIXTURE_H
 
-#include "daemon/config.h"
+#include "config/config.h"
 
 extern struct config config;
 extern struct config_report report;

@@ -4,7 +4,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_PROXY_FIXTURE_H
 #define PORTOLAN_TESTS_UNIT_PROXY_FIXTURE_H
 
-#include "net/proxy.h"
+#include "front/proxy.h"
 
 #include "assertions.h"
 #include "base/clock.h"

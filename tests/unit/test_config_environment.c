@@ -1,5 +1,5 @@
+#include "config/environment.h"
 #include "config_fixture.h"
-#include "daemon/config_environment.h"
 #include "suites.h"
 
 #include <stdlib.h>

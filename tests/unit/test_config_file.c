@@ -1,5 +1,5 @@
+#include "config/file.h"
 #include "config_fixture.h"
-#include "daemon/config_file.h"
 #include "suites.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-#include "daemon/config_keys.h"
+#include "config/keys.h"
 
+#include "config/node.h"
 #include "config_fixture.h"
-#include "daemon/config_node.h"
 #include "suites.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "daemon/config_reload.h"
+#include "config/reload.h"
 
 #include "config_fixture.h"
 #include "names/epmd_service.h"

@@ -1,9 +1,9 @@
 /* What the control socket says of a node that has two ports: the system tests have the rest. */
 #include "base/clock.h"
 #include "cluster/membership.h"
-#include "daemon/control.h"
-#include "daemon/control_names.h"
-#include "daemon/control_reply.h"
+#include "control/control.h"
+#include "control/names.h"
+#include "control/reply.h"
 #include "some_registry.h"
 #include "suites.h"
 

@@ -1,7 +1,7 @@
 /* How the control socket serves its callers: by turns, in pieces, with what they cost known. */
 #include "base/clock.h"
-#include "net/control_inner.h"
-#include "net/loop.h"
+#include "control/inner.h"
+#include "loop/loop.h"
 #include "scratch.h"
 #include "sockets_fixture.h"
 #include "suites.h"

@@ -1,6 +1,6 @@
 /* Callers of the control socket that get a place, and that wait for one: of many users, as root. */
 #include "base/clock.h"
-#include "net/control_inner.h"
+#include "control/inner.h"
 #include "scratch.h"
 #include "sockets_fixture.h"
 #include "suites.h"

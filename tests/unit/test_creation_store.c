@@ -1,4 +1,4 @@
-#include "daemon/creation_store.h"
+#include "store/creation_store.h"
 
 #include "assertions.h"
 #include "base/log.h"

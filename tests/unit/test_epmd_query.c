@@ -1,4 +1,4 @@
-#include "net/epmd_query.h"
+#include "epmd/query.h"
 
 #include "assertions.h"
 #include "base/clock.h"

@@ -1,6 +1,6 @@
 #include "front_fixture.h"
 
-#include "net/front_assignment.h"
+#include "front/assignment.h"
 #include "suites.h"
 
 /* --- ports --- */

@@ -1,4 +1,4 @@
-#include "net/handshake_limit.h"
+#include "link/handshake_limit.h"
 
 #include "suites.h"
 

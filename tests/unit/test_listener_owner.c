@@ -1,4 +1,4 @@
-#include "net/listener_owner.h"
+#include "host/listener_owner.h"
 
 #include "failing_call.h"
 #include "sockets_fixture.h"

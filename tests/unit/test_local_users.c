@@ -1,4 +1,4 @@
-#include "net/local_users.h"
+#include "host/local_users.h"
 
 #include "failing_allocation.h"
 #include "net/host_limit.h"

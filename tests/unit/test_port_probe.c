@@ -1,4 +1,4 @@
-#include "net/port_probe.h"
+#include "host/port_probe.h"
 
 #include "net/address.h"
 #include "suites.h"

@@ -1,4 +1,4 @@
-#include "net/port_search.h"
+#include "host/port_search.h"
 
 #include "assertions.h"
 #include "base/clock.h"

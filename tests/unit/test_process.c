@@ -1,4 +1,4 @@
-#include "daemon/process.h"
+#include "process/process.h"
 
 #include "suites.h"
 

@@ -1,4 +1,4 @@
-#include "net/proxy_vigil.h"
+#include "relay/vigil.h"
 
 #include "assertions.h"
 #include "suites.h"

@@ -1,4 +1,4 @@
-#include "net/proxy_way.h"
+#include "relay/way.h"
 
 #include "base/clock.h"
 #include "failing_allocation.h"

@@ -1,7 +1,7 @@
 #include "host/subordinate_users.h"
 
 #include "failing_allocation.h"
-#include "net/local_users.h"
+#include "host/local_users.h"
 #include "scratch.h"
 #include "suites.h"
 
