@@ -19,8 +19,8 @@ struct control_client *call_connect(const struct call *call, struct control_fail
 }
 
 json_t *request_new(const char *command, const char *node) {
-    return alloc_or_exit(
-        json_pack("{s:i, s:s, s:s*}", "v", CONTROL_VERSION, "command", command, "node", node));
+    return alloc_or_exit(json_pack("{s:i, s:s, s:s*}", "v", CONTROL_PROTOCOL_VERSION, "command",
+                                   command, "node", node));
 }
 
 enum exit_code call_ask(const struct call *call, const char *action, json_t *request,
@@ -95,9 +95,9 @@ enum exit_code call_fail(const struct call *call, const char *action,
     if (call->json && failure->reply != NULL) {
         output_json(stdout, failure->reply);
     } else if (call->json) {
-        json_t *made =
-            alloc_or_exit(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok", 0,
-                                    "error", "code", failure->code, "message", failure->message));
+        json_t *made = alloc_or_exit(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v",
+                                               CONTROL_PROTOCOL_VERSION, "ok", 0, "error", "code",
+                                               failure->code, "message", failure->message));
         output_json(stdout, made);
         json_decref(made);
     }
@@ -125,8 +125,9 @@ enum exit_code call_fail_with(const struct call *call, const char *action, const
 }
 
 void call_print_usage_error(const char *message) {
-    json_t *made = alloc_or_exit(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_VERSION, "ok",
-                                           0, "error", "code", "usage", "message", message));
+    json_t *made =
+        alloc_or_exit(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", CONTROL_PROTOCOL_VERSION, "ok", 0,
+                                "error", "code", "usage", "message", message));
     output_json(stdout, made);
     json_decref(made);
 }

@@ -28,7 +28,7 @@ static void print_commands_json(const struct command *only) {
             json_array_append_new(list, json_of_command(*at));
     }
     json_t *document = alloc_or_exit(
-        json_pack("{s:i, s:b, s:o}", "v", CONTROL_VERSION, "ok", 1, "commands", list));
+        json_pack("{s:i, s:b, s:o}", "v", CONTROL_PROTOCOL_VERSION, "ok", 1, "commands", list));
     output_json(stdout, document);
     json_decref(document);
 }
@@ -84,8 +84,8 @@ static enum exit_code run_version(struct call *call) {
         printf("portolan %s\n", PORTOLAN_VERSION);
         return CLI_DONE;
     }
-    json_t *document = alloc_or_exit(
-        json_pack("{s:i, s:b, s:s}", "v", CONTROL_VERSION, "ok", 1, "version", PORTOLAN_VERSION));
+    json_t *document = alloc_or_exit(json_pack("{s:i, s:b, s:s}", "v", CONTROL_PROTOCOL_VERSION,
+                                               "ok", 1, "version", PORTOLAN_VERSION));
     output_json(stdout, document);
     json_decref(document);
     return CLI_DONE;

@@ -179,8 +179,8 @@ static void print_listing_json(const struct portolan_listing *listing, const cha
                                            (int)name->port)));
     }
     json_t *document = alloc_or_exit(json_pack(
-        "{s:i, s:b, s:o, s:i, s:o}", "v", CONTROL_VERSION, "ok", 1, "host", json_of_text(host),
-        "epmd_port", (int)portolan_listing_epmd_port(listing), "names", names));
+        "{s:i, s:b, s:o, s:i, s:o}", "v", CONTROL_PROTOCOL_VERSION, "ok", 1, "host",
+        json_of_text(host), "epmd_port", (int)portolan_listing_epmd_port(listing), "names", names));
     output_json(stdout, document);
     json_decref(document);
 }
@@ -346,7 +346,7 @@ static void print_endpoint_json(const char *node, const struct portolan_endpoint
                                 const json_t *reply, const char *note) {
     static const char *const of_daemon[] = {"own_port", "front_port", "member"};
     json_t *document = alloc_or_exit(
-        json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_VERSION, "ok", 1, "node",
+        json_pack("{s:i, s:b, s:o, s:o, s:i, s:s}", "v", CONTROL_PROTOCOL_VERSION, "ok", 1, "node",
                   json_of_text(node), "host", json_of_text(endpoint->host), "port",
                   (int)endpoint->port, "source", source_name(endpoint->source)));
     if (endpoint->source == PORTOLAN_SOURCE_EPMD)

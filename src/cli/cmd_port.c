@@ -123,7 +123,7 @@ static enum exit_code run_port(struct call *call) {
     }
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     if (call->json)
-        printf("{\"v\":%d,\"ok\":true,\"base\":%u,\"ports\":[", CONTROL_VERSION,
+        printf("{\"v\":%d,\"ok\":true,\"base\":%u,\"ports\":[", CONTROL_PROTOCOL_VERSION,
                (unsigned)listing.base);
     for (int i = 0; i < call->operand_count; i++) {
         if (strcmp(call->operands[i], "-") == 0)

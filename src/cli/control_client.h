@@ -9,11 +9,11 @@
 #ifndef PORTOLAN_CLI_CONTROL_CLIENT_H
 #define PORTOLAN_CLI_CONTROL_CLIENT_H
 
+#include "base/control_protocol.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#define CONTROL_VERSION 1
 
 /* Nothing that a daemon sends is longer: a million names are 150 MiB. */
 #define CONTROL_REPLY_MAX ((size_t)1 << 30)

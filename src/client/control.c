@@ -1,5 +1,6 @@
 #include "client/control.h"
 
+#include "base/control_protocol.h"
 #include "base/text.h"
 #include "client/json_view.h"
 #include "client/names_reply.h"
@@ -28,7 +29,8 @@ static void write_node(struct writer *writer, const struct node *node) {
 
 void control_write_request(struct writer *writer, enum control_command command,
                            const struct node *node) {
-    write_text(writer, "{\"v\":1,\"command\":\"");
+    write_text(writer, "{\"v\":" CONTROL_PROTOCOL_VERSION_TEXT ","
+                       "\"command\":\"");
     write_text(writer, commands[command]);
     write_text(writer, "\"");
     if (command == CONTROL_NAMES)
@@ -153,7 +155,8 @@ static enum portolan_code refused(struct bytes root, struct failure *failure) {
 static enum portolan_code read_head(struct bytes root, struct failure *failure) {
     struct bytes ok = json_view_member(root, "ok");
     int64_t version;
-    if (!json_view_integer(json_view_member(root, "v"), 1, 1, &version))
+    if (!json_view_integer(json_view_member(root, "v"), CONTROL_PROTOCOL_VERSION,
+                           CONTROL_PROTOCOL_VERSION, &version))
         return PORTOLAN_ERROR_REPLY;
     if (json_view_is_false(ok))
         return refused(root, failure);

@@ -1,5 +1,6 @@
 /* portolan_watch_...: the events of this host's portoland, one after the other. */
 #include "base/clock.h"
+#include "base/control_protocol.h"
 #include "client/control.h"
 #include "client/json_view.h"
 #include "client/poller.h"
@@ -17,7 +18,8 @@
 #define RETRY_FIRST_MS 1
 #define RETRY_MAX_MS 64
 
-static const char request[] = "{\"v\":1,\"command\":\"watch\"}\n";
+static const char request[] = "{\"v\":" CONTROL_PROTOCOL_VERSION_TEXT ","
+                              "\"command\":\"watch\"}\n";
 
 struct portolan_watch {
     struct poller poller;

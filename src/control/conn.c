@@ -1,6 +1,7 @@
 /* One caller of the control socket: what it asks, and what it is sent. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/control_protocol.h"
 #include "base/would_block.h"
 #include "control/inner.h"
 
@@ -205,8 +206,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
 }
 
 static struct control_stream *bad_request(const char *message) {
-    return control_stream_of_json(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v", 1, "ok", 0, "error",
-                                            "code", "bad_request", "message", message));
+    return control_stream_of_json(json_pack("{s:i, s:b, s:{s:s, s:s}}", "v",
+                                            CONTROL_PROTOCOL_VERSION, "ok", 0, "error", "code",
+                                            "bad_request", "message", message));
 }
 
 /* Answers what cannot be read, and closes then: where a line ends is unknown now. */

@@ -3,11 +3,10 @@
 #define PORTOLAN_CONTROL_REPLY_H
 
 #include "base/bytes.h"
+#include "base/control_protocol.h"
 #include "base/user.h"
 
 #include <jansson.h>
-
-#define CONTROL_PROTOCOL_VERSION 1
 
 /* NULL when out of memory, all of them. `result` is taken over: its members stand behind v and ok;
  * without one, for want of memory, the reply is a failure. */

@@ -1,6 +1,7 @@
 /* The control socket's server: who is accepted, who waits, and whose turn it is. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/control_protocol.h"
 #include "control/inner.h"
 #include "host/local_users.h"
 #include "loop/loop.h"
@@ -14,7 +15,8 @@
 #define ACCEPTS_A_TURN 32
 #define RETRY_MS 200
 
-static const char busy_reply[] = "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":"
+static const char busy_reply[] = "{\"v\":" CONTROL_PROTOCOL_VERSION_TEXT ","
+                                 "\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":"
                                  "\"too many callers of this user "
                                  "wait, or no descriptor is left; try again\"}}\n";
 

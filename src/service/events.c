@@ -1,6 +1,7 @@
 #include "service/events.h"
 
 #include "base/clock.h"
+#include "base/control_protocol.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -31,8 +32,8 @@ bool events_is_watched(const struct events *events) {
 }
 
 void events_publish(struct events *events, const char *kind, json_t *event) {
-    json_t *whole = json_pack("{s:i, s:s, s:o*}", "v", 1, "event", kind, "at",
-                              events_json_time(clock_wall_ms()));
+    json_t *whole = json_pack("{s:i, s:s, s:o*}", "v", CONTROL_PROTOCOL_VERSION, "event", kind,
+                              "at", events_json_time(clock_wall_ms()));
     if (whole != NULL && event != NULL) {
         json_object_update(whole, event);
         events->publish(events->context, whole);
