@@ -11,7 +11,7 @@
  */
 bool comma_list_next(const char **list, char *item, size_t size);
 
-/* Whether there is no item in it. */
+/* Whether it has no items. */
 bool comma_list_is_empty(const char *list);
 
 #endif

@@ -23,7 +23,7 @@ static bool in_directory(char *path, const char *directory) {
     return len > 0 && len < CONTROL_PATH_SIZE;
 }
 
-/* A directory, and no link to one, of this user, in which nobody else may write. */
+/* A directory, and no link to one, of this user, that is not writable by others. */
 static bool is_private(const char *directory) {
     struct stat status;
     if (lstat(directory, &status) < 0)

@@ -11,7 +11,7 @@
  * login.defs(5) is 999 everywhere). */
 #define USER_FIRST_OF_PEOPLE 1000
 
-/* Not known. The kernel gives this number to nobody (setuid(2) takes it for "no change"). */
+/* Unknown. The kernel never assigns this number (setuid(2) takes it for "no change"). */
 #define USER_NOBODY UINT32_MAX
 
 /* Whether both are the same user: nobody is the same as no one, also not as another nobody. */

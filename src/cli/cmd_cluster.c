@@ -89,7 +89,7 @@ static void print_status(const json_t *reply) {
     free(line);
 }
 
-/* What the line does not tell. */
+/* What the line does not show. */
 static void print_remaining_error(const json_t *reply) {
     bool discovers = strcmp(text_of(reply, "discovery"), "manual") != 0;
     if (json_is_true(json_object_get(reply, "forced_out")))

@@ -159,7 +159,7 @@ static void print_listing(const struct portolan_listing *listing, const char *ho
     table_free(table);
 }
 
-/* A name that is not UTF-8 is no JSON string; it is shown as it would be on a terminal. */
+/* A name that is not UTF-8 is not a JSON string; it is shown as on a terminal. */
 static json_t *json_of_text(const char *text) {
     json_t *value = json_string(text);
     if (value != NULL)

@@ -74,7 +74,7 @@ static void add_counts(struct table *table, const char *title, json_t *counts) {
     add(table, title, len == 0 ? "-" : text);
 }
 
-/* An older daemon tells of neither this nor the callers. */
+/* An older daemon reports neither this nor the clients. */
 static void add_loop(struct table *table, const json_t *loop) {
     char text[128];
     if (!json_is_object(loop))

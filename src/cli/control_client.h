@@ -19,7 +19,7 @@
 #define CONTROL_REPLY_MAX ((size_t)1 << 30)
 
 /* Codes beside those of the daemon. */
-#define CONTROL_NO_DAEMON "no_daemon" /* nobody listens */
+#define CONTROL_NO_DAEMON "no_daemon" /* nothing listens */
 #define CONTROL_TIMED_OUT "timed_out"
 #define CONTROL_CLOSED "closed"       /* the daemon closed the connection */
 #define CONTROL_BAD_REPLY "bad_reply" /* what came is not a reply */

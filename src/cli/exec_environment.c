@@ -60,7 +60,7 @@ static bool is_long(const char *node) {
     return strpbrk(node + alive_len(node), ".:") != NULL;
 }
 
-/* Whether the outer exec has set the variables, which are nobody's wish then. */
+/* Whether the outer exec has set the variables, so that the user has not asked for them. */
 static bool is_from_outer(const char *node) {
     const char *outer = getenv(OUTER_NODE);
     return outer != NULL && node != NULL && is_same_node(node, outer);

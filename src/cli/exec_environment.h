@@ -1,5 +1,5 @@
 /*
- * What `portolan exec` tells a server of its port: the variables of Erlang, RabbitMQ and Elixir's
+ * How `portolan exec` passes a server its port: the variables of Erlang, RabbitMQ and Elixir's
  * releases. Each is read by its own kind of server only, so all are set for every program. What a
  * server reads after them, and so cannot be overridden by them, is warned of.
  *

@@ -9,7 +9,7 @@
 struct course {
     struct race *race;
     int64_t began_ms, ends_ms; /* the second: of those that run, after an answer */
-    size_t winner;             /* RACE_MAX: nobody */
+    size_t winner;             /* RACE_MAX: none */
 };
 
 static void grant(struct course *course, int64_t least_ms) {
@@ -38,7 +38,7 @@ static bool is_running(const struct course *course, size_t which) {
     return which < course->winner && course->race->codes[which] == PORTOLAN_PENDING;
 }
 
-/* False when there is nobody to wait for any more. */
+/* False when there is none left to wait for. */
 static bool wait_for_some(const struct course *course, struct pollfd fds[RACE_MAX]) {
     bool any = false;
     for (size_t i = 0; i < course->race->count; i++) {

@@ -22,7 +22,7 @@ struct race {
     uint16_t ports[RACE_MAX];                        /* that each asks; 0: the control socket */
     enum portolan_code codes[RACE_MAX];              /* how each ended; PENDING: it was left */
     size_t count;
-    bool is_elsewhere; /* the daemon of this host cannot tell for sure that it is not there */
+    bool is_elsewhere; /* the daemon of this host does not know for sure that it is not there */
 };
 
 /* Runs them to the end. The winner, which is the race's; NULL: `error` says what they all failed

@@ -16,7 +16,7 @@
 
 enum control_command { CONTROL_RESOLVE, CONTROL_LEASE, CONTROL_RELEASE, CONTROL_NAMES };
 
-/* `node` is not looked at for NAMES, which are those of the cluster. */
+/* `node` is ignored for NAMES, which are those of the cluster. */
 void control_write_request(struct writer *writer, enum control_command command,
                            const struct node *node);
 

@@ -190,7 +190,7 @@ static bool next_value(struct reader *in, struct bytes *value) {
     return true;
 }
 
-/* Keys are compared as they are written: nobody escapes letters. */
+/* Keys are compared as they are written: letters are not escaped. */
 bool json_view_key_is(struct bytes key, const char *wanted) {
     size_t len = strlen(wanted);
     return key.len == len + 2 && memcmp(key.data + 1, wanted, len) == 0;

@@ -47,7 +47,7 @@ struct operation_kind {
 
     /* The result is an endpoint, with an address that must not be missing. */
     bool is_endpoint;
-    bool only_asks; /* and tells a portoland so, by closing its side: names/epmd_service */
+    bool only_asks; /* and shows this to a portoland, by closing its side: names/epmd_service */
 
     /* For the server that operation->stage says. */
     void (*write_request)(const struct portolan_operation *operation, struct writer *writer);

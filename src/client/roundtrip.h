@@ -45,7 +45,7 @@ enum roundtrip_event {
 void roundtrip_init(struct roundtrip *roundtrip);
 
 /* Begins. 0, or a negative errno: then it is idle. -EAGAIN: the queue of a Unix socket is
- * full, and nothing will tell when it is not. */
+ * full, and nothing reports when it is not. */
 int roundtrip_open(struct roundtrip *roundtrip, const struct sockaddr *peer, socklen_t peer_len,
                    struct bytes request, size_t reply_max);
 

@@ -38,7 +38,7 @@ struct portolan_session {
     TAILQ_HEAD(session_slots, session_slot) slots; /* the oldest request first */
     const struct session_slot *reader;             /* the one that was told to watch */
     struct buffer input, output;
-    size_t scanned; /* of the input: there is no line's end in it */
+    size_t scanned; /* of the input: it contains no line feed */
     size_t sent;    /* of the output */
 };
 

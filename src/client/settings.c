@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* a derived port is nobody's word: it is for callers that ask for it */
+/* a derived port is only for callers that ask for it */
 #define DEFAULT_SOURCES (PORTOLAN_SOURCE_REGISTERED | PORTOLAN_SOURCE_EPMD)
 #define ALL_SOURCES (DEFAULT_SOURCES | PORTOLAN_SOURCE_DERIVED)
 

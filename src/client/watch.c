@@ -62,7 +62,7 @@ static enum portolan_code end_for_error(struct portolan_watch *watch, int error)
     return end(watch, code, why);
 }
 
-/* There is no way to wait for it. */
+/* It cannot be waited for. */
 static enum portolan_code end_no_resource(struct portolan_watch *watch, int error) {
     return end(watch, error == ENOMEM ? PORTOLAN_ERROR_MEMORY : PORTOLAN_ERROR_SYSTEM,
                "cannot be waited for");

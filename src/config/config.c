@@ -15,7 +15,7 @@ const char *const config_source_names[] = {"default", "file", "environment", "fl
 
 /* --- one key --- */
 
-/* Takes the value over, unless a stronger source has spoken. False when out of memory. */
+/* Takes the value over, unless a source with precedence has set it. False when out of memory. */
 static bool keep(struct config *config, const struct config_key *key, union config_value value,
                  const struct config_origin *origin) {
     size_t number = config_key_number(key);

@@ -93,7 +93,7 @@ void config_free(struct config *config);
 bool config_use_file(struct config *config, const char *path);
 
 /*
- * Sets one key from its text form, unless a stronger source has set it already: then the text is
+ * Sets one key from its text form, unless a source with precedence has set it: then the text is
  * judged all the same. False when the key or the text is wrong, which the report then has.
  */
 bool config_set(struct config *config, const char *name, const char *value,

@@ -1,5 +1,5 @@
 /*
- * The callers of the control socket, as the kernel tells them, and what they may do
+ * The callers of the control socket, as the kernel reports them, and what they may do
  * (docs/control.md, "Who may").
  */
 #ifndef PORTOLAN_CONTROL_ACCESS_H

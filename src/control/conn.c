@@ -95,7 +95,7 @@ void control_conn_end(struct control_conn *conn) {
 
 /* --- requests --- */
 
-/* The next line, without its end; it stays in the buffer. False: there is no whole one. */
+/* The next line, without its end; it stays in the buffer. False: there is no complete one. */
 static bool next_line(struct control_conn *conn, struct bytes *line) {
     const char *start = conn->request_buffer + conn->request_at;
     size_t len = conn->request_end - conn->request_at;
@@ -157,7 +157,7 @@ static bool make_room(struct control_conn *conn) {
     return true;
 }
 
-/* A read tells the end of both: who closed, and who closed its writing side only. */
+/* A read reports the end in both cases: closed, and closed for writing only. */
 static bool still_reads(const struct control_conn *conn) {
     struct pollfd side = {.fd = conn->fd};
     return poll(&side, 1, 0) == 0;

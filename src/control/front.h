@@ -1,4 +1,4 @@
-/* What the control socket tells of the front ports (docs/control.md). */
+/* The replies of the control socket about front ports (docs/control.md). */
 #ifndef PORTOLAN_CONTROL_FRONT_H
 #define PORTOLAN_CONTROL_FRONT_H
 

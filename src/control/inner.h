@@ -53,7 +53,7 @@ struct control_conn {
 
     char *request_buffer; /* CONTROL_LINE_MAX bytes at most */
     size_t request_at, request_end, request_capacity;
-    size_t scanned; /* up to here from request_at there is no end of a line */
+    size_t scanned; /* up to here from request_at there is no line feed */
 
     struct control_stream *stream; /* the reply that is being made; NULL: none */
     struct control_stream *last;   /* and the one behind it */

@@ -1,4 +1,4 @@
-/* What the control socket tells of names (docs/control.md, `names`). */
+/* The replies of the control socket about names (docs/control.md, `names`). */
 #ifndef PORTOLAN_CONTROL_NAMES_H
 #define PORTOLAN_CONTROL_NAMES_H
 

@@ -1,4 +1,4 @@
-/* What the control socket tells of ports and leases (docs/control.md, `port` and `leases`). */
+/* The control socket's replies about ports and leases (docs/control.md, `port` and `leases`). */
 #ifndef PORTOLAN_CONTROL_PORTS_H
 #define PORTOLAN_CONTROL_PORTS_H
 

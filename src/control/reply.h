@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 /* NULL when out of memory, all of them. `result` is taken over: its members stand behind v and ok;
- * without one, for want of memory, the reply is a failure. */
+ * without one, out of memory, the reply is a failure. */
 json_t *control_ok(void);
 json_t *control_ok_with(json_t *result);
 json_t *control_failure(const char *code, const char *message);
@@ -29,7 +29,7 @@ struct control_node {
     struct bytes host; /* empty: none was said */
 };
 
-/* Splits the member "node", Name@Host or Name. False when there is no usable name in it. Borrows
+/* Splits the member "node", Name@Host or Name. False when it has no valid name. Borrows
  * the request. */
 bool control_node_member(const json_t *request, struct control_node *node);
 

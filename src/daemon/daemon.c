@@ -63,7 +63,7 @@ static bool build_report(struct daemon *daemon) {
     return true;
 }
 
-/* --- what the server tells --- */
+/* --- reports of the server --- */
 
 static uint64_t on_awaits(void *context, const struct registration *registration) {
     struct daemon *daemon = context;
@@ -142,7 +142,7 @@ static void on_signal(evutil_socket_t number, short what, void *context) {
 /* --- beginning and end --- */
 
 /*
- * Signals wait while there is nobody to take them: before the loop runs, when the port is open
+ * Signals stay pending while they cannot be handled: before the loop runs, when the port is open
  * already, and after it.
  */
 static void hold_signals(bool hold) {
@@ -183,7 +183,7 @@ static bool build_loop(struct daemon *daemon) {
         if (daemon->signal_events[i] == NULL || event_add(daemon->signal_events[i], NULL) < 0)
             return false;
     }
-    /* errno tells these as well: a peer that is gone, a file that may not grow */
+    /* these are reported in errno as well: a peer that is gone, a file that may not grow */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     return daemon_start_leases(daemon);
@@ -468,7 +468,7 @@ enum exit_code daemon_run(struct config *config, const struct start_options *opt
     else
         code = run(&daemon);
     destroy(&daemon);
-    tls_free(daemon.tls); /* where nobody has taken it */
+    tls_free(daemon.tls); /* where it was not taken over */
     log_close();
     process_detached((int)code); /* when it has not become ready */
     return code;

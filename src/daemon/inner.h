@@ -27,7 +27,7 @@ struct daemon {
     struct epmd_service service;
     struct event_base *base;
     struct event *signal_events[DAEMON_SIGNALS];
-    struct event *report_event; /* tells of lines that were held back */
+    struct event *report_event; /* reports lines that were held back */
     struct event *lease_event;  /* when a lease ends, or at once when there is one to save */
     struct events events;
     struct listeners listeners; /* the descriptors are the acceptor's */
@@ -76,7 +76,7 @@ uint64_t daemon_lease_promised(void *daemon);
 /* Opens the log, and says on standard error why it cannot be opened. */
 bool daemon_open_log(const struct config *config, const struct start_options *options);
 
-/* Reads the configuration anew and puts it in force: see control_context. */
+/* Reloads the configuration and applies it: see control_context. */
 bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error);
 
 /* What SIGHUP asks for: a reload, and the log file opened anew. */

@@ -140,7 +140,7 @@ enum epmd_drained epmd_conn_drain(struct epmd_conn *conn);
 /* Sends the reply that waits. The connection may be closed by it. */
 void epmd_conn_settle(struct epmd_conn *conn);
 
-/* A look-up that was held is answered: its state tells how. */
+/* A look-up that was held is answered, by its state. */
 #define EPMD_CONN_OF_WAITER(held)                                                                  \
     ((struct epmd_conn *)(void *)((char *)(held)-offsetof(struct epmd_conn, waiter)))
 void epmd_conn_resume(struct epmd_conn *conn);

@@ -60,7 +60,7 @@ void epmd_server_answer_ready(struct epmd_server *server) {
     if (until_ms == INT64_MAX) {
         event_del(server->lookup_event);
     } else if (!loop_set_timer(server->lookup_event, until_ms - now_ms)) {
-        /* without memory for the timer nobody would wake them: they are answered now */
+        /* without memory for the timer they would never wake: they are answered now */
         lookup_queue_tick(queue, now_ms + LOOKUP_WAIT_MAX_MS);
         answer_all(queue);
     }

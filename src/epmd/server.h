@@ -41,7 +41,7 @@ struct epmd_refusal {
     const struct address *peer;
 };
 
-/* What the server tells its owner, from the event loop. */
+/* Reports of the server to its owner, from the event loop. */
 struct epmd_server_hooks {
     void (*registered)(void *context, struct registration *registration);
 
@@ -63,7 +63,7 @@ struct epmd_counters {
     uint64_t accepted;
     uint64_t requests; /* well-formed ones */
     uint64_t refused;  /* of all kinds */
-    uint64_t shed;     /* for want of descriptors */
+    uint64_t shed;     /* because descriptors ran out */
     uint64_t timed_out;
     uint64_t limited; /* too many connections of one address */
 };

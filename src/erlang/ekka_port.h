@@ -2,7 +2,7 @@
  * ekka's fixed-port rule: which port the distribution of a node listens on, from its name alone.
  *
  * The rule (ekka 0.8, EMQX 4): cut the name at the first '@'. If what is left begins with "remsh"
- * the port is 0: such a node is a command-line tool that nobody connects to. Else take its trailing
+ * the port is 0: such a node is a command-line tool without a listener. Else take its trailing
  * ASCII digits as a number of any length, modulo 60,000, and add the base. No digits count as 0.
  *
  *   emqx@s1.emqx.io         base + 0

@@ -46,7 +46,7 @@ enum epmd_operation {
     EPMD_STOP = 's',
 };
 
-/* What a node says of itself when it registers, and what a look-up tells of it. */
+/* What a node registers, and what a look-up returns. */
 struct epmd_node {
     uint16_t port;
     uint8_t type; /* EPMD_NODE_NORMAL, EPMD_NODE_HIDDEN ...; others are carried as they are */

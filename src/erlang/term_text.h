@@ -6,7 +6,7 @@
  *   'emqx@s1.io'     one that needs them
  *   ['a@h.x','b@h.x']
  *
- * Escapes are Erlang's. Bytes that are no UTF-8 are taken as Latin-1, so nothing printed here is
+ * Escapes are Erlang's. Bytes that are not UTF-8 are taken as Latin-1, so nothing printed here is
  * malformed, and nothing can move a terminal.
  */
 #ifndef PORTOLAN_ERLANG_TERM_TEXT_H

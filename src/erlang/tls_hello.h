@@ -1,6 +1,6 @@
 /*
  * The beginning of a TLS connection, read for one thing: which application protocols the caller
- * offers (ALPN, RFC 7301). TLS itself is OpenSSL's; this tells only whose connection it is, before
+ * offers (ALPN, RFC 7301). TLS itself is OpenSSL's; this only finds whose connection it is, before
  * anything is answered.
  *
  *   record (RFC 8446, 5.1)      type:8 = 22, version:16 = 0x03xx, length:16, then
@@ -15,7 +15,7 @@
 
 #include "base/bytes.h"
 
-#define TLS_HELLO_MAX (5 + 16384) /* one record, which is all that is looked at */
+#define TLS_HELLO_MAX (5 + 16384) /* one record, which is all that is read */
 
 enum tls_hello {
     TLS_HELLO_INCOMPLETE, /* a record's beginning: more must come */
@@ -24,7 +24,7 @@ enum tls_hello {
     TLS_HELLO_BAD,        /* no hello: lengths that lie, another kind of record or message */
 };
 
-/* Whether bytes begin as TLS does. Two are enough to tell; fewer do not. */
+/* Whether bytes begin as TLS does. Two are enough to know; fewer are not. */
 bool tls_hello_begins(struct bytes received);
 
 /*

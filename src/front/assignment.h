@@ -23,7 +23,7 @@
 
 #define FRONT_RETRY_FIRST_MS 1000
 #define FRONT_RETRY_MAX_MS 60000
-#define FRONT_STEP 128      /* names looked at in a turn of the loop, at most */
+#define FRONT_STEP 128      /* names examined in a turn of the loop, at most */
 #define FRONT_RETRY_OPENS 8 /* and ports that are tried to be opened again */
 
 struct front_assignment;

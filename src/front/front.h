@@ -22,7 +22,7 @@ struct front_options {
     const char *addresses; /* to open front ports on, a comma list; borrowed */
     size_t ports_max;      /* that are opened besides the daemon's own */
     struct proxy_options streams;
-    struct allow_list allow; /* who may come in from other hosts; all zeros: nobody */
+    struct allow_list allow; /* which other hosts are admitted; all zeros: none */
 };
 
 /* Why a node has no front port yet; it is tried again. */
@@ -81,7 +81,7 @@ struct front *front_new(const struct front_deps *deps, const struct front_option
 void front_free(struct front *front);
 
 /*
- * Puts `proxy`, `rule.offset_max`, `streams` and `allow` in force for what is registered and what
+ * Puts `proxy`, `rule.offset_max`, `streams` and `allow` into effect for registered names and what
  * comes; the rest of the options cannot change. What streams there are stay.
  */
 void front_configure(struct front *front, const struct front_options *options);

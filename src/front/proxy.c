@@ -176,7 +176,7 @@ void proxy_stream_close(struct stream *stream, const char *reason) {
     free(stream);
 }
 
-/* --- streams that nobody needs any more --- */
+/* --- streams that are no longer needed --- */
 
 /* Also with what has come and was not passed on yet. */
 static bool has_answered(const struct stream *stream) {

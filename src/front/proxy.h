@@ -50,11 +50,11 @@ struct proxy_options {
     bool copies;                /* never splice, for tests of that */
     int64_t answer_ms, half_open_ms; /* for tests; 0: as above */
 
-    /* The users of this host; borrowed. NULL: nobody asks, and users have no limit. */
+    /* The users of this host; borrowed. NULL: users have no limit. */
     const struct local_users *users;
     bool check_owner; /* whether it matters who listens */
 
-    /* A node was not connected, as somebody else listens on its port, or nobody knows who. NULL:
+    /* A node was not connected, because another user, or an unknown one, listens on its port. NULL:
      * nobody wants to hear of it. All is borrowed for the call. */
     void (*refused)(void *context, const struct registration *registration, const char *reason,
                     const struct address *peer);

@@ -87,7 +87,7 @@ struct proxy {
 /* Ends it; `reason` is for the log. */
 void proxy_stream_close(struct stream *stream, const char *reason);
 
-/* Has it looked at again later, if it is still there; it may be closed at once. */
+/* Has it examined again later, if it is still there; it may be closed at once. */
 void proxy_stream_set_timer(struct stream *stream, int64_t ms);
 
 /* In front/proxy_connect.c: connects the node, on the address of `attempt` or one after it. */

@@ -16,7 +16,7 @@ void proxy_shares_uncount(struct stream *stream) {
         user_share_give_back(descriptors_of(proxy), stream->user, STREAM_DESCRIPTORS);
 }
 
-/* Of another host, or a user of this one; callers that nobody limits are not counted. */
+/* Of another host, or a user of this one; callers without a limit are not counted. */
 static bool count_caller(struct stream *stream) {
     const struct proxy *proxy = stream->proxy;
     if (!address_peer_is_local(stream->caller_fd, &stream->peer)) {

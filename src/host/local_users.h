@@ -2,7 +2,7 @@
  * The users of this host that call, and what each may take here.
  *
  * A user may have a share of something that all share, such as limits.user_share of the descriptors
- * of this process; root and the daemon's own user are free. A caller whose user cannot be told is
+ * of this process; root and the daemon's own user are free. A caller whose user is unknown is
  * nobody's, and all of those together are one user. Subordinate users count as their owner.
  */
 #ifndef PORTOLAN_HOST_LOCAL_USERS_H

@@ -12,7 +12,7 @@ struct port_owner {
     char program[32];
 };
 
-/* False when nobody is found: no such listener, or a process of someone else's that we may not see.
+/* False when none is found: no such listener, or a process of someone else's that we may not see.
  */
 bool port_owner_find(uint16_t port, struct port_owner *owner);
 

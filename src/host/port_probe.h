@@ -7,7 +7,7 @@
 
 /*
  * Binds and lets go again: on all IPv4 and all IPv6 addresses. `context` is a bool that is set when
- * the answer is no for want of a descriptor to try with.
+ * the answer is no because no descriptor is left to try with.
  */
 bool port_probe_is_free(void *context, uint16_t port);
 

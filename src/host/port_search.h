@@ -10,7 +10,7 @@
 struct event_base;
 struct port_search;
 
-/* Called once, from the event loop; `owner` is borrowed, NULL: nobody was found. It may free the
+/* Called once, from the event loop; `owner` is borrowed, NULL: none was found. It may free the
  * search. */
 typedef void port_search_done(void *context, const struct port_owner *owner);
 

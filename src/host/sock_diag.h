@@ -32,13 +32,13 @@ void sock_diag_free(struct sock_diag *diag);
 
 enum sock_diag_verdict {
     SOCK_DIAG_FOUND,     /* and whose it is */
-    SOCK_DIAG_NOT_FOUND, /* there is no such socket */
+    SOCK_DIAG_NOT_FOUND, /* no such socket */
     SOCK_DIAG_NOBODYS,   /* there is, and it has no owner that could be told */
     SOCK_DIAG_DENIED,    /* this process may not ask */
     SOCK_DIAG_NO_ANSWER, /* netlink cannot be had here, or nothing came in time */
 };
 
-/* For people: why there is no user. */
+/* For people: why the user is unknown. */
 const char *sock_diag_reason(enum sock_diag_verdict verdict);
 
 /*
@@ -64,7 +64,7 @@ int sock_diag_error(const struct sock_diag *diag);
 struct sock_diag_socket {
     uint8_t state; /* TCP_ESTABLISHED, TCP_LISTEN, … */
     uint32_t user;
-    uint32_t inode; /* 0: nobody holds it */
+    uint32_t inode; /* 0: nothing holds it */
 };
 
 /* Of the answers in a datagram, the one to the question of this number. */

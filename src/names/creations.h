@@ -1,5 +1,5 @@
 /*
- * Creations: the numbers that tell two lives of a node name apart.
+ * Creations: the numbers that distinguish incarnations of a node name.
  *
  * Nodes of distribution version 6 and up get 32-bit creations, from one counter for all names. It
  * starts at the clock, in ticks of CREATIONS_TICK_US, or at what the last run left, whichever is

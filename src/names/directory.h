@@ -28,7 +28,7 @@
 struct directory;
 struct directory_owner;
 
-/* What a look-up over epmd tells of a node, without the extra data. */
+/* What a look-up over epmd returns for a node, without the extra data. */
 struct directory_name {
     struct bytes name;   /* the alive name: the node is name@host of its owner */
     uint16_t port;       /* its own */

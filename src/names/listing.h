@@ -1,6 +1,6 @@
 /*
  * The reply to NAMES and DUMP, made piece by piece, so that a reply of any length needs only a
- * small buffer and a slow reader holds nobody up.
+ * small buffer, and a slow reader delays nobody else.
  */
 #ifndef PORTOLAN_NAMES_LISTING_H
 #define PORTOLAN_NAMES_LISTING_H

@@ -39,7 +39,7 @@ TAILQ_HEAD(pairs, lookup_pair);
 
 struct lookup_queue {
     struct lookup_pair *by_key;
-    struct pairs idle;      /* pairs for which nobody waits, the oldest answer first */
+    struct pairs idle;      /* pairs without waiting look-ups, the oldest answer first */
     struct pairs contended; /* the others */
     size_t pair_count;
     struct waiters by_age; /* all who wait, the longest waiting first */

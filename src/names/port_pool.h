@@ -103,11 +103,11 @@ struct port_lease_ending {
     struct port_lease lease;
     enum port_lease_end end;
     uint16_t other_port;     /* where its node registered, or tried to; 0: nowhere */
-    struct bytes other_name; /* who else registered on its port, or tried to; empty: nobody */
+    struct bytes other_name; /* who else registered on its port, or tried to; empty: none */
 };
 
 /* Is told of each lease that ends before its node has come. Borrowed for the call, in which the
- * pool must not be changed. NULL: nobody is told. */
+ * pool must not be changed. NULL: it is not reported. */
 typedef void port_lease_ended(void *context, const struct port_lease_ending *ending);
 void port_pool_on_ended(struct port_pool *pool, port_lease_ended *ended, void *context);
 
@@ -121,7 +121,7 @@ enum port_verdict {
     PORT_NOT_DERIVED,
     PORT_LEASED_TO_OTHER,
     PORT_LEASED_TO_USER,    /* the name is, and to another user */
-    PORT_LEASED_TO_UNKNOWN, /* likewise, and whose the registration is cannot be told */
+    PORT_LEASED_TO_UNKNOWN, /* likewise, and the owner of the registration is unknown */
     PORT_NO_MEMORY,
 };
 const char *port_verdict_reason(enum port_verdict verdict);

@@ -66,7 +66,7 @@ struct port_pool {
     struct allocation_list waiting;   /* leases that wait for their nodes, the next to end first */
     uint64_t changes, encoded_changes, saved_changes; /* of what is saved */
     struct pool_text text;                            /* that is being written */
-    port_lease_ended *ended;                          /* NULL: nobody is told */
+    port_lease_ended *ended;                          /* NULL: not reported */
     void *ended_context;
 };
 
@@ -108,7 +108,7 @@ bool pool_is_for_tools(const struct port_pool *pool, uint16_t port);
 enum port_verdict pool_fits_policy(const struct port_pool *pool, struct bytes name, uint16_t port);
 bool pool_could_give(const struct port_pool *pool, struct bytes name, uint16_t port);
 
-/* Ends a lease whose node has not come, and tells of it. */
+/* Ends a lease whose node has not registered, and reports it. */
 void pool_end_lease(struct port_pool *pool, struct allocation *allocation, enum port_lease_end end);
 
 #endif

@@ -156,7 +156,7 @@ static bool restore_line(struct port_pool *pool, char *line, bool old, int64_t n
         pool_allocation_on_port(pool, (uint16_t)saved.port) != NULL)
         return false;
     if (pool_allocation_of_name(pool, saved.name) != NULL)
-        return true; /* it moved while the text was written, and nobody was told of it yet */
+        return true; /* it moved while the text was written, and is not reported yet */
     struct allocation *allocation = pool_add_allocation(pool, saved.name, (uint16_t)saved.port);
     if (allocation != NULL) {
         allocation->leased = true;

@@ -15,7 +15,7 @@
  *   3. the port's owner: the first registered of those that are not hidden.
  *
  * In 2 and 3 a node that the caller is connected to already is passed over, as long as there is
- * another one. A wrong guess is a failed connection: the handshake tells the caller whom it has
+ * another one. A wrong guess is a failed connection: the handshake shows the caller whom it has
  * met, and Erlang does not call again by itself.
  *
  * Look-ups are kept where they can matter, on ports that nodes share: ROUTE_LOOKUP_MS long,

@@ -99,10 +99,10 @@ static bool is_shortage(int error) {
     return loop_is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM;
 }
 
-/* False: nobody else is to be accepted now. */
+/* False: no more connections are accepted now. */
 static bool accept_next(const struct port_listener *listener, int listening_fd) {
     struct acceptor *acceptor = listener->acceptor;
-    struct accepted accepted; /* its peer is not looked at before it is there */
+    struct accepted accepted; /* its peer is not read before it is there */
     accepted.role = listener->socket.role;
     accepted.on_reserve = false;
     if (acceptor->options.delay_s > 0)

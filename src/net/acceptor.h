@@ -33,7 +33,7 @@ struct acceptor_options {
 struct acceptor_hooks {
     void (*accepted)(void *context, const struct accepted *accepted);
 
-    /* Closes a connection for want of descriptors. False: there is none to spare. */
+    /* Closes a connection because descriptors ran out. False: there is none to spare. */
     bool (*shed)(void *context);
     void (*limit_hit)(void *context, const char *limit, const char *outcome);
     void *context;

@@ -36,7 +36,7 @@ struct hello_queue_counters {
     uint64_t timed_out; /* callers whose hello was not whole in time */
 };
 
-/* `waiting_max`: HELLO_QUEUE_MAX at most; 0: nobody can wait. NULL when out of memory. */
+/* `waiting_max`: HELLO_QUEUE_MAX at most; 0: none can wait. NULL when out of memory. */
 struct hello_queue *hello_queue_new(struct event_base *base, size_t waiting_max,
                                     const struct hello_queue_hooks *hooks);
 

@@ -53,7 +53,7 @@ void process_close_inherited(void) {
 
 /* --- to the background --- */
 
-static int ready_pipe = -1; /* where the process that was started waits; -1: nobody does */
+static int ready_pipe = -1; /* where the process that was started waits; -1: none does */
 
 /* Ends with the code that comes from the background, or with 1 when none does. */
 static _Noreturn void wait_for_ready(int pipe_end, const char *program) {
@@ -136,7 +136,7 @@ void process_detached(int exit_code) {
         dup2(null, STDERR_FILENO);
         close(null);
     }
-    /* nobody reads it any more when the caller was ended; then there is nobody to tell */
+    /* when the caller was killed, nothing reads this any more */
     ssize_t written = write(ready_pipe, &code, sizeof code);
     (void)written;
     close(ready_pipe);

@@ -79,7 +79,7 @@ bool proxy_way_keep(struct proxy_way *way, struct bytes first);
 /* False when out of memory. */
 bool proxy_way_start(struct proxy_way *way);
 
-/* Stops it for good; the sockets stay open. */
+/* Stops it; the sockets stay open. */
 void proxy_way_end(struct proxy_way *way);
 
 #endif

@@ -90,7 +90,7 @@ static void deliver_events(struct cluster_service *service) {
     }
 }
 
-/* What had to be on disk first is, or nobody waits for it any longer. */
+/* What had to be on disk first is there, or is no longer waited for. */
 static void on_settled(void *context, uint64_t number) {
     struct cluster_service *service = context;
     if (service->awaited == 0 || number < service->awaited)
@@ -205,7 +205,7 @@ static bool io_name_allowed(void *context, void *handle, const char *name) {
     return peer_link_name_allowed(handle, name);
 }
 
-/* --- what the links tell --- */
+/* --- reports of the links --- */
 
 static bool on_up(void *context, struct peer_link *link, const char *name) {
     struct cluster_service *service = context;
@@ -467,7 +467,7 @@ void cluster_service_free(struct cluster_service *service) {
         return;
     service->join_cb = NULL;
     if (service->cluster != NULL) {
-        service->awaited = 0; /* nobody listens any longer */
+        service->awaited = 0; /* no listener any longer */
         cluster_stop(service->cluster, now());
         if (service->save_wanted || cluster_store_file_unsaved(service->store))
             cluster_store_file_save_last(service->store);

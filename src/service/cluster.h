@@ -57,7 +57,7 @@ const struct address *cluster_service_address(const struct cluster_service *serv
 bool cluster_service_has_host(const struct cluster_service *service, struct bytes address);
 
 /* A caller at a front port: see peer_links_accept. `service` is a cluster_service; NULL: the daemon
- * runs alone, and nobody is let in. */
+ * runs alone, and nobody is admitted. */
 bool cluster_service_accept(void *service, int fd, const struct address *peer, struct bytes first);
 
 /* The registry's changes. What is registered already is reported again: its front port has

@@ -104,7 +104,7 @@ void events_leased(struct events *events, struct bytes name, uint16_t port) {
                        json_pack("{s:o, s:i}", "name", events_json_text(name), "port", port));
 }
 
-/* Where its node or another name was seen instead, the operator is told why nobody came. */
+/* Where its node or another name was seen instead, the log says why the lease was not used. */
 static void log_lease_ended(const struct port_lease_ending *ending) {
     const struct log_field seen_port = log_number("other_port", ending->other_port);
     const struct log_field seen_name = log_bytes("other_name", ending->other_name);

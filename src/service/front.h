@@ -33,7 +33,7 @@ bool front_service_build(struct front_service *service, const struct front_deps 
 /* Frees service->front. */
 void front_service_end(struct front_service *service);
 
-/* Puts the configuration in force, as far as it can change. */
+/* Applies the configuration, as far as it can change. */
 void front_service_configure(struct front_service *service);
 
 #endif

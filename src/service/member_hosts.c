@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define SOON_MS 50 /* members that come together are looked at together */
+#define SOON_MS 50 /* members that come together are looked up together */
 
 struct address_key {
     uint8_t len;

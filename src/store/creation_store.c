@@ -8,7 +8,7 @@
 struct creation_store {
     struct creations *creations; /* borrowed */
     struct state_file *file;
-    creation_store_settled *settled; /* NULL: nobody waits */
+    creation_store_settled *settled; /* NULL: none waits */
     void *settled_context;
 };
 

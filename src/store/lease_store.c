@@ -18,9 +18,9 @@ struct lease_store {
     struct state_file *file;
     uint8_t *text; /* that is being made; NULL: none is */
     size_t text_len, text_size;
-    size_t last_len;   /* of the text before, which tells how much room the next will need */
-    int64_t tended_ms; /* when the last write of ends began */
-    lease_store_settled *settled; /* NULL: nobody waits */
+    size_t last_len;              /* of the previous text, an estimate for the next one */
+    int64_t tended_ms;            /* when the last write of ends began */
+    lease_store_settled *settled; /* NULL: none waits */
     void *settled_context;
 };
 

@@ -25,8 +25,8 @@ bool lease_store_attach(struct lease_store *store, struct state_worker *worker,
  * after; 0: at once. */
 uint64_t lease_store_sync(struct lease_store *store);
 
-/* Saves what nobody waits for, ends of leases, once a second at most. When to call it next;
- * INT64_MAX: not before something has changed. */
+/* Saves changes that nothing waits for, ends of leases, once a second at most. When to call it
+ * next; INT64_MAX: not before something has changed. */
 int64_t lease_store_tend(struct lease_store *store);
 
 /* At the end: waits as long as the end of the daemon may take. */

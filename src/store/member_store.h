@@ -13,9 +13,9 @@ struct cluster_store_file *cluster_store_file_open(const char *directory);
 void cluster_store_file_free(struct cluster_store_file *file);
 
 /*
- * Makes the cluster from what was kept; `options->stored` is not looked at. What is damaged is set
+ * Makes the cluster from what was kept; `options->stored` is ignored. What is damaged is set
  * aside, and the cluster starts without it. A new name is taken on as long as nobody else was
- * a member; else CLUSTER_START_NAME_CHANGED, and `old_name` tells which it was.
+ * a member; else CLUSTER_START_NAME_CHANGED, and `old_name` is that name.
  */
 enum cluster_start cluster_store_file_start(struct cluster_store_file *file,
                                             const struct cluster_options *options, int64_t now_ms,
@@ -31,7 +31,7 @@ bool cluster_store_file_fits(const char *directory, const char *name,
 void cluster_store_file_explain_name(const char *directory, const char *name, const char *old_name,
                                      char *out, size_t size);
 
-/* What the store tells, in the event loop. */
+/* Reports of the store, in the event loop. */
 struct cluster_store_hooks {
     void (*saved)(void *context, bool kept);
     void (*settled)(void *context, uint64_t number); /* see cluster_store_file_save */

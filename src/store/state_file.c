@@ -49,9 +49,9 @@ struct state_file {
     bool wanted;     /* a write is to begin when the callback under way is over */
     bool busy;       /* a write is under way */
     bool preparing;  /* … and its text is not whole yet */
-    bool late;       /* … and has been for too long: nobody waits for it */
+    bool late;       /* … and has been for too long: it is no longer waited for */
     bool again;      /* … and is to be followed by another */
-    bool orphaned;   /* … and nobody wants to hear of it: its owner is gone */
+    bool orphaned;   /* … and is not reported: its owner is gone */
     uint64_t number; /* of the last write */
     char name[NAME_SIZE];
     char new_name[NAME_SIZE + 8];

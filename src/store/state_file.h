@@ -22,7 +22,7 @@
 
 struct state_file;
 
-/* What a state file asks of its owner, and tells it, in the event loop. */
+/* What a state file asks of its owner and reports to it, in the event loop. */
 struct state_hooks {
     /* Makes a part of what `encode` is to give, of a millisecond at most; the loop turns between
      * parts. What changes from the first of them on is in the next write, or in this. True: all is
@@ -34,7 +34,7 @@ struct state_hooks {
     bool (*unsaved)(void *context);
     /* What `encode` gave last is on disk, or could not be kept. */
     void (*saved)(void *context, bool kept);
-    /* Nobody waits for writes up to this number any longer. NULL: nobody ever does. */
+    /* Writes up to this number are no longer waited for. NULL: they never are. */
     void (*settled)(void *context, uint64_t number);
     void *context;
     bool durable; /* it must survive a crash of the machine too, not only of the daemon */

@@ -1,7 +1,7 @@
 /*
  * Writes state files off the event loop: one thread, which does one job after the other.
  *
- * A slow disk holds up the thread, and nobody else. The two share nothing but the job: it is its
+ * A slow disk stalls only this thread. The two share nothing but the job: it is its
  * owner's before state_worker_put, the thread's until `done` is called in the event loop, and then
  * its owner's again. Each state file has one job, and so the queue is bounded by their number. The
  * thread takes no signals, allocates nothing and does not log.
