@@ -240,6 +240,16 @@ START_TEST(good_answers_are_read) {
                             &got, &failure),
                      PORTOLAN_OK);
     ck_assert_uint_eq(got.port, 25672);
+    ck_assert_uint_eq(got.front_port, 0);
+    ck_assert_int_eq(answer(CONTROL_RESOLVE,
+                            "{\"v\":1,\"ok\":true,\"port\":4371,\"own_port\":25673,"
+                            "\"front_port\":4372,\"member\":\"portolan@s2\"}\n",
+                            &got, &failure),
+                     PORTOLAN_OK);
+    ck_assert_uint_eq(got.port, 4371);
+    ck_assert_uint_eq(got.own_port, 25673);
+    ck_assert_uint_eq(got.front_port, 4372);
+    ck_assert_str_eq(got.member, "portolan@s2");
     ck_assert_int_eq(answer(CONTROL_LEASE,
                             "{\"v\":1,\"ok\":true,\"port\":6369,\"held\":false,"
                             "\"expires_in_ms\":60000,\"epmd_port\":4370,\"new\":[1]}\n",

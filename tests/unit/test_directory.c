@@ -192,6 +192,80 @@ START_TEST(a_snapshot_out_of_order_is_refused) {
 }
 END_TEST
 
+START_TEST(what_is_no_node_is_not_registered) {
+    const struct directory_name wrong[] = {node("a", 0), node("", 1), node("\xff", 1)};
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_int_eq(directory_register(owner, (struct directory_version){10, 1}, &wrong[i]),
+                         DIRECTORY_INVALID);
+    ck_assert_uint_eq(directory_owner_count(owner), 0);
+    ck_assert_int_eq(change(10, 1, "a"), DIRECTORY_APPLIED); /* the number was not used */
+}
+END_TEST
+
+/* A name that stands at the place that the snapshot has come to, under another number. */
+START_TEST(a_name_that_a_snapshot_gives_a_lower_number_is_not_lost) {
+    change(10, 3, "skipped"); /* a gap */
+    change(10, 1, "a");
+    change(10, 2, "b");
+    struct directory_snapshot *snapshot =
+        directory_snapshot_begin((struct directory_version){11, 9});
+    struct directory_name b = node("b", 7), a = node("a", 8), c = node("c", 9);
+    directory_snapshot_add(snapshot, 1, &b);
+    directory_snapshot_add(snapshot, 2, &a);
+    directory_snapshot_add(snapshot, 3, &c);
+    ck_assert_int_eq(directory_snapshot_commit(snapshot, owner), DIRECTORY_APPLIED);
+    ck_assert_uint_eq(directory_owner_count(owner), 3);
+    ck_assert_uint_eq(find("b@s1.emqx.io")->node.port, 7);
+    ck_assert_uint_eq(find("a@s1.emqx.io")->node.port, 8);
+
+    directory_renumber(owner, 12); /* a 1, b 2, c 3 by what is there */
+    snapshot = directory_snapshot_begin((struct directory_version){12, 9});
+    struct directory_name moved = node("a", 4), last = node("c", 5);
+    directory_snapshot_add(snapshot, 1, &last);
+    directory_snapshot_add(snapshot, 3, &moved);
+    ck_assert_int_eq(directory_snapshot_commit(snapshot, owner), DIRECTORY_APPLIED);
+    ck_assert_uint_eq(directory_owner_count(owner), 2);
+    ck_assert_uint_eq(find("a@s1.emqx.io")->node.port, 4);
+    ck_assert_uint_eq(find("c@s1.emqx.io")->node.port, 5);
+    ck_assert_ptr_null(find("b@s1.emqx.io"));
+}
+END_TEST
+
+START_TEST(a_snapshot_has_no_more_names_than_an_owner) {
+    char name[32];
+    struct directory_snapshot *snapshot =
+        directory_snapshot_begin((struct directory_version){10, UINT64_C(1) << 40});
+    struct directory_name more = node("more", 1);
+    for (uint64_t i = 1; i <= DIRECTORY_OWNER_NAMES_MAX; i++) {
+        snprintf(name, sizeof name, "n%d", (int)i);
+        struct directory_name it = node(name, 1);
+        ck_assert_int_eq(directory_snapshot_add(snapshot, i, &it), DIRECTORY_APPLIED);
+    }
+    ck_assert_int_eq(directory_snapshot_add(snapshot, DIRECTORY_OWNER_NAMES_MAX + 1, &more),
+                     DIRECTORY_FULL);
+    directory_snapshot_abort(snapshot);
+}
+END_TEST
+
+START_TEST(a_snapshot_has_no_more_bytes_than_an_owner) {
+    static char name[256];
+    struct directory_snapshot *snapshot =
+        directory_snapshot_begin((struct directory_version){10, UINT64_C(1) << 40});
+    memset(name, 'n', 255);
+    struct directory_name it = node(name, 1);
+    size_t bytes = 0;
+    uint64_t sequence = 1;
+    for (; bytes + 255 <= DIRECTORY_OWNER_BYTES_MAX; bytes += 255)
+        ck_assert_int_eq(directory_snapshot_add(snapshot, sequence++, &it), DIRECTORY_APPLIED);
+    ck_assert_int_eq(directory_snapshot_add(snapshot, sequence, &it), DIRECTORY_FULL);
+    it.name.len = DIRECTORY_OWNER_BYTES_MAX - bytes + 1;
+    ck_assert_int_eq(directory_snapshot_add(snapshot, sequence, &it), DIRECTORY_FULL);
+    it.name.len--;
+    ck_assert_int_eq(directory_snapshot_add(snapshot, sequence, &it), DIRECTORY_APPLIED);
+    directory_snapshot_abort(snapshot);
+}
+END_TEST
+
 START_TEST(renumbering_keeps_the_names) {
     change(10, 1, "a");
     change(10, 2, "b");
@@ -232,6 +306,10 @@ Suite *directory_suite(void) {
     tcase_add_test(tests, a_name_that_moved_within_a_snapshot_is_not_lost);
     tcase_add_test(tests, an_old_snapshot_changes_nothing);
     tcase_add_test(tests, a_snapshot_out_of_order_is_refused);
+    tcase_add_test(tests, what_is_no_node_is_not_registered);
+    tcase_add_test(tests, a_name_that_a_snapshot_gives_a_lower_number_is_not_lost);
+    tcase_add_test(tests, a_snapshot_has_no_more_names_than_an_owner);
+    tcase_add_test(tests, a_snapshot_has_no_more_bytes_than_an_owner);
     tcase_add_test(tests, renumbering_keeps_the_names);
     tcase_add_test(tests, an_owner_has_no_more_names_than_it_may);
     suite_add_tcase(suite, tests);

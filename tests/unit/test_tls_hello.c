@@ -213,6 +213,16 @@ START_TEST(another_record_or_message_is_known_at_its_first_byte) {
 }
 END_TEST
 
+START_TEST(it_is_known_how_much_of_a_record_to_wait_for) {
+    const uint8_t begun[7] = {22, 3, 1, 0x12, 0x34, 1, 0};
+    for (size_t len = 0; len < 5; len++)
+        ck_assert_uint_eq(tls_hello_wants(bytes_of(begun, len)), 5);
+    ck_assert_uint_eq(tls_hello_wants(bytes_of(begun, 5)), 6);
+    ck_assert_uint_eq(tls_hello_wants(bytes_of(begun, 6)), 5 + 0x1234);
+    ck_assert_uint_eq(tls_hello_wants(bytes_of(begun, 7)), 5 + 0x1234);
+}
+END_TEST
+
 Suite *tls_hello_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("tls_hello", &tests);
@@ -228,6 +238,7 @@ Suite *tls_hello_suite(void) {
     tcase_add_test(tests, a_hello_that_goes_on_is_judged_by_its_first_record);
     tcase_add_test(tests, what_follows_the_hello_is_not_looked_at);
     tcase_add_test(tests, two_messages_in_a_record_are_no_hello);
+    tcase_add_test(tests, it_is_known_how_much_of_a_record_to_wait_for);
     tcase_add_test(tests, another_record_or_message_is_known_at_its_first_byte);
     return suite;
 }
