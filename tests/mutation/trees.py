@@ -29,7 +29,7 @@ SANITIZED = ["SANITIZE=address,undefined", "BUILD=build/sanitized", "CFLAGS=-O1"
 SANITIZED_UNIT = "build/sanitized/tests/unit"
 SIM_SEEDS = "300"
 BUILD_SECONDS = 600
-FILE_BYTES = 256 << 20
+FILE_BYTES = 4 << 30
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 # code: None where the time was up

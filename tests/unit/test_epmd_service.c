@@ -341,6 +341,26 @@ START_TEST(a_lease_without_its_node_has_no_holder_to_look_at) {
 }
 END_TEST
 
+START_TEST(the_end_of_a_registration_ends_its_hold_on_the_port) {
+    const struct port_pool_options options = {
+        .policy = PORT_POLICY_RANGE, .first = 6000, .last = 6001, .enforce = true};
+    const struct epmd_request request = {.operation = EPMD_ALIVE2,
+                                         .node = some_node("rabbit", 6000)};
+    struct epmd_caller caller = {.local = true, .loopback = true, .holder = &reply};
+    struct port_lease lease;
+    service.pool = port_pool_new(&options);
+    reply = writer_of(buffer, sizeof buffer);
+    struct epmd_answer answer = epmd_service_answer(&service, &request, &caller, &reply);
+    ck_assert_int_eq(answer.action, EPMD_ACTION_HOLD);
+    ck_assert(port_pool_find(service.pool, LITERAL("rabbit"), &lease) && lease.held);
+    epmd_service_end(&service, answer.registration);
+    ck_assert(!port_pool_find(service.pool, LITERAL("rabbit"), &lease) || !lease.held);
+    ck_assert_ptr_null(registry_find(service.registry, LITERAL("rabbit")));
+    port_pool_free(service.pool);
+    service.pool = NULL;
+}
+END_TEST
+
 START_TEST(any_name_is_in_the_way_of_a_kill_that_wants_none) {
     ck_assert_ptr_null(obstacle(EPMD_KILL, "", 0));
     some_registration(some.registry, "rabbit", 1);
@@ -445,6 +465,7 @@ Suite *epmd_service_suite(void) {
     tcase_add_test(tests, the_holder_of_a_name_is_in_the_way_of_the_next_one);
     tcase_add_test(tests, the_holder_of_a_port_is_in_the_way_where_ports_are_enforced);
     tcase_add_test(tests, a_lease_without_its_node_has_no_holder_to_look_at);
+    tcase_add_test(tests, the_end_of_a_registration_ends_its_hold_on_the_port);
     tcase_add_test(tests, any_name_is_in_the_way_of_a_kill_that_wants_none);
     tcase_add_test(tests, an_operation_that_is_none_is_closed);
     tcase_add_test(tests, the_daemon_answers_for_its_own_name);
