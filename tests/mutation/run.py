@@ -92,7 +92,8 @@ class Deck:
 
 
 def key_of(mutant):
-    return mutant.file.removeprefix("src/"), mutant.function, mutant.before, mutant.after
+    """What `equivalents` knows it by: files move between rooms."""
+    return mutant.file.rpartition("/")[2], mutant.function, mutant.before, mutant.after
 
 
 def explained_changes():
@@ -170,8 +171,11 @@ def try_tests(tests, budget):
     return "", f"{unrun} system tests of {len(tests)} tests not run" if unrun else f"{len(tests)} tests"
 
 
-def try_mutant(mutant, budget):
+def try_mutant(mutant, budget, until):
+    """A result; None when the time is over before it has begun."""
     started = time.monotonic()
+    if started >= until:
+        return None
     path, whole = break_source(mutant)
     try:
         reached = mine["reach"].of(mutant.file, mutant.line)
@@ -257,20 +261,28 @@ def arguments():
     parser.add_argument("--count", type=int, default=40, help="how many changes (40)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once")
     parser.add_argument("--budget", type=int, default=240, help="seconds of system tests for each change (240)")
+    parser.add_argument("--minutes", type=int, default=10**6, help="begin no further change when so many are over")
     parser.add_argument("--units", action="store_true", help="unit tests and simulator alone")
     parser.add_argument("--again", action="store_true", help="only those that survived the last run")
     parser.add_argument("--fresh", action="store_true", help="find again which test reaches which line")
     return parser.parse_args()
 
 
-def main():
-    chosen = arguments()
-    rooms = chosen.room.split(",") if chosen.room else trees.rooms()
-    if unknown := set(rooms) - set(trees.rooms()):
-        sys.exit(f"not a room that is tried: {', '.join(sorted(unknown))}; there are {', '.join(trees.rooms())}")
-    if importlib.util.find_spec("pytest") is None:
-        sys.exit(f"{sys.executable} has no pytest: use /usr/bin/python3, or make mutation")
-    trees.adopt_orphans()
+def try_all(pool, mutants, chosen):
+    budget = 0 if chosen.units else chosen.budget
+    until = time.monotonic() + 60 * chosen.minutes
+    tried = [pool.submit(try_mutant, mutant, budget, until) for mutant in mutants]
+    results = []
+    for done in concurrent.futures.as_completed(tried):
+        if (result := done.result()) is not None:
+            results.append(result)
+            print(f"{len(results)}/{len(mutants)} {result.mutant.file}:{result.mutant.line} "
+                  f"{result.mutant.kind}: {result.by or 'SURVIVED'} ({result.test}, "
+                  f"{result.seconds:.0f} s)", file=sys.stderr, flush=True)
+    return sorted(results)
+
+
+def run(chosen, rooms):
     prepare(chosen.fresh, chosen.units)
     numbers = multiprocessing.Queue()
     for number in range(chosen.jobs):
@@ -281,15 +293,19 @@ def main():
             mutants = mutants_again()
         else:
             mutants = draw_valid(Deck(rooms, chosen.seed, explained_changes()), pool, chosen.count)
-        results = []
-        for done in concurrent.futures.as_completed([pool.submit(try_mutant, mutant, 0 if chosen.units else chosen.budget)
-                                                     for mutant in mutants]):
-            result = done.result()
-            results.append(result)
-            print(f"{len(results)}/{len(mutants)} {result.mutant.file}:{result.mutant.line} "
-                  f"{result.mutant.kind}: {result.by or 'SURVIVED'} ({result.test}, {result.seconds:.0f} s)",
-                  file=sys.stderr, flush=True)
-    survivors = report(sorted(results), sys.stdout)
+        return try_all(pool, mutants, chosen)
+
+
+def main():
+    chosen = arguments()
+    rooms = chosen.room.split(",") if chosen.room else trees.rooms()
+    if unknown := set(rooms) - set(trees.rooms()):
+        sys.exit(f"not a room that is tried: {', '.join(sorted(unknown))}; "
+                 f"there are {', '.join(trees.rooms())}")
+    if importlib.util.find_spec("pytest") is None:
+        sys.exit(f"{sys.executable} has no pytest: use /usr/bin/python3, or make mutation")
+    trees.adopt_orphans()
+    survivors = report(run(chosen, rooms), sys.stdout)
     LAST.write_text(json.dumps([(r.mutant.file, r.mutant.function, r.mutant.before, r.mutant.after)
                                 for r in survivors]))
     return 1 if survivors else 0
