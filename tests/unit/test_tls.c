@@ -4,9 +4,11 @@
 #include "assertions.h"
 #include "base/text.h"
 #include "net/tls_key.h"
+#include "scratch.h"
 #include "suites.h"
 
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct tls *tls_of(const char *cookie, const char *cluster_name) {
@@ -361,6 +363,26 @@ START_TEST(the_key_is_what_the_header_says) {
 }
 END_TEST
 
+START_TEST(a_file_that_is_no_certificate_is_named_with_the_reason) {
+    struct scratch scratch;
+    char path[256], expected[512];
+    struct tls_options with = {.cluster_name = "emqxcl"};
+    scratch_make(&scratch);
+    scratch_write(&scratch, "ca.pem", LITERAL("not PEM"));
+    snprintf(path, sizeof path, "%s", scratch_path(&scratch, "ca.pem"));
+    with.cacertfile = with.certfile = with.keyfile = path;
+    char error[TLS_ERROR_SIZE] = "";
+    ck_assert_ptr_null(tls_new(&with, error));
+    snprintf(expected, sizeof expected, " %s: ", path);
+    ck_assert_ptr_nonnull(strstr(error, expected));
+    ck_assert_ptr_nonnull(strstr(error, "; is it a PEM file that the daemon's user may read?"));
+    with.cacertfile = "/nonexistent/ca.pem";
+    ck_assert_ptr_null(tls_new(&with, error));
+    ck_assert_ptr_nonnull(strstr(error, " /nonexistent/ca.pem: No such file or directory"));
+    scratch_remove(&scratch);
+}
+END_TEST
+
 Suite *tls_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("tls", &tests);
@@ -374,6 +396,7 @@ Suite *tls_suite(void) {
     tcase_add_test(tests, a_recorded_link_cannot_be_replayed);
     tcase_add_test(tests, early_data_is_not_heard_and_no_ticket_is_given);
     tcase_add_test(tests, a_caller_that_does_not_name_the_protocol_is_no_portolan);
+    tcase_add_test(tests, a_file_that_is_no_certificate_is_named_with_the_reason);
     tcase_add_test(tests, the_key_is_what_the_header_says);
     return suite;
 }
