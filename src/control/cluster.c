@@ -4,6 +4,7 @@
 #include "control/members.h"
 #include "control/reply.h"
 #include "discovery/discovery.h"
+#include "net/json_whole.h"
 #include "service/explain.h"
 
 #include <inttypes.h>
@@ -49,10 +50,7 @@ static struct control_stream *describe(const struct control_context *control, js
     json_t *rest =
         json_pack("{s:{s:I, s:I, s:I}}", "handshakes", "accepted", (json_int_t)counters.accepted,
                   "refused", (json_int_t)counters.refused, "limited", (json_int_t)counters.limited);
-    if (more != NULL)
-        json_object_update(rest, more);
-    json_decref(more);
-    return control_members(control, head, rest);
+    return control_members(control, head, more == NULL ? rest : json_whole_update(rest, more));
 }
 
 struct control_stream *control_cluster_status(struct control_context *control,
@@ -84,9 +82,11 @@ static json_t *progress_of(const struct cluster_event *event) {
 
 static struct control_stream *failure_of(const struct cluster_event *event, const char *text) {
     json_t *reply = control_failure("node_down", text);
-    json_object_set_new(json_object_get(reply, "error"), "cause",
-                        json_string(cluster_cause_name(event->cause)));
-    return control_stream_of_json(reply);
+    json_t *cause = json_string(cluster_cause_name(event->cause));
+    if (json_object_set_new(json_object_get(reply, "error"), "cause", cause) == 0)
+        return control_stream_of_json(reply);
+    json_decref(reply);
+    return NULL;
 }
 
 static void on_join(void *context, const struct cluster_event *event, const char *text) {

@@ -9,6 +9,7 @@
 #include "control/ports.h"
 #include "control/reply.h"
 #include "host/local_host.h"
+#include "net/json_whole.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,9 +22,9 @@ static json_t *describe_listeners(const struct control_context *control) {
     for (size_t i = 0; i < control->listeners->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
         const struct listener *listener = &control->listeners->all[i];
-        json_array_append_new(all, json_pack("{s:s, s:s}", "address",
-                                             address_format(&listener->address, text), "role",
-                                             listener_role_names[listener->role]));
+        all = json_whole_append(all, json_pack("{s:s, s:s}", "address",
+                                               address_format(&listener->address, text), "role",
+                                               listener_role_names[listener->role]));
     }
     return all;
 }
@@ -120,7 +121,7 @@ static json_t *describe_place(const struct place *place, json_t *node) {
                                (int)place->own_port, "front_port",
                                control_port_or_null(place->front_port), "source", "registered");
     if (place->member.len > 0)
-        json_object_set_new(object, "member", events_json_text(place->member));
+        object = json_whole_set(object, "member", events_json_text(place->member));
     return control_ok_with(object);
 }
 
@@ -179,7 +180,7 @@ static json_t *run_reload(struct control_context *control, struct control_conn *
     char error[CONTROL_ERROR_SIZE];
     (void)conn;
     (void)request;
-    if (control->reload(control->context, applied, restart, error))
+    if (control->reload(control->context, &applied, &restart, error))
         return control_ok_with(json_pack("{s:o, s:o}", "applied", applied, "restart", restart));
     json_decref(applied);
     json_decref(restart);

@@ -38,9 +38,9 @@ struct control_context {
     /* A lease was promised or given back: the number of the write after which that is to be told,
      * 0: at once. */
     uint64_t (*leases_changed)(void *context);
-    /* Applies the configuration anew: `applied` and `restart` get names of keys; false with `error`
-     * set. */
-    bool (*reload)(void *context, json_t *applied, json_t *restart, char *error);
+    /* Applies the configuration anew: the two lists get names of keys, or are NULL in the end for
+     * want of memory; false with `error` set. */
+    bool (*reload)(void *context, json_t **applied, json_t **restart, char *error);
     void (*stop)(void *context);
 };
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "control/list.h"
 #include "control/reply.h"
+#include "net/json_whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +145,7 @@ static bool format_tail(struct front *front, const struct hello_queue *hellos, c
     json_t *rest = json_pack(
         "{s:I, s:o, s:o}", "streams", (json_int_t)proxy_count(front_proxy(front)), "counters",
         describe_counters(front, hellos), "lookups", describe_lookups(front_routes(front)));
-    char *text = rest == NULL ? NULL : json_dumps(rest, JSON_COMPACT);
+    char *text = json_whole_text(rest, JSON_COMPACT);
     bool fits = text != NULL && (size_t)snprintf(out, size, "],%s}", text + 1) < size;
     json_decref(rest);
     free(text);
@@ -156,8 +157,7 @@ struct control_stream *control_status_with_front(const struct control_context *c
     struct front *front = control->front->front;
     char open[64], tail[1024];
     if (front == NULL) {
-        json_object_set_new(status, "front", json_null());
-        return control_stream_of_json(status);
+        return control_stream_of_json(json_whole_set(status, "front", json_null()));
     }
     struct front_list *list =
         format_tail(front, control->hellos, tail, sizeof tail) ? calloc(1, sizeof *list) : NULL;

@@ -29,6 +29,9 @@ void control_events_close(struct control_events *events);
 /* Appends a line, or drops it: one that is longer than CONTROL_PART_MAX, which none is. */
 void control_events_add(struct control_events *events, struct bytes line);
 
+/* There was an event, and no memory for it: all who watch are behind from now on. */
+void control_events_lose(struct control_events *events);
+
 /* Appends the whole lines from *position on that fit, and moves it. False: what stood there is
  * overwritten already. */
 bool control_events_read(const struct control_events *events, uint64_t *position,

@@ -1,5 +1,7 @@
 #include "control/list.h"
 
+#include "net/json_whole.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +35,7 @@ static void end_list(struct control_stream *stream) {
 
 bool control_list_begin(struct control_list *list, json_t *object, size_t cut, const char *open,
                         const char *tail) {
-    char *text = object == NULL ? NULL : json_dumps(object, CONTROL_JSON_FLAGS);
+    char *text = json_whole_text(object, CONTROL_JSON_FLAGS);
     json_decref(object);
     list->stream = (struct control_stream){.write = write_list, .end = end_list};
     list->tail = strdup(tail);

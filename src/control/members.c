@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "control/list.h"
+#include "net/json_whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,11 +30,12 @@ static json_t *describe(const struct control_context *control,
         "path_broken", member->path_broken, "incarnation", (json_int_t)member->incarnation, "port",
         (int)member->port, "names", (json_int_t)member->names, "since_s",
         (json_int_t)((clock_monotonic_ms() - member->since_ms) / 1000));
-    json_object_set_new(object, "address",
-                        address == NULL ? json_null() : json_string(address_format(address, text)));
-    if (member->cause != CLUSTER_CAUSE_NONE)
-        json_object_set_new(object, "cause", json_string(cluster_cause_name(member->cause)));
-    return object;
+    object =
+        json_whole_set(object, "address",
+                       address == NULL ? json_null() : json_string(address_format(address, text)));
+    return member->cause == CLUSTER_CAUSE_NONE
+               ? object
+               : json_whole_set(object, "cause", json_string(cluster_cause_name(member->cause)));
 }
 
 static bool is_listed(enum cluster_state state) {
@@ -92,7 +94,7 @@ static bool copy_names(struct members_list *list, const struct cluster *cluster)
 struct control_stream *control_members(const struct control_context *control, json_t *head,
                                        json_t *rest) {
     struct members_list *list = calloc(1, sizeof *list);
-    char *rest_text = rest == NULL ? NULL : json_dumps(rest, CONTROL_JSON_FLAGS);
+    char *rest_text = json_whole_text(rest, CONTROL_JSON_FLAGS);
     char tail[1024];
     bool made = list != NULL && rest_text != NULL &&
                 (size_t)snprintf(tail, sizeof tail, "],%s", rest_text + 1) < sizeof tail;

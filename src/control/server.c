@@ -356,12 +356,12 @@ bool control_server_is_watched(const struct control_server *server) {
 void control_server_publish(struct control_server *server, json_t *event) {
     char line[CONTROL_PART_MAX];
     struct writer out = writer_of(line, sizeof line);
-    if (!control_stream_write_json(&out, event))
-        return;
+    bool whole = control_stream_write_json(&out, event);
     write_u8(&out, '\n');
-    if (out.failed)
-        return;
-    control_events_add(&server->events, writer_bytes(&out));
+    if (whole && !out.failed)
+        control_events_add(&server->events, writer_bytes(&out));
+    else
+        control_events_lose(&server->events);
     server->events_pending = true;
     control_server_wake(server);
 }

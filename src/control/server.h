@@ -113,7 +113,8 @@ void control_server_settle(struct control_server *server, enum control_gate gate
 /* From now on the peer gets what is published. */
 void control_conn_watch(struct control_conn *conn);
 
-/* Sends an event to all who watch; takes the reference over. */
+/* Sends an event to all who watch; takes the reference over. NULL, out of memory: those who watch
+ * are closed, as they would miss one. */
 void control_server_publish(struct control_server *server, json_t *event);
 
 /* Whether anybody watches: so that no event is made in vain. */

@@ -1,5 +1,7 @@
 #include "control/stream.h"
 
+#include "net/json_whole.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +61,7 @@ struct control_stream *control_stream_of_json(json_t *reply) {
     struct whole *whole = reply == NULL ? NULL : calloc(1, sizeof *whole);
     if (whole != NULL) {
         whole->stream = (struct control_stream){.write = write_whole, .end = end_whole};
-        whole->text = json_dumps(reply, CONTROL_JSON_FLAGS);
+        whole->text = json_whole_text(reply, CONTROL_JSON_FLAGS);
     }
     json_decref(reply);
     if (whole == NULL || whole->text == NULL) {

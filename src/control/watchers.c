@@ -28,6 +28,11 @@ void control_events_add(struct control_events *events, struct bytes line) {
         events->start = events->end - CONTROL_EVENTS_SIZE;
 }
 
+/* No position is of the byte that is left out here. */
+void control_events_lose(struct control_events *events) {
+    events->start = ++events->end;
+}
+
 /* How many bytes from a position on are whole lines, `most` at most. */
 static size_t whole_lines(const struct control_events *events, uint64_t position, size_t most) {
     while (most > 0 && events->ring[(position + most - 1) % CONTROL_EVENTS_SIZE] != '\n')

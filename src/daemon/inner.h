@@ -77,7 +77,7 @@ uint64_t daemon_lease_promised(void *daemon);
 bool daemon_open_log(const struct config *config, const struct start_options *options);
 
 /* Reloads the configuration and applies it: see control_context. */
-bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error);
+bool daemon_reload(void *context, json_t **applied, json_t **restart, char *error);
 
 /* What SIGHUP asks for: a reload, and the log file opened anew. */
 void daemon_hang_up(struct daemon *daemon);

@@ -1,6 +1,7 @@
 #include "config/reload.h"
 #include "base/clock.h"
 #include "daemon/inner.h"
+#include "net/json_whole.h"
 #include "process/process.h"
 
 #include <stdio.h>
@@ -94,13 +95,14 @@ static void apply_config(struct daemon *daemon) {
 
 /* A visitor of config_reload: one key that changed. */
 struct changes {
-    json_t *applied;
-    json_t *restart;
+    json_t **applied;
+    json_t **restart;
 };
 
 static void on_changed(void *context, const char *key, bool applied) {
     const struct changes *changes = context;
-    json_array_append_new(applied ? changes->applied : changes->restart, json_string(key));
+    json_t **keys = applied ? changes->applied : changes->restart;
+    *keys = json_whole_append(*keys, json_string(key));
     log_event(LOG_LEVEL_INFO, "reloaded", log_text("key", key),
               log_text("outcome", applied ? "applied" : "needs a restart"));
 }
@@ -117,7 +119,7 @@ static bool can_log(const struct daemon *daemon, const struct config *fresh, cha
     return false;
 }
 
-bool daemon_reload(void *context, json_t *applied, json_t *restart, char *error) {
+bool daemon_reload(void *context, json_t **applied, json_t **restart, char *error) {
     struct daemon *daemon = context;
     struct changes changes = {.applied = applied, .restart = restart};
     struct config fresh;
@@ -148,7 +150,7 @@ static void reopen_log(void) {
 void daemon_hang_up(struct daemon *daemon) {
     char error[CONTROL_ERROR_SIZE];
     json_t *applied = json_array(), *restart = json_array();
-    daemon_reload(daemon, applied, restart, error);
+    daemon_reload(daemon, &applied, &restart, error);
     json_decref(applied);
     json_decref(restart);
     reopen_log();

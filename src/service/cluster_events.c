@@ -2,6 +2,7 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "net/json_whole.h"
 #include "service/explain.h"
 
 #include <stdio.h>
@@ -87,16 +88,16 @@ static void publish(struct cluster_events *events, const struct kind *kind,
     json_t *object = json_pack("{s:s}", "member", event->name);
     if (is_of_name(event)) {
         format_name(event, name, sizeof name);
-        json_object_set_new(object, "name", events_json_text(bytes_of_text(name)));
-        json_object_set_new(object, "port", json_integer(event->node->port));
+        object = json_whole_set(object, "name", events_json_text(bytes_of_text(name)));
+        object = json_whole_set(object, "port", json_integer(event->node->port));
     }
     if (event->cause != CLUSTER_CAUSE_NONE)
-        json_object_set_new(object, "cause", json_string(cause_of(event)));
+        object = json_whole_set(object, "cause", json_string(cause_of(event)));
     if (text[0] != '\0')
-        json_object_set_new(object, "reason", json_string(text));
+        object = json_whole_set(object, "reason", json_string(text));
     if (event->type == CLUSTER_EVENT_JOIN_DONE) {
-        json_object_set_new(object, "members", json_integer((json_int_t)event->count));
-        json_object_set_new(object, "names", json_integer((json_int_t)event->names));
+        object = json_whole_set(object, "members", json_integer((json_int_t)event->count));
+        object = json_whole_set(object, "names", json_integer((json_int_t)event->names));
     }
     events_publish(events->events, kind->name, object);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/control_protocol.h"
 #include "base/text.h"
+#include "net/json_whole.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -32,15 +33,9 @@ bool events_is_watched(const struct events *events) {
 }
 
 void events_publish(struct events *events, const char *kind, json_t *event) {
-    json_t *whole = json_pack("{s:i, s:s, s:o*}", "v", CONTROL_PROTOCOL_VERSION, "event", kind,
-                              "at", events_json_time(clock_wall_ms()));
-    if (whole != NULL && event != NULL) {
-        json_object_update(whole, event);
-        events->publish(events->context, whole);
-    } else {
-        json_decref(whole);
-    }
-    json_decref(event);
+    json_t *head = json_pack("{s:i, s:s, s:o}", "v", CONTROL_PROTOCOL_VERSION, "event", kind, "at",
+                             events_json_time(clock_wall_ms()));
+    events->publish(events->context, json_whole_update(head, event));
 }
 
 void events_registered(struct events *events, const struct registration *registration) {
@@ -86,9 +81,9 @@ void events_refused(struct events *events, const struct epmd_refusal *refusal) {
         return;
     json_t *event = json_pack("{s:s, s:s, s:s}", "what", refusal->what, "reason", refusal->reason,
                               "peer", peer);
-    if (event != NULL && refusal->node != NULL) {
-        json_object_set_new(event, "name", events_json_text(refusal->node->name));
-        json_object_set_new(event, "port", json_integer(refusal->node->port));
+    if (refusal->node != NULL) {
+        event = json_whole_set(event, "name", events_json_text(refusal->node->name));
+        event = json_whole_set(event, "port", json_integer(refusal->node->port));
     }
     events_publish(events, "refused", event);
 }
@@ -130,9 +125,9 @@ void events_lease_ended(struct events *events, const struct port_lease_ending *e
     json_t *event =
         json_pack("{s:o, s:i, s:s}", "name", events_json_text(ending->lease.name), "port",
                   ending->lease.port, "reason", port_lease_end_names[ending->end]);
-    if (event != NULL && ending->other_port != 0)
-        json_object_set_new(event, "other_port", json_integer(ending->other_port));
-    if (event != NULL && ending->other_name.len > 0)
-        json_object_set_new(event, "other_name", events_json_text(ending->other_name));
+    if (ending->other_port != 0)
+        event = json_whole_set(event, "other_port", json_integer(ending->other_port));
+    if (ending->other_name.len > 0)
+        event = json_whole_set(event, "other_name", events_json_text(ending->other_name));
     events_publish(events, "lease_ended", event);
 }

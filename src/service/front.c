@@ -1,6 +1,7 @@
 #include "service/front.h"
 
 #include "erlang/ekka_port.h"
+#include "net/json_whole.h"
 #include "process/process.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ static json_t *first_names(const struct front_service *service, uint16_t port) {
     struct routes_cursor cursor;
     routes_cursor_begin(&cursor, front_routes(service->front), port);
     while ((node = routes_cursor_peek(&cursor)) != NULL && json_array_size(names) < NAMES_TOLD) {
-        json_array_append_new(names, events_json_text(node->node.name));
+        names = json_whole_append(names, events_json_text(node->node.name));
         routes_cursor_advance(&cursor);
     }
     routes_cursor_end(&cursor);

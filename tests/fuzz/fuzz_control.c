@@ -37,14 +37,14 @@ static uint64_t on_leases_changed(void *context) {
     return 0;
 }
 
-static bool on_reload(void *context, json_t *applied, json_t *restart, char *error) {
+static bool on_reload(void *context, json_t **applied, json_t **restart, char *error) {
     (void)context;
     if (!reload_works) {
         snprintf(error, CONTROL_ERROR_SIZE, "it cannot be read");
         return false;
     }
-    json_array_append_new(applied, json_string("log.level"));
-    json_array_append_new(restart, json_string("epmd.port"));
+    json_array_append_new(*applied, json_string("log.level"));
+    json_array_append_new(*restart, json_string("epmd.port"));
     return true;
 }
 

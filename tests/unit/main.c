@@ -72,6 +72,7 @@ static Suite *(*const suites[])(void) = {
     epmd_log_suite,
     proxy_admission_suite,
     hop_mark_suite,
+    json_whole_suite,
     allow_list_suite,
     front_suite,
     front_nodes_suite,

@@ -88,6 +88,7 @@ Suite *epmd_turns_suite(void);
 Suite *epmd_log_suite(void);
 Suite *proxy_admission_suite(void);
 Suite *hop_mark_suite(void);
+Suite *json_whole_suite(void);
 Suite *allow_list_suite(void);
 Suite *front_suite(void);
 Suite *front_nodes_suite(void);
