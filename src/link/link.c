@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WIRE_READ_MAX 65536 /* bytes that wait undeciphered */
+#define WIRE_READ_MAX 16384 /* bytes that wait undeciphered */
 
 /* --- ends --- */
 
@@ -112,7 +112,8 @@ static void deliver(struct peer_link *link) {
     }
     size_t used = links->hooks.received(links->hooks.context, link, bytes_of(data, len));
     PORTOLAN_ASSERT(used <= len);
-    evbuffer_drain(link->plain, used);
+    if (evbuffer_drain(link->plain, used) < 0)
+        lose(link, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
 }
 
 static void read_all(struct peer_link *link) {
@@ -183,6 +184,18 @@ static void advance(struct peer_link *link) {
         read_all(link);
 }
 
+/* False when out of memory. */
+static bool feed(struct peer_link *link, struct evbuffer *input) {
+    while (evbuffer_get_length(input) > 0) {
+        size_t len = evbuffer_get_contiguous_space(input);
+        const uint8_t *data = evbuffer_pullup(input, (ssize_t)len);
+        if (data == NULL || !tls_stream_feed(link->stream, bytes_of(data, len)) ||
+            evbuffer_drain(input, len) < 0)
+            return false;
+    }
+    return true;
+}
+
 static void on_readable(struct bufferevent *wire, void *context) {
     struct peer_link *link = context;
     struct evbuffer *input = bufferevent_get_input(wire);
@@ -191,15 +204,10 @@ static void on_readable(struct bufferevent *wire, void *context) {
         return;
     }
     link->received_any = true;
-    while (evbuffer_get_length(input) > 0) {
-        size_t len = evbuffer_get_contiguous_space(input);
-        if (!tls_stream_feed(link->stream, bytes_of(evbuffer_pullup(input, (ssize_t)len), len))) {
-            lose(link, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
-            return;
-        }
-        evbuffer_drain(input, len);
-    }
-    advance(link);
+    if (feed(link, input))
+        advance(link);
+    else
+        lose(link, CLUSTER_CAUSE_NO_MEMORY, ENOMEM);
 }
 
 /* Its last bytes are taken: only the peer's own end is waited for. */
@@ -265,8 +273,9 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
     event_assign(&link->timer, links->base, -1, 0, on_time, link);
     prepare_socket(fd);
     bufferevent_setcb(wire, on_readable, on_drained, on_event, link);
-    bufferevent_setwatermark(wire, EV_READ, 0, WIRE_READ_MAX);
-    if (!enable_io(link)) {
+    /* what is read is taken at once; libevent's watermark would do it too, but crash for want of
+     * memory */
+    if (bufferevent_set_max_single_read(wire, WIRE_READ_MAX) < 0 || !enable_io(link)) {
         peer_link_destroy(link);
         return NULL;
     }

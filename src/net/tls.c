@@ -160,14 +160,13 @@ static bool set_up_context(SSL_CTX *context) {
         SSL_CTX_set_ciphersuites(context, CIPHER) != 1 ||
         SSL_CTX_set1_groups_list(context, GROUPS) != 1 ||
         SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn) != 0 ||
-        SSL_CTX_set_session_id_context(context, alpn, sizeof alpn) != 1)
+        SSL_CTX_set_session_id_context(context, alpn, sizeof alpn) != 1 ||
+        SSL_CTX_set_num_tickets(context, 0) != 1 || SSL_CTX_set_max_early_data(context, 0) != 1)
         return false;
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_max_cert_list(context, (long)certificate_bounds.bytes);
     return true;
 }
@@ -204,11 +203,11 @@ void tls_free(struct tls *tls) {
 /* --- streams --- */
 
 static bool set_up_stream(struct tls_stream *stream, const char *host) {
-    if (stream->ssl == NULL || stream->from_wire == NULL || stream->to_wire == NULL)
+    if (stream->ssl == NULL || stream->from_wire == NULL || stream->to_wire == NULL ||
+        SSL_set_app_data(stream->ssl, stream) != 1 ||
+        BIO_set_mem_eof_return(stream->from_wire, -1) != 1 ||
+        BIO_set_mem_eof_return(stream->to_wire, -1) != 1)
         return false;
-    SSL_set_app_data(stream->ssl, stream);
-    BIO_set_mem_eof_return(stream->from_wire, -1);
-    BIO_set_mem_eof_return(stream->to_wire, -1);
     if (host == NULL)
         SSL_set_accept_state(stream->ssl);
     else

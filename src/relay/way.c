@@ -201,11 +201,12 @@ static bool wait_for(struct proxy_way *way, enum proxy_way_state state) {
     return event_add(&way->event, NULL) == 0;
 }
 
+/* Whoever is no longer connected has ended its own direction too, and that will be read. */
 static void finish(struct proxy_way *way) {
     event_del(&way->event);
     way->state = PROXY_ENDED;
-    shutdown(way->to, SHUT_WR);
-    way->changed(way->context, false);
+    bool ended = shutdown(way->to, SHUT_WR) == 0 || errno == ENOTCONN;
+    way->changed(way->context, !ended);
 }
 
 static void settle(struct proxy_way *way, enum turn turn) {
