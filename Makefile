@@ -84,7 +84,8 @@ help:
 	@echo '              (check-unit, check-sim, check-system: a part; check-valgrind: system tests under valgrind)'
 	@echo 'make check-library  the unit tests of libportolan under address, undefined and thread sanitizers'
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
-	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments'
+	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments;'
+	@echo '              each call of a daemon fails once'
 	@echo 'make check-otp  OTP'"'"'s own tests of epmd, OTP_RUNS=$(OTP_RUNS) times; fetches Debian'"'"'s source of erlang'
 	@echo 'make sim      random scenarios of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
@@ -175,7 +176,7 @@ check-long: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_LONG=1 PORTOLAN_SANITIZED=$(abspath $(BUILD)/sanitized) \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider -rPs \
 	    tests/system/test_cluster_otp.py tests/system/test_proxy.py tests/system/test_random_stop.py \
-	    tests/system/test_one_port.py tests/system/test_lookup_turns.py
+	    tests/system/test_one_port.py tests/system/test_lookup_turns.py tests/system/test_faults.py
 
 check-valgrind: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_SLOW=10 PORTOLAN_WRAPPER='$(VALGRIND)' \

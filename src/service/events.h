@@ -15,8 +15,8 @@
 
 struct events {
     /* Those who watch; the control socket has them. */
-    bool (*watched)(void *context);                /* NULL: there are no watchers */
-    void (*publish)(void *context, json_t *event); /* borrows the event */
+    bool (*watched)(void *context);                /* NULL: nobody can watch */
+    void (*publish)(void *context, json_t *event); /* takes it over; NULL: one is lost */
     void *context;
 };
 
