@@ -127,7 +127,7 @@ static json_t *describe_counters(const struct front *front, const struct hello_q
         (json_int_t)streams.limited, "not_owned", (json_int_t)streams.not_owned, "unanswered",
         (json_int_t)streams.unanswered, "loops", (json_int_t)callers.loops, "not_allowed",
         (json_int_t)callers.not_allowed, "guessed", (json_int_t)streams.guessed, "misled",
-        (json_int_t)streams.misled, "refused", (json_int_t)unfinished.refused, "timed_out",
+        (json_int_t)streams.misrouted, "refused", (json_int_t)unfinished.refused, "timed_out",
         (json_int_t)unfinished.timed_out, "bytes_in", (json_int_t)streams.bytes_in, "bytes_out",
         (json_int_t)streams.bytes_out);
 }

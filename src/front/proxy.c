@@ -129,7 +129,7 @@ static struct bytes caller_of(const struct stream *stream) {
  * and the caller has not answered the challenge, which has the node's name. It may have said
  * before that an older connection is dead. With TLS this cannot be seen.
  */
-static bool was_misled(const struct stream *stream) {
+static bool was_misrouted(const struct stream *stream) {
     return stream->guessed && !stream->tls && stream->out.moved > 0 &&
            stream->in.moved < stream->first_len + CHALLENGE_REPLY_SIZE;
 }
@@ -157,12 +157,12 @@ void proxy_stream_close(struct stream *stream, const char *reason) {
               log_text("peer", address_format(&stream->peer, peer)), log_text("reason", reason));
     proxy->counters.bytes_in += stream->in.moved;
     proxy->counters.bytes_out += stream->out.moved;
-    if (was_misled(stream))
-        proxy->counters.misled++;
+    if (was_misrouted(stream))
+        proxy->counters.misrouted++;
     if (stream->has_timer)
         event_del(&stream->timer);
-    proxy_way_end(&stream->in);
-    proxy_way_end(&stream->out);
+    relay_pump_stop(&stream->in);
+    relay_pump_stop(&stream->out);
     proxy_shares_uncount(stream);
     leave_node(stream);
     forget_due(stream);
@@ -181,7 +181,7 @@ void proxy_stream_close(struct stream *stream, const char *reason) {
 /* Also with what has come and was not passed on yet. */
 static bool has_answered(const struct stream *stream) {
     uint8_t byte;
-    return stream->out.moved > 0 || stream->out.state == PROXY_BLOCKED ||
+    return stream->out.moved > 0 || stream->out.state == PUMP_WRITING ||
            recv(stream->node_fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
@@ -191,7 +191,7 @@ static void close_unanswered(struct stream *stream, const char *reason) {
 }
 
 static bool is_half_open(const struct stream *stream) {
-    return stream->in.state == PROXY_ENDED || stream->out.state == PROXY_ENDED;
+    return stream->in.state == PUMP_ENDED || stream->out.state == PUMP_ENDED;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context);
@@ -200,7 +200,7 @@ void proxy_stream_set_timer(struct stream *stream, int64_t ms) {
     if (stream->has_timer)
         event_del(&stream->timer);
     forget_due(stream);
-    event_assign(&stream->timer, stream->proxy->store.base, -1, 0, on_timer, stream);
+    event_assign(&stream->timer, stream->proxy->shared.base, -1, 0, on_timer, stream);
     stream->moved_before = stream->in.moved + stream->out.moved;
     stream->has_timer = loop_set_timer(&stream->timer, ms);
     if (!stream->has_timer)
@@ -273,13 +273,13 @@ static void close_in_time(struct stream *stream, const char *reason) {
     put_off(stream, reason);
 }
 
-/* A way has ended, or one of its sockets has broken. */
-static void on_way_changed(void *context, bool broken) {
+/* A pump has ended, or one of its sockets has broken. */
+static void on_pump_changed(void *context, bool broken) {
     struct stream *stream = context;
-    bool node_ended = stream->out.state == PROXY_ENDED;
+    bool node_ended = stream->out.state == PUMP_ENDED;
     if (broken)
         proxy_stream_close(stream, "socket error");
-    else if (node_ended && stream->in.state == PROXY_ENDED)
+    else if (node_ended && stream->in.state == PUMP_ENDED)
         proxy_stream_close(stream, "both sides closed");
     else if (node_ended && stream->node == NULL)
         proxy_stream_close(stream, "the node has left");
@@ -294,7 +294,7 @@ void proxy_node_left(struct proxy *proxy, const struct registration *registratio
     while ((node = find_node(proxy, registration)) != NULL) {
         struct stream *stream = TAILQ_FIRST(&node->streams);
         leave_node(stream);
-        if (!stream->open || stream->out.state == PROXY_ENDED)
+        if (!stream->open || stream->out.state == PUMP_ENDED)
             close_in_time(stream, "the node has left");
     }
 }
@@ -322,10 +322,10 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     memcpy(stream->names, node->name.data, node->name.len);
     if (call->caller.len > 0)
         memcpy(stream->names + node->name.len, call->caller.data, call->caller.len);
-    proxy_way_init(&stream->in, &proxy->store, call->fd, -1, on_way_changed, stream);
-    proxy_way_init(&stream->out, &proxy->store, -1, call->fd, on_way_changed, stream);
+    relay_pump_init(&stream->in, &proxy->shared, call->fd, -1, on_pump_changed, stream);
+    relay_pump_init(&stream->out, &proxy->shared, -1, call->fd, on_pump_changed, stream);
     if (join_node(stream, call->registration)) {
-        if (join_caller(stream, call->caller) && proxy_way_keep(&stream->in, call->first))
+        if (join_caller(stream, call->caller) && relay_pump_prepend(&stream->in, call->first))
             return stream;
         leave_node(stream);
     }
@@ -336,7 +336,7 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
 /* One that came to nothing: its socket stays the caller's. */
 static void drop_new(struct stream *stream) {
     proxy_shares_uncount(stream);
-    proxy_way_end(&stream->in);
+    relay_pump_stop(&stream->in);
     leave_node(stream);
     free(stream);
 }
@@ -429,7 +429,7 @@ struct proxy *proxy_new(struct event_base *base, const struct proxy_options *opt
         return NULL;
     TAILQ_INIT(&proxy->streams);
     TAILQ_INIT(&proxy->due);
-    proxy_store_init(&proxy->store, base);
+    relay_shared_init(&proxy->shared, base);
     proxy->due_event = event_new(base, -1, 0, on_due, proxy);
     proxy->peers = host_limit_new(options->peer_streams);
     proxy->user_streams = user_share_new(options->user_streams,
@@ -448,8 +448,8 @@ void proxy_configure(struct proxy *proxy, const struct proxy_options *options) {
         proxy->options.answer_ms = PROXY_ANSWER_MS;
     if (options->half_open_ms == 0)
         proxy->options.half_open_ms = PROXY_HALF_OPEN_MS;
-    proxy->store.copies = options->copies;
-    proxy->store.budget = options->budget;
+    proxy->shared.copies = options->copies;
+    proxy->shared.budget = options->budget;
     host_limit_configure(proxy->peers, options->peer_streams);
     user_share_configure(proxy->user_streams, options->user_streams);
 }
@@ -460,7 +460,7 @@ void proxy_free(struct proxy *proxy) {
     while (!TAILQ_EMPTY(&proxy->streams))
         proxy_stream_close(TAILQ_FIRST(&proxy->streams), "the daemon is stopping");
     loop_free_event(proxy->due_event);
-    proxy_store_clear(&proxy->store);
+    relay_shared_clear(&proxy->shared);
     host_limit_free(proxy->peers);
     user_share_free(proxy->user_streams);
     free(proxy);

@@ -1,6 +1,6 @@
 /*
  * The proxy: distribution connections that came in at a front port, each moved to and from the
- * local node that it is for (relay/way moves the bytes).
+ * local node that it is for (relay/pump moves the bytes).
  *
  *   state        waits for                       ends with
  *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS in all
@@ -68,7 +68,7 @@ struct proxy_counters {
     uint64_t not_owned;   /* who listens on the node's port is not the user who registered it */
     uint64_t unanswered;  /* ended: the node never said a byte */
     uint64_t guessed;     /* to one of several nodes that share a port */
-    uint64_t misled;      /* of these: the caller turned away when it heard the node's name */
+    uint64_t misrouted;   /* of these: the caller turned away when it heard the node's name */
     uint64_t bytes_in;    /* to nodes, of the streams that have ended */
     uint64_t bytes_out;   /* from nodes, likewise */
 };

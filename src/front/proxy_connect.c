@@ -32,7 +32,7 @@ static void prepare_for_node(int fd) {
 static void start_moving(struct stream *stream) {
     stream->open = true;
     stream->attempt = ATTEMPT_NONE;
-    if (!proxy_way_start(&stream->in) || !proxy_way_start(&stream->out))
+    if (!relay_pump_start(&stream->in) || !relay_pump_start(&stream->out))
         proxy_stream_close(stream, "out of memory");
     else
         proxy_stream_set_timer(stream, stream->proxy->options.answer_ms);
@@ -102,7 +102,7 @@ static int begin_connecting(struct stream *stream) {
     if (fd < 0)
         return errno;
     prepare_for_node(fd);
-    event_assign(&stream->timer, stream->proxy->store.base, fd, EV_WRITE, on_connected, stream);
+    event_assign(&stream->timer, stream->proxy->shared.base, fd, EV_WRITE, on_connected, stream);
     if ((connect(fd, &address.any, address_len(&address)) < 0 && errno != EINPROGRESS) ||
         !wait_for_node(stream)) {
         close(fd);

@@ -8,7 +8,7 @@
 #include "base/hash_table.h"
 #include "front/proxy.h"
 #include "net/host_limit.h"
-#include "relay/way.h"
+#include "relay/pump.h"
 
 #include <event2/event.h>
 #include <sys/queue.h>
@@ -41,8 +41,8 @@ struct stream {
     struct event timer; /* also for the node's socket, while it is being connected */
     bool has_timer;
     uint64_t moved_before; /* bytes, when the timer was set */
-    struct proxy_way in;   /* to the node */
-    struct proxy_way out;  /* from the node */
+    struct relay_pump in;  /* to the node */
+    struct relay_pump out; /* from the node */
     size_t node_len, caller_len;
     uint8_t names[]; /* the node's alive name, then the caller's name */
 };
@@ -81,7 +81,7 @@ struct proxy {
     size_t count;
     struct proxy_counters counters;
     LIST_HEAD(proxy_cursors, proxy_cursor) cursors;
-    struct proxy_store store;
+    struct relay_shared shared;
 };
 
 /* Ends it; `reason` is for the log. */

@@ -176,8 +176,8 @@ START_TEST(a_stream_can_be_seen) {
 END_TEST
 
 /* What the caller does after the node's answer tells whether the guess was right. */
-static uint64_t count_misled(bool guessed, bool tls, bool answered, const char *said) {
-    uint64_t before = proxy_counters(proxy).misled;
+static uint64_t count_misrouted(bool guessed, bool tls, bool answered, const char *said) {
+    uint64_t before = proxy_counters(proxy).misrouted;
     struct call call = make_call();
     call.asked.guessed = guessed;
     call.asked.tls = tls;
@@ -193,16 +193,16 @@ static uint64_t count_misled(bool guessed, bool tls, bool answered, const char *
     }
     hang_up(&call);
     turn_until(base, proxy_count(proxy) == 0);
-    return proxy_counters(proxy).misled - before;
+    return proxy_counters(proxy).misrouted - before;
 }
 
 START_TEST(guesses_are_counted_and_so_are_callers_who_turned_away) {
-    ck_assert_uint_eq(count_misled(true, false, true, NULL), 1);
-    ck_assert_uint_eq(count_misled(true, false, true, "..strue"), 1); /* to "alive" */
-    ck_assert_uint_eq(count_misled(true, false, true, "as long as its reply is"), 0);
-    ck_assert_uint_eq(count_misled(true, false, false, NULL), 0);
-    ck_assert_uint_eq(count_misled(true, true, true, NULL), 0);
-    ck_assert_uint_eq(count_misled(false, false, true, NULL), 0);
+    ck_assert_uint_eq(count_misrouted(true, false, true, NULL), 1);
+    ck_assert_uint_eq(count_misrouted(true, false, true, "..strue"), 1); /* to "alive" */
+    ck_assert_uint_eq(count_misrouted(true, false, true, "as long as its reply is"), 0);
+    ck_assert_uint_eq(count_misrouted(true, false, false, NULL), 0);
+    ck_assert_uint_eq(count_misrouted(true, true, true, NULL), 0);
+    ck_assert_uint_eq(count_misrouted(false, false, true, NULL), 0);
     ck_assert_uint_eq(proxy_counters(proxy).guessed, 5);
 }
 END_TEST
