@@ -85,7 +85,7 @@ help:
 	@echo 'make check-library  the unit tests of libportolan under address, undefined and thread sanitizers'
 	@echo 'make check-long  a cluster with real nodes that is split for six minutes; 10,000 streams;'
 	@echo '              50,000 connects; 500 daemons with sanitizers, stopped at random moments;'
-	@echo '              each call of a daemon fails once'
+	@echo '              each call of a daemon fails once; a million names are listed'
 	@echo 'make check-otp  OTP'"'"'s own tests of epmd, OTP_RUNS=$(OTP_RUNS) times; fetches Debian'"'"'s source of erlang'
 	@echo 'make sim      random scenarios of clusters: SEEDS=$(SEEDS) FIRST=$(FIRST); make scale: large ones'
 	@echo 'make check-mutations  show that the simulator sees: break the code on purpose, in many ways'
@@ -167,16 +167,17 @@ check:
 check-unit: $(UNIT)
 	$(UNIT)
 
-check-system: $(PROGRAMS) $(LIBRARIES) $(LOOPS)
+check-system: $(PROGRAMS) $(LIBRARIES) $(LOOPS) $(BUILD)/tests/crowd
 	PORTOLAN_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/system
 
 # What takes too long for each change.
-check-long: $(PROGRAMS) $(LIBRARIES)
+check-long: $(PROGRAMS) $(LIBRARIES) $(BUILD)/tests/crowd
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined BUILD=$(BUILD)/sanitized all
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_LONG=1 PORTOLAN_SANITIZED=$(abspath $(BUILD)/sanitized) \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider -rPs \
 	    tests/system/test_cluster_otp.py tests/system/test_proxy.py tests/system/test_random_stop.py \
-	    tests/system/test_one_port.py tests/system/test_lookup_turns.py tests/system/test_faults.py
+	    tests/system/test_one_port.py tests/system/test_lookup_turns.py tests/system/test_faults.py \
+	    tests/system/test_many_names.py
 
 check-valgrind: $(PROGRAMS) $(LIBRARIES)
 	PORTOLAN_BUILD=$(abspath $(BUILD)) PORTOLAN_SLOW=10 PORTOLAN_WRAPPER='$(VALGRIND)' \
@@ -198,6 +199,13 @@ $(LOOPS): ALL_CPPFLAGS += $(if $(UV),-DHAVE_LIBUV)
 $(LOOPS): $(call objects,tests/library/*.c) $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -levent_core $(if $(UV),-luv) -pthread
+
+# A member of a cluster that has tens of thousands of names.
+CROWD := $(BUILD)/tests/crowd
+
+$(CROWD): $(call objects,tests/crowd/*.c) $(PARTS)
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -pthread
 
 # The library's unit tests under both sanitizers, which a check-system runs its loops under too.
 check-library:

@@ -15,7 +15,7 @@
 
 struct events {
     /* Those who watch; the control socket has them. */
-    bool (*watched)(void *context);                /* NULL: nobody can watch */
+    bool (*watched)(void *context);                /* NULL: there are no watchers */
     void (*publish)(void *context, json_t *event); /* takes it over; NULL: one is lost */
     void *context;
 };
