@@ -56,6 +56,10 @@ static void settle(struct cluster *cluster) {
         cluster->ring_changed = false;
         connections_follow_topology(cluster);
     }
+    if (cluster->autoclean_changed) {
+        cluster->autoclean_changed = false;
+        autoclean_schedule(cluster);
+    }
     connections_connect(cluster);
     connections_sweep(cluster);
 }

@@ -65,9 +65,10 @@ struct cluster {
     int64_t next_connect_ms; /* no peer is to be tried before */
 
     /* what is left for settling */
-    bool ring_changed; /* which links are needed */
-    bool needs_sweep;  /* links or peers may be there to free … */
-    bool closing;      /* … or links to close */
+    bool ring_changed;      /* which links are needed */
+    bool autoclean_changed; /* a member went down, or was cleaned: settle schedules it */
+    bool needs_sweep;       /* links or peers may be there to free … */
+    bool closing;           /* … or links to close */
 };
 
 /* --- time --- */

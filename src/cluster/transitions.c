@@ -1,6 +1,5 @@
 #include "cluster/transitions.h"
 
-#include "cluster/autoclean.h"
 #include "cluster/autoheal.h"
 #include "cluster/gossip.h"
 #include "cluster/peer.h"
@@ -77,7 +76,7 @@ void transition_follow(struct cluster *cluster, struct member *member, enum clus
         cluster->ring_changed = true;
     if ((now == CLUSTER_DOWN || now == CLUSTER_CLEANED) && before != now) {
         autoheal_soon(cluster);
-        autoclean_schedule(cluster);
+        cluster->autoclean_changed = true;
     }
     notify_state(cluster, member, before, same_generation);
     if (member->silent || cluster->split)

@@ -1,5 +1,6 @@
-"""Lets one call of a running daemon fail, once: the n-th of its kind from now on. The kinds are the lines of
-faults.c, which stands before all libraries in the daemon.
+"""Lets one call of a running daemon fail, once: the n-th of its kind from now on.
+
+The kinds are the lines of faults.c, which is loaded into the daemon before all libraries.
 """
 
 import mmap

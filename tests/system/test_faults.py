@@ -1,6 +1,7 @@
-"""One call of the daemon fails, once: at each call in turn, of each kind. What was asked for is done, or refused
-with a reason, or the connection is closed; nobody waits for ever, no descriptor is lost, and the same thing asked
-again works.
+"""One call of the daemon fails, once: at each call in turn, of each kind.
+
+What was asked for is done, or refused with a reason, or the connection is closed; nobody waits for
+ever, no descriptor is lost, and the same thing asked again works.
 
     PORTOLAN_LONG       every call of every kind, instead of some
     PORTOLAN_SANITIZED  a build with SANITIZE=address,undefined to try instead of PORTOLAN_BUILD's
@@ -146,8 +147,9 @@ class Scene(contextlib.ExitStack):
 
 
 def same_members(one, other):
-    """Whether objects have the same members, and theirs too. A list may be empty: a name that there was no
-    memory for is not in it.
+    """Whether objects have the same members, and theirs too.
+
+    A list may be empty: a name that there was no memory for is not in it.
     """
     if isinstance(one, list) and isinstance(other, list):
         return all(same_members(item, other[0]) for item in one[: len(other)])

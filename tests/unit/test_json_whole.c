@@ -8,13 +8,13 @@
 
 static unsigned until_failure; /* 0: none fails */
 
-static void *scarce_malloc(size_t size) {
+static void *failing_malloc(size_t size) {
     return until_failure > 0 && --until_failure == 0 ? NULL : malloc(size);
 }
 
 static void setup(void) {
     until_failure = 0;
-    json_set_alloc_funcs(scarce_malloc, free);
+    json_set_alloc_funcs(failing_malloc, free);
 }
 
 static void teardown(void) {
