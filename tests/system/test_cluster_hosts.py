@@ -81,7 +81,7 @@ def test_both_sides_are_told_that_a_name_is_in_use(members, network, tmp_path):
     with Members(elsewhere) as others:
         call = others.add(two.name, host=hosts[2]).start().portolan("cluster", "join", one.name)
     assert call.stdout == f"Failed to join the cluster: {{node_down,'{one.name}'}}\n"
-    assert "has this daemon's name already; choose another node.name here, or stop the other one" in call.stderr
+    assert "already has this daemon's name; choose another node.name here, or stop the other one" in call.stderr
     refusal = next(line for line in one.log.splitlines() if "link_refused" in line)
     assert f"member={two.name} cause=name-in-use" in refusal and "choose another node.name there" in refusal
     agree([one, two])

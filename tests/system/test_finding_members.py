@@ -167,7 +167,7 @@ def test_without_epmd_mode_nobody_is_asked(members):
 @pytest.mark.parametrize("reply, way", [
     (b"w\1", "does not know the name; so port {rule} is that of the rule)"),
     (b"w\0\0", "sent an invalid reply; so port {rule} is that of the rule)"),
-    (found("p2", 1), "tells port 1, the rule port {rule}; both were tried)"),
+    (found("p2", 1), "reports port 1, the rule gives port {rule}; both were tried)"),
 ])
 def test_a_failure_tells_which_way_was_tried(members, reply, way):
     here = Here(members)
@@ -187,7 +187,7 @@ def test_a_nodes_port_is_not_what_a_failure_tells_of(members):
     with mute() as port, Epmd(here.epmd_port, found("p2", port, NORMAL)):
         call = here.one.portolan("cluster", "join", here.two.name)
     assert f"127.0.0.2:{here.two.port} refused the connection" in call.stderr
-    assert f"tells port {port}, the rule port {here.two.port}; both were tried)" in call.stderr
+    assert f"reports port {port}, the rule gives port {here.two.port}; both were tried)" in call.stderr
 
 
 def test_a_wrong_cookie_is_told_whichever_port_it_was_found_on(members):

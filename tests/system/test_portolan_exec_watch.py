@@ -102,9 +102,10 @@ def test_watch_prints_what_happens_as_it_happens(control):
     watch = Watch(control({"watch": [ok(), *EVENTS]}))
     assert "".join(watch.lines(4)) == """\
 2026-03-01T10:20:30.123Z  registered    rabbit  port 25672 (normal)
-2026-03-01T10:20:31.000Z  refused       rabbit  port 1234: the port is outside the range
-(127.0.0.1:40000) 2026-03-01T10:20:32.000Z  lease_ended   emqx  port 6370: expired
-2026-03-01T10:20:33.000Z  lease_ended   rabbit  port 6369: moved; rabbit came to port 25672; its
+2026-03-01T10:20:31.000Z  refused       rabbit  port 1234: the port is outside the range \
+(127.0.0.1:40000)
+2026-03-01T10:20:32.000Z  lease_ended   emqx  port 6370: expired
+2026-03-01T10:20:33.000Z  lease_ended   rabbit  port 6369: moved; rabbit came to port 25672; its \
 port was used by bunny
 """
     assert watch.end(signal.SIGINT) == (0, "")

@@ -354,7 +354,7 @@ TURNS = {
 
 
 @pytest.mark.parametrize("case", TURNS)
-def test_who_was_misled_is_counted(site, case):
+def test_a_caller_that_was_misrouted_is_counted(site, case):
     daemon, node = site
     turns, misrouted = TURNS[case]
     with Node(daemon.port, "hare"), contextlib.ExitStack() as held:
@@ -367,4 +367,4 @@ def test_who_was_misled_is_counted(site, case):
         assert ended(end) == b""
         end.close()
         all_ended(daemon)
-        assert counted(daemon, "guessed", "misled") == (1, int(misled))
+        assert counted(daemon, "guessed", "misled") == (1, int(misrouted))

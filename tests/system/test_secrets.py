@@ -57,7 +57,7 @@ def put(path, kind):
 def test_a_cookie_file_that_others_put_there_is_refused_at_once(tmp_path, kind):
     tmp_path.chmod(0o777)
     put(tmp_path / "cookie", kind)
-    assert "cannot take the cookie" in start_fails(tmp_path, "--set", f"node.cookie_file={tmp_path}/cookie")
+    assert "cannot read the cookie" in start_fails(tmp_path, "--set", f"node.cookie_file={tmp_path}/cookie")
 
 
 def test_a_link_to_a_cookie_in_a_directory_of_ones_own_is_followed(portoland, tmp_path):
