@@ -29,6 +29,10 @@ static const char *check_link(const struct cluster *cluster, const struct cluste
         return "a link counts other pulls than there are";
     if (link->established && (link->peer == NULL || link->peer->link != link))
         return "an established link is not its peer's";
+    if (link->join_sync && cluster->join == NULL)
+        return "a link takes names over for a join that has ended";
+    if (link->snapshot != NULL && link->pulls_in_flight == 0)
+        return "a snapshot comes in over a link that nothing was pulled from";
     return NULL;
 }
 
@@ -56,6 +60,8 @@ static const char *check_peer(const struct cluster *cluster, const struct peer *
         return "a peer has a link that is not there";
     if (peer->link != NULL && peer->next_try_ms != INT64_MAX)
         return "a peer with a link is to be called";
+    if (((peer->reasons & REASON_JOIN) != 0) != (peer == cluster->join))
+        return "a peer is to be joined, and no join is under way with it";
     return NULL;
 }
 
@@ -71,6 +77,7 @@ static const char *check_peers(const struct cluster *cluster) {
 
 static const char *check_member(const struct cluster *cluster, const struct member *member) {
     bool is_quiet = member_is_tombstone(member) || member->state == CLUSTER_CLEANED;
+    bool is_away = member->state == CLUSTER_DOWN || member->state == CLUSTER_CLEANED;
     if (!member_is_tombstone(member) &&
         (member->joined > member->generation || member->generation > member->incarnation))
         return "the numbers of a member are out of order";
@@ -80,6 +87,10 @@ static const char *check_member(const struct cluster *cluster, const struct memb
         return "a member that is out has names";
     if (member->pulling != NULL && (is_quiet || !is_link(cluster, member->pulling)))
         return "the names of a member are pulled over no link";
+    if (member->last_call_made && !is_away)
+        return "a member that is not down was called for the last time";
+    if (member->silent && is_away && !cluster->split)
+        return "a member is silent, and no split is seen";
     if (member->queued)
         return "a member is in the list of gossip, which is empty";
     return NULL;

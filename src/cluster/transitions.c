@@ -109,6 +109,7 @@ void transition_end_membership(struct cluster *cluster, struct member *member,
     member->incarnation = incarnation;
     member->joined = member->generation = 0;
     member->silent = false;
+    member->last_call_made = false;
     member->since_ms = cluster->now_ms;
     if (member->stamp_ms == 0)
         member->stamp_ms = cluster_wall_ms(cluster);
