@@ -315,7 +315,7 @@ static bool build_cluster(struct daemon *daemon, char *error) {
     if (daemon->tls == NULL)
         return true;
     if (program[0] != '\0') {
-        daemon->event_hook = event_hook_new(daemon->base, program);
+        daemon->event_hook = event_hook_new(daemon->base, program, EVENT_HOOK_MS);
         if (daemon->event_hook == NULL)
             return false;
     }

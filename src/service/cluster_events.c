@@ -143,7 +143,9 @@ static bool is_held_back(struct cluster_events *events, const struct cluster_eve
 void cluster_events_report(struct cluster_events *events, const struct cluster_event *event,
                            const char *text) {
     const struct kind *kind = &event_kinds[event->type];
-    bool is_own_name = is_of_name(event) && strcmp(event->name, events->self) == 0;
+    bool comes_or_goes = event->type == CLUSTER_EVENT_NAME_REGISTERED ||
+                         event->type == CLUSTER_EVENT_NAME_UNREGISTERED;
+    bool is_own_name = comes_or_goes && strcmp(event->name, events->self) == 0;
     if (!is_own_name && !is_held_back(events, event)) /* the registry has told of an own name */
         log_it(kind, event, text);
     if (!kind->is_published)

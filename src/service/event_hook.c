@@ -27,6 +27,7 @@ TAILQ_HEAD(runs, run);
 
 struct event_hook {
     char *path;
+    int64_t limit_ms;
     struct event *child_event; /* SIGCHLD */
     struct event *time_event;  /* its time is over */
     struct event *start_event; /* the next is to be started */
@@ -151,7 +152,7 @@ static void on_start(evutil_socket_t fd, short what, void *context) {
     const struct run *run = TAILQ_FIRST(&hook->waiting);
     int error = spawn(hook, run);
     if (error == 0) {
-        if (!loop_set_timer(hook->time_event, EVENT_HOOK_MS))
+        if (!loop_set_timer(hook->time_event, hook->limit_ms))
             kill(-hook->pid, SIGKILL); /* nothing runs without a limit */
         return;
     }
@@ -201,18 +202,19 @@ static void on_time(evutil_socket_t fd, short what, void *context) {
     (void)what;
     log_event(LOG_LEVEL_WARN, "event_program_killed", log_text("program", hook->path),
               log_text("event", TAILQ_FIRST(&hook->waiting)->event),
-              log_number("after_ms", EVENT_HOOK_MS));
+              log_number("after_ms", hook->limit_ms));
     kill(-hook->pid, SIGKILL);
 }
 
 /* --- beginning and end --- */
 
-struct event_hook *event_hook_new(struct event_base *base, const char *path) {
+struct event_hook *event_hook_new(struct event_base *base, const char *path, int64_t limit_ms) {
     struct event_hook *hook = calloc(1, sizeof *hook);
     if (hook == NULL)
         return NULL;
     TAILQ_INIT(&hook->waiting);
     hook->path = strdup(path);
+    hook->limit_ms = limit_ms;
     hook->child_event = evsignal_new(base, SIGCHLD, on_child, hook);
     hook->time_event = event_new(base, -1, 0, on_time, hook);
     hook->start_event = event_new(base, -1, 0, on_start, hook);

@@ -11,6 +11,7 @@
 #define PORTOLAN_SERVICE_EVENT_HOOK_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define EVENT_HOOK_MS 10000
@@ -20,8 +21,8 @@
 struct event_base;
 struct event_hook;
 
-/* `path` is copied. NULL when out of memory. */
-struct event_hook *event_hook_new(struct event_base *base, const char *path);
+/* `path` is copied; a run has `limit_ms`, EVENT_HOOK_MS in the daemon. NULL when out of memory. */
+struct event_hook *event_hook_new(struct event_base *base, const char *path, int64_t limit_ms);
 
 /* Kills a run that is under way. NULL is fine. */
 void event_hook_free(struct event_hook *hook);

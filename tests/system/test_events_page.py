@@ -108,3 +108,22 @@ def test_what_watchers_get_is_marked_so():
     entries = page_entries()
     watched = {event for event, (_, goes_to, _) in entries.items() if "watch" in goes_to}
     assert watched == published() | {event for event, row in cluster_events().items() if row[1]}
+
+
+# no daemon that is built from this source logs these: each with the reason
+NOT_TO_BE_SEEN = {
+    "assertion_failed": "it takes a mistake in the source",
+    "discovery_failed": "neither strategy can fail",
+}
+
+
+def test_each_event_is_expected_by_a_test():
+    """Its name stands in a text of one: as a word, alone or with the members behind it."""
+    here = pathlib.Path(__file__)
+    texts = [path.read_text() for path in sorted(here.parent.glob("*.py")) if path != here]
+    texts += [path.read_text() for path in sorted((ROOT / "tests/unit").glob("*.c"))]
+    literals = [literal for text in texts for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)]
+    words = {word for literal in literals for word in re.findall(r"\w+", literal)}
+    events = set(logged()) | set(cluster_events())
+    assert sorted(events - words - set(NOT_TO_BE_SEEN)) == []
+    assert sorted(set(NOT_TO_BE_SEEN) & words) == []

@@ -68,7 +68,7 @@ def forget_peak(member):
     Path(f"/proc/{member.process.pid}/clear_refs").write_text("5\n")
 
 
-def bring_names(member, number, directory):
+def bring_names(member, number, directory, count=NAMES_OF_ONE):
     """A member comes with its names, and is gone when the daemon has them."""
     wanted = member.ask("cluster_status")["names"] + NAMES_OF_ONE
     cookie, data = directory / "cookie", directory / f"data{number}"
@@ -80,7 +80,7 @@ def bring_names(member, number, directory):
         cookie.chmod(0o400)
     with open(directory / "crowd", "w") as log:
         crowd = subprocess.Popen([CROWD, f"crowd{number}@127.0.0.1", member.name, str(member.base), cookie, data,
-                                  str(NAMES_OF_ONE)], stdout=subprocess.PIPE, stderr=log, text=True)
+                                  str(count)], stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert crowd.stdout.readline() == "joined\n", (directory / "crowd").read_text()
         wait_for(lambda: member.ask("cluster_status")["names"] == wanted, 60, f"{wanted} names")

@@ -73,6 +73,8 @@ static Suite *(*const suites[])(void) = {
     proxy_admission_suite,
     hop_mark_suite,
     json_whole_suite,
+    event_hook_suite,
+    events_suite,
     allow_list_suite,
     front_suite,
     front_nodes_suite,

@@ -89,6 +89,8 @@ Suite *epmd_log_suite(void);
 Suite *proxy_admission_suite(void);
 Suite *hop_mark_suite(void);
 Suite *json_whole_suite(void);
+Suite *event_hook_suite(void);
+Suite *events_suite(void);
 Suite *allow_list_suite(void);
 Suite *front_suite(void);
 Suite *front_nodes_suite(void);
