@@ -69,7 +69,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     } while (0)
 
 /*
- * So many lines of a kind are written and no more (base/log_kinds). `hook` is called for each that
+ * So many lines of a kind are written and no more (base/log_limits). `hook` is called for each that
  * is held back: its owner calls log_report_suppressed some time later, LOG_REPORT_MS at most, and
  * one line for each kind says how many there were. log_close does so too.
  */

@@ -1,7 +1,7 @@
 /*
  * How much of each kind of line the log takes: what a peer or a local user can cause again and
  * again fills no disk. A kind is an event's name. Each has a burst, and what it may write a second
- * after that; the table in log_kinds.c has them all. The first line of a kind always passes.
+ * after that; the table in log_limits.c has them all. The first line of a kind always passes.
  *
  * What was held back is counted, and told in one line for each kind, LOG_REPORT_MS later.
  */

@@ -22,8 +22,8 @@
  *   - The functions of cluster_io must not call back into the cluster: what happens at once (a
  *     connection refused on the spot, say) is queued and told after the outer call has returned.
  *   - After any call that takes `now_ms`, ask cluster_due_ms() when cluster_tick wants to be
- * called: the earlier of that and the timer already set. INT64_MAX: never, until something else
- *     happens.
+ *     called: the earlier of that and the timer already set. INT64_MAX: never, until something
+ *     else happens.
  *   - Links: a struct cluster_link belongs to the cluster, its handle to the shell. It ends in one
  *     of two ways: the shell says cluster_link_down, or the cluster calls io.disconnect, after
  *     which the shell sends what is queued, closes, and says nothing more of this handle. That may
@@ -44,6 +44,8 @@
  *   ALIVE       it says that it stops                                         DOWN
  *   SUSPECT     it says a higher incarnation                                  ALIVE
  *   SUSPECT     its time is up (less with independent confirmations)          DOWN
+ *   SUSPECT     reconnection refused, or it says that it stops                DOWN
+ *   any         a higher record of it is merged                               as there
  *   DOWN        it says a higher incarnation (healed, or started again)       ALIVE
  *   DOWN        down for longer than autoclean                                CLEANED
  *   CLEANED     it says a higher incarnation                                  ALIVE

@@ -8,7 +8,7 @@
 
 #define UNWANTED_MS 10000 /* a link that the topology needs no more is kept so long */
 
-#define CALLEE_WAITS_MS 200 /* of two who want_link a link, the one with the higher name waits */
+#define CALLEE_WAITS_MS 200 /* of two that want a link, the one with the higher name waits */
 
 /* --- connecting --- */
 

@@ -3,9 +3,9 @@
  * time, its clock, its events. No rule of the protocol is here.
  *
  * How a call runs: the face (cluster.c) enters, lets one part do its work, and settles. A part
- * calls only parts below it (scripts/check-floors --map prints the order); what it wants from one
- * above becomes a flag here, which settling works off. A dropped link stays in the list until the
- * call settles, so that no loop over links loses its footing.
+ * calls parts below it (scripts/check-floors --map prints the order, and has the few exceptions);
+ * what it wants from one above becomes a flag here, on which settle acts. A dropped link stays in
+ * the list until the call settles, so that no loop over links loses its footing.
  */
 #ifndef PORTOLAN_CLUSTER_CONTEXT_H
 #define PORTOLAN_CLUSTER_CONTEXT_H

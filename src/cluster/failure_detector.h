@@ -9,7 +9,8 @@
  *                         one hears it: a broken path              `---------> DOWN, spread
  *
  * The ideas are those of SWIM (Das et al. 2002) and Lifeguard (Dadgar et al. 2018): others are
- * asked before a member is suspected; it can refute the suspicion with a higher incarnation; the
+ * asked before a member is suspected; it can refute the suspicion, and even DOWN, with a higher
+ * incarnation, and whoever hears it when its time is up keeps it (expire in the source); the
  * time to do so grows with log(members) and shrinks with each independent suspector; and local
  * health: a daemon that did not get the processor in time grants everyone the time that it lost
  * (cluster.c, enter).

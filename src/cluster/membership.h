@@ -5,7 +5,7 @@
  * since 1970 when they are chosen, or one more than any that was seen, whichever is higher):
  *
  *   joined       of the join that made it a member of its present cluster; 0 if it never joined
- *   generation         of its last start or join: its names belong to it (names/directory.h)
+ *   generation         of its last start, join or leave: its names belong to it (names/directory.h)
  *   incarnation  of its last word that it is alive: one more each time it refutes a suspicion
  *
  * A number that is more than CLUSTER_AHEAD_MAX_YEARS above one's own clock is refused, wherever it
@@ -45,7 +45,7 @@ struct member {
     int64_t since_ms;              /* in its state */
     int64_t clean_not_before_ms;   /* DOWN: not cleaned before then, for it is called once more */
     struct directory_owner *owner; /* borrowed from the directory; NULL until it has names */
-    struct suspicion *suspicion;   /* borrowed from failure; NULL unless SUSPECT */
+    struct suspicion *suspicion;   /* borrowed from suspicion; NULL unless SUSPECT */
     struct cluster_link *pulling;  /* borrowed: who was asked for its names */
     uint16_t port;
     uint8_t state;       /* enum cluster_state */

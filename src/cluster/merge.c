@@ -18,20 +18,21 @@ static enum merge_result merge_self(struct cluster *cluster, const struct wire_r
         return MERGE_NEW;
     }
     struct directory_version own = directory_owner_version(self->owner);
-    bool forgot = record->joined > self->joined; /* a join that our store had not kept */
-    if (forgot)
+    bool forgot_join = record->joined > self->joined; /* a join that our store had not kept */
+    if (forgot_join)
         self->joined = record->joined;
-    bool forgotten =
+    bool forgot_generation =
         record->generation > self->generation || record->incarnation > self->incarnation;
-    if (forgotten || (record->generation == self->generation && record->names > own.sequence)) {
+    if (forgot_generation ||
+        (record->generation == self->generation && record->names > own.sequence)) {
         if (record->generation > self->generation)
             cluster_notify(cluster, CLUSTER_EVENT_NAME_CLASH, self->name,
                            CLUSTER_CAUSE_NAME_IN_USE);
         self_new_generation(cluster, record->incarnation);
         return MERGE_NEW;
     }
-    bool doubted = record->state != CLUSTER_ALIVE && record->incarnation == self->incarnation;
-    if (forgot || doubted) {
+    bool suspected = record->state != CLUSTER_ALIVE && record->incarnation == self->incarnation;
+    if (forgot_join || suspected) {
         self_bump_incarnation(cluster, record->incarnation);
         return MERGE_NEW;
     }

@@ -125,16 +125,16 @@ static struct bytes caller_of(const struct stream *stream) {
 }
 
 /*
- * Whether the caller went away on hearing whom it had met: the node has answered the first packet,
- * and the caller has not answered the challenge, which has the node's name. It may have said
- * before that an older connection is dead. With TLS this cannot be seen.
+ * Whether the caller disconnected when it learned which node it had reached: the node has answered
+ * the first packet, and the caller has not answered the challenge, which has the node's name. It
+ * may have said before that an older connection is dead. With TLS this cannot be seen.
  */
 static bool was_misrouted(const struct stream *stream) {
     return stream->guessed && !stream->tls && stream->out.moved > 0 &&
            stream->in.moved < stream->first_len + CHALLENGE_REPLY_SIZE;
 }
 
-/* The walks that were about to see the stream see the one behind it. */
+/* Cursors that stand at the stream move on to the one behind it. */
 static void pass_cursors_by(const struct stream *stream) {
     struct proxy_cursor *cursor;
     LIST_FOREACH(cursor, &stream->proxy->cursors, link) {
@@ -207,8 +207,8 @@ void proxy_stream_set_timer(struct stream *stream, int64_t ms) {
         proxy_stream_close(stream, "out of memory");
 }
 
-/* Its time has come. */
-static void look_at(struct stream *stream) {
+/* What it waits for did not come in time. */
+static void on_deadline(struct stream *stream) {
     if (is_half_open(stream)) {
         if (stream->in.moved + stream->out.moved == stream->moved_before)
             proxy_stream_close(stream, "one side closed, and the other is silent");
@@ -220,8 +220,8 @@ static void look_at(struct stream *stream) {
 }
 
 /*
- * Thousands of streams may come to their end in one turn of the loop: their node has left, or they
- * began together and their time is over. Those that the turn has no time for wait in a list, and
+ * Thousands of streams may end in one turn of the loop: their node has left, or they
+ * began together and time out together. Those that the turn has no time for wait in a list, and
  * the streams that move bytes come in between.
  */
 static void put_off(struct stream *stream, const char *reason) {
@@ -243,7 +243,7 @@ static void on_due(evutil_socket_t fd, short what, void *context) {
         if (stream->due_reason != NULL)
             proxy_stream_close(stream, stream->due_reason);
         else
-            look_at(stream);
+            on_deadline(stream);
         if (!turn_budget_is_left(proxy->options.budget))
             break;
     }
@@ -256,13 +256,13 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     if (turn_budget_is_left(stream->proxy->options.budget))
-        look_at(stream);
+        on_deadline(stream);
     else
         put_off(stream, NULL);
 }
 
-/* Nothing that it waits for counts any more. */
-static void close_in_time(struct stream *stream, const char *reason) {
+/* Closes it now, or as soon as a turn has time. */
+static void close_within_budget(struct stream *stream, const char *reason) {
     if (turn_budget_is_left(stream->proxy->options.budget)) {
         proxy_stream_close(stream, reason);
         return;
@@ -295,7 +295,7 @@ void proxy_node_left(struct proxy *proxy, const struct registration *registratio
         struct stream *stream = TAILQ_FIRST(&node->streams);
         leave_node(stream);
         if (!stream->open || stream->out.state == PUMP_ENDED)
-            close_in_time(stream, "the node has left");
+            close_within_budget(stream, "the node has left");
     }
 }
 
@@ -333,7 +333,7 @@ static struct stream *new_stream(struct proxy *proxy, const struct proxy_call *c
     return NULL;
 }
 
-/* One that came to nothing: its socket stays the caller's. */
+/* A stream that could not begin: its socket stays the caller's. */
 static void drop_new(struct stream *stream) {
     proxy_shares_uncount(stream);
     relay_pump_stop(&stream->in);

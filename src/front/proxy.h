@@ -3,9 +3,10 @@
  * local node that it is for (relay/pump moves the bytes).
  *
  *   state        waits for                       ends with
- *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS in all
- *   OPEN         bytes, either way               both ways ended; a broken socket; the node's end
- *   HALF OPEN    bytes, the one way              the same; PROXY_HALF_OPEN_MS without a byte
+ *   CONNECTING   the node's socket               no address takes it, PROXY_CONNECT_MS in all; a
+ *                                                listener that is not the node's; the node leaving
+ *   OPEN         bytes, either way               both ways ended; a broken socket; the node leaving
+ *   HALF OPEN    bytes, the one way              the same; no byte in PROXY_HALF_OPEN_MS
  *
  * The end of one direction is passed on and leaves the other open. But a caller that ends its
  * direction before the node has said anything is gone, and so is its stream; and a node that has
@@ -66,7 +67,7 @@ struct proxy_counters {
     uint64_t unreachable; /* no address of this host reached the node */
     uint64_t limited;     /* not taken: too many, or no descriptor or memory left */
     uint64_t not_owned;   /* who listens on the node's port is not the user who registered it */
-    uint64_t unanswered;  /* ended: the node never said a byte */
+    uint64_t unanswered;  /* the caller left, or waited too long, before a byte of the node */
     uint64_t guessed;     /* to one of several nodes that share a port */
     uint64_t misrouted;   /* of these: the caller turned away when it heard the node's name */
     uint64_t bytes_in;    /* to nodes, of the streams that have ended */

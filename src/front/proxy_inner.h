@@ -74,7 +74,7 @@ struct proxy {
     struct host_limit *peers;
     struct user_share *user_streams;
     struct streams streams;
-    struct streams due; /* that a turn of the loop had no time for, the first first */
+    struct streams due; /* that a turn of the loop had no time for, the oldest first */
     struct event *due_event;
     struct node_streams *nodes;
     struct caller_streams *callers;

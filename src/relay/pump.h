@@ -57,7 +57,7 @@ struct relay_pump {
     struct relay_shared *shared; /* borrowed */
     int from, to;                /* borrowed */
     enum relay_pump_state state;
-    bool splicing; /* a transfer is under pump */
+    bool splicing; /* a transfer is under way */
     bool eof;      /* `from` has ended */
     struct relay_pipe pipe;
     size_t piped;     /* bytes in it */

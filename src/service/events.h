@@ -1,6 +1,6 @@
 /*
  * What happens, told once: a line in the log, and for those who watch an object on the control
- * socket (docs/control.md). What peers can cause at will is limited in the log (base/log_kinds),
+ * socket (docs/control.md). What peers can cause at will is limited in the log (base/log_limits),
  * not on the socket.
  */
 #ifndef PORTOLAN_SERVICE_EVENTS_H

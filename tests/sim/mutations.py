@@ -58,8 +58,8 @@ MUTATIONS = [
      "if (!link_is_established(link) || !peer_is_responsive(cluster, link->peer))",
      "if (!link_is_established(link))"),
     ("never refute", "src/cluster/merge.c",
-     "if (forgot || doubted) {",
-     "if (forgot) {"),
+     "if (forgot_join || suspected) {",
+     "if (forgot_join) {"),
     ("keep the names of a dead life", "src/names/directory.c",
      "    owner_clear(owner);\n    owner->version = (struct directory_version){.generation = generation};",
      "    owner->version = (struct directory_version){.generation = generation};"),
@@ -128,14 +128,14 @@ MUTATIONS = [
     ("stay half in where there was no room", "src/cluster/receive.c",
      "        join_no_room(cluster, link);\n",
      "        ;\n"),
-    ("count a pull for ever whose member left", "src/cluster/transitions.c",
-     "    member->owner = NULL;\n    replication_pull_done(member);",
-     "    member->owner = NULL;\n    member->pulling = NULL;"),
 ]
 
 
 # The same, for what nothing but cluster_check sees: with the check blinded they pass unnoticed.
 SEEN_BY_THE_CHECK_ALONE = [
+    ("count a pull for ever whose member left", "src/cluster/transitions.c",
+     "    member->owner = NULL;\n    replication_pull_done(member);",
+     "    member->owner = NULL;\n    member->pulling = NULL;"),
     ("a join that has ended is still adopted", "src/cluster/join.c",
      "    cluster->join = NULL;\n    cluster->join_adopted = false;\n",
      "    cluster->join = NULL;\n"),

@@ -1,8 +1,8 @@
-"""All names of a cluster are listed while there are as many as a directory takes: the daemon makes the list piece
-by piece, so it needs no memory for it, and its own nodes are found meanwhile.
+"""All names of a cluster are listed while there are as many as a directory takes.
 
-The names are those of members that run one after the other (tests/crowd): each brings as many as one may have, and
-is killed. Its names stay, as it is only down.
+The daemon makes the list piece by piece, so it needs no memory for it, and its own nodes are found
+meanwhile. The names are those of members that run one after the other (tests/crowd): each brings as
+many as one may have, and is killed. Its names stay, as it is only down.
 
     PORTOLAN_LONG   a million names instead of three members' names
 """
