@@ -45,7 +45,7 @@ struct relay_shared {
     uint8_t scratch[RELAY_SCRATCH_SIZE];
 };
 
-/* A shared that is all zeros. `base` is borrowed. */
+/* `shared` is all zeros before. `base` is borrowed. */
 void relay_shared_init(struct relay_shared *shared, struct event_base *base);
 
 /* Closes the pipes that wait. */
