@@ -4,6 +4,7 @@ choose."""
 import json
 import socket
 import threading
+import types
 
 
 def ok(**members):
@@ -16,8 +17,8 @@ def failure(code, message, **members):
 
 class FakeControl:
     """Answers each command with `replies[command]`: a dict, a list of them (one a line), raw bytes,
-    or a function of the request that returns one of these. None: no answer. Closes behind what is
-    in `closing`.
+    or a function of the request that returns one of these, or a generator of replies, each of which
+    is sent as it comes. None: no answer. Closes behind what is in `closing`.
 
     A context manager; `requests` has what came, in its order.
     """
@@ -57,7 +58,9 @@ class FakeControl:
                 request = json.loads(line)
                 self.requests.append(request)
                 reply = self.replies.get(request["command"], failure("unknown_command", "no such command"))
-                caller.sendall(self.encoded(reply(request) if callable(reply) else reply))
+                reply = reply(request) if callable(reply) else reply
+                for part in reply if isinstance(reply, types.GeneratorType) else [reply]:
+                    caller.sendall(self.encoded(part))
                 if request["command"] in self.closing:
                     caller.shutdown(socket.SHUT_RDWR)
         except OSError:

@@ -75,6 +75,8 @@ static Suite *(*const suites[])(void) = {
     json_whole_suite,
     event_hook_suite,
     events_suite,
+    explain_suite,
+    listening_suite,
     allow_list_suite,
     front_suite,
     front_nodes_suite,

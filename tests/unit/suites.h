@@ -91,6 +91,8 @@ Suite *hop_mark_suite(void);
 Suite *json_whole_suite(void);
 Suite *event_hook_suite(void);
 Suite *events_suite(void);
+Suite *explain_suite(void);
+Suite *listening_suite(void);
 Suite *allow_list_suite(void);
 Suite *front_suite(void);
 Suite *front_nodes_suite(void);
