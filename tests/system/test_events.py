@@ -1,5 +1,7 @@
-"""Events that no other test brings about: the line that the log has of each, whole but for its time, and what those
-who watch are sent. (Of the program of cluster.on_event the unit tests have all.)
+"""Events that no other test brings about.
+
+The line that the log has of each is compared whole but for its time, and so is what those who watch
+are sent. What the program of cluster.on_event is given is in the unit tests.
 """
 
 import datetime
