@@ -1,5 +1,6 @@
 #include "cluster/connections.h"
 
+#include "base/assert.h"
 #include "cluster/peer.h"
 #include "cluster/topology.h"
 
@@ -28,6 +29,7 @@ void connections_connect(struct cluster *cluster) {
         peer->next_try_ms = INT64_MAX;
         if (peer->reasons == 0 || cluster->stopping)
             continue;
+        PORTOLAN_ASSERT(!peer->not_started);
         peer->connecting = true;
         peer->attempts++;
         if (cluster->io.connect(cluster->io_context, peer->name))
@@ -142,6 +144,7 @@ void connections_sweep(struct cluster *cluster) {
         struct cluster_link *next = TAILQ_NEXT(link, entry);
         if (link->gone) {
             TAILQ_REMOVE(&cluster->links, link, entry);
+            PORTOLAN_ASSERT(cluster->link_count > 0 && link->pulls_in_flight == 0);
             cluster->link_count--;
             free(link);
         }
@@ -151,6 +154,7 @@ void connections_sweep(struct cluster *cluster) {
     while (peer != NULL) {
         struct peer *next = TAILQ_NEXT(peer, entry);
         if (is_idle(peer)) {
+            PORTOLAN_ASSERT(peer->link == NULL && peer != cluster->join);
             TAILQ_REMOVE(&cluster->peers, peer, entry);
             free(peer);
         }

@@ -1,5 +1,6 @@
 #include "cluster/link.h"
 
+#include "base/assert.h"
 #include "cluster/failure_detector.h"
 #include "cluster/gossip.h"
 #include "cluster/join.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 
 void link_attach(struct cluster_link *link, struct peer *peer) {
+    PORTOLAN_ASSERT(link->peer == NULL && !link->gone);
     link->peer = peer;
     peer->link_count++;
 }
@@ -28,6 +30,7 @@ struct cluster_link *link_new(struct cluster *cluster, void *handle, bool outgoi
 }
 
 bool link_is_established(const struct cluster_link *link) {
+    PORTOLAN_ASSERT(!link->established || link->peer != NULL);
     return link->established && !link->gone;
 }
 
@@ -53,18 +56,22 @@ void link_attempt_failed(struct cluster *cluster, struct peer *peer, enum cluste
 
 /* Takes the link out of everything that knows it; it is freed when the call settles. */
 static void detach(struct cluster *cluster, struct cluster_link *link, enum cluster_cause cause) {
+    PORTOLAN_ASSERT(!link->gone && cluster->link_count > 0);
     struct peer *peer = link->peer;
     bool was_established = link->established;
+    PORTOLAN_ASSERT(!was_established || peer != NULL);
     link->gone = true;
     cluster->needs_sweep = true;
     link->established = false;
     replication_link_gone(cluster, link);
+    PORTOLAN_ASSERT(link->pulls_in_flight == 0 && link->snapshot == NULL);
     for (size_t i = 0; i < cluster->gossip_count; i++) {
         if (cluster->gossip[i].from == link)
             cluster->gossip[i].from = NULL;
     }
     if (peer == NULL)
         return;
+    PORTOLAN_ASSERT(peer->link_count > 0);
     peer->link_count--;
     bool was_theirs = peer->link == link;
     if (was_theirs)

@@ -1,5 +1,6 @@
 #include "cluster/membership.h"
 
+#include "base/assert.h"
 #include "base/checksum.h"
 
 #include <stdlib.h>
@@ -159,6 +160,7 @@ struct member *membership_add(struct membership *membership, struct bytes name,
     member->hash = membership_hash(name);
     member->name_len = (uint8_t)name.len;
     memcpy(member->name, name.data, name.len);
+    PORTOLAN_ASSERT(membership->count < membership->capacity);
     size_t at = membership_at(membership, member->hash);
     memmove(membership->ring + at + 1, membership->ring + at,
             (membership->count - at) * sizeof *membership->ring);
@@ -172,8 +174,11 @@ struct member *membership_add(struct membership *membership, struct bytes name,
 
 void membership_remove(struct membership *membership, struct member *member) {
     size_t at = membership_at(membership, member->hash);
-    while (membership->ring[at] != member)
+    while (at < membership->count && membership->ring[at] != member)
         at++;
+    PORTOLAN_ASSERT(at < membership->count);
+    PORTOLAN_ASSERT(member->suspicion == NULL && member->pulling == NULL && !member->queued);
+    PORTOLAN_ASSERT(membership->of_state[member->state] > 0);
     put_digest(membership, member, 0);
     membership->count--;
     memmove(membership->ring + at, membership->ring + at + 1,
@@ -184,6 +189,7 @@ void membership_remove(struct membership *membership, struct member *member) {
 
 void membership_set_state(struct membership *membership, struct member *member,
                           enum cluster_state state) {
+    PORTOLAN_ASSERT(membership->of_state[member->state] > 0);
     membership->of_state[member->state]--;
     membership->of_state[state]++;
     member->state = (uint8_t)state;

@@ -1,5 +1,7 @@
 #include "cluster/peer.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +68,7 @@ void peer_try_later(struct cluster *cluster, struct peer *peer) {
 }
 
 void peer_seen(struct cluster *cluster, struct peer *peer) {
+    PORTOLAN_ASSERT(peer->last_seen_ms <= cluster->now_ms);
     peer->last_seen_ms = cluster->now_ms;
     peer->probes_awaited = 0;
     peer->refused = false;

@@ -1,5 +1,6 @@
 #include "cluster/replication.h"
 
+#include "base/assert.h"
 #include "cluster/gossip.h"
 #include "cluster/join.h"
 #include "cluster/peer.h"
@@ -27,6 +28,7 @@ static bool is_behind(const struct member *member) {
 }
 
 static void pull(struct cluster *cluster, struct cluster_link *link, struct member *member) {
+    PORTOLAN_ASSERT(!link->gone && member != cluster->self && member->pulling == NULL);
     if (link->pulls_in_flight >= PULLS_MAX) {
         if (!link->more_to_pull || member->hash < link->pull_cursor)
             link->pull_cursor = member->hash;
@@ -73,6 +75,7 @@ void replication_note_sequence(struct cluster *cluster, struct member *member, u
 void replication_pull_done(struct member *member) {
     if (member->pulling == NULL)
         return;
+    PORTOLAN_ASSERT(member->pulling->pulls_in_flight > 0);
     member->pulling->pulls_in_flight--;
     member->pulling = NULL;
 }
@@ -161,6 +164,7 @@ static bool may_own(struct cluster *cluster, struct member *member) {
 
 static void commit(struct cluster *cluster, struct cluster_link *link, struct member *member) {
     struct directory_snapshot *snapshot = link->snapshot;
+    PORTOLAN_ASSERT(snapshot != NULL);
     link->snapshot = NULL;
     struct directory_version version = directory_snapshot_version(snapshot);
     if (member == NULL || version.generation != member->generation ||

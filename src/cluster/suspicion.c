@@ -1,5 +1,7 @@
 #include "cluster/suspicion.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 
 static int64_t log2_of(size_t value) {
@@ -26,6 +28,8 @@ int64_t suspicion_timeout_ms(size_t members, size_t confirmations) {
 }
 
 static void set_deadline(struct cluster *cluster, struct suspicion *suspicion) {
+    PORTOLAN_ASSERT(suspicion->suspector_count > 0);
+    PORTOLAN_ASSERT(suspicion->suspector_count <= SUSPECTORS_MAX);
     suspicion->deadline_ms =
         suspicion->since_ms + suspicion_timeout_ms(membership_running(&cluster->membership),
                                                    suspicion->suspector_count - 1);
@@ -33,7 +37,9 @@ static void set_deadline(struct cluster *cluster, struct suspicion *suspicion) {
 }
 
 bool suspicion_add(struct cluster *cluster, struct member *member, uint64_t suspector) {
+    PORTOLAN_ASSERT(member != cluster->self);
     struct suspicion *suspicion = member->suspicion;
+    PORTOLAN_ASSERT(suspicion == NULL || suspicion->member == member);
     if (suspicion == NULL) {
         suspicion = calloc(1, sizeof *suspicion);
         if (suspicion == NULL)
@@ -57,12 +63,14 @@ bool suspicion_add(struct cluster *cluster, struct member *member, uint64_t susp
 void suspicion_clear(struct cluster *cluster, struct member *member) {
     if (member->suspicion == NULL)
         return;
+    PORTOLAN_ASSERT(member->suspicion->member == member);
     TAILQ_REMOVE(&cluster->suspicions, member->suspicion, entry);
     free(member->suspicion);
     member->suspicion = NULL;
 }
 
 void suspicion_restart(struct cluster *cluster, struct suspicion *suspicion) {
+    PORTOLAN_ASSERT(suspicion->member->suspicion == suspicion);
     suspicion->since_ms = cluster->now_ms;
     set_deadline(cluster, suspicion);
 }
