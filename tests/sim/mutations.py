@@ -128,14 +128,17 @@ MUTATIONS = [
     ("stay half in where there was no room", "src/cluster/receive.c",
      "        join_no_room(cluster, link);\n",
      "        ;\n"),
+    ("count a pull for ever whose member left", "src/cluster/transitions.c",
+     "    member->owner = NULL;\n    replication_pull_done(member);",
+     "    member->owner = NULL;\n    member->pulling = NULL;"),
 ]
 
 
 # The same, for what nothing but cluster_check sees: with the check blinded they pass unnoticed.
 SEEN_BY_THE_CHECK_ALONE = [
-    ("count a pull for ever whose member left", "src/cluster/transitions.c",
-     "    member->owner = NULL;\n    replication_pull_done(member);",
-     "    member->owner = NULL;\n    member->pulling = NULL;"),
+    ("names are pulled of a member that has ended", "src/cluster/transitions.c",
+     "    member->owner = NULL;\n    replication_pull_done(member);\n",
+     "    member->owner = NULL;\n"),
     ("a join that has ended is still adopted", "src/cluster/join.c",
      "    cluster->join = NULL;\n    cluster->join_adopted = false;\n",
      "    cluster->join = NULL;\n"),
