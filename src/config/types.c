@@ -32,10 +32,12 @@ static const char *parse_node(const char *text, union config_value *out) {
 
 /* A comma list of names of nodes; what can be wrong is said of the first that is. */
 static const char *parse_nodes(const char *text, union config_value *out) {
-    char item[DISCOVERY_NAME_SIZE];
+    char item[DISCOVERY_NAME_SIZE + 1]; /* one that is cut short is too long */
     size_t count = 0;
     for (const char *at = text; comma_list_next(&at, item, sizeof item);) {
         const char *why = config_node_check(item);
+        if (strlen(item) >= DISCOVERY_NAME_SIZE)
+            return "it is longer than 255 bytes";
         if (why != NULL)
             return why;
         if (++count > DISCOVERY_NAMES_MAX)

@@ -76,6 +76,8 @@ static Suite *(*const suites[])(void) = {
     event_hook_suite,
     events_suite,
     explain_suite,
+    config_types_suite,
+    shell_settings_suite,
     listening_suite,
     allow_list_suite,
     front_suite,

@@ -92,6 +92,8 @@ Suite *json_whole_suite(void);
 Suite *event_hook_suite(void);
 Suite *events_suite(void);
 Suite *explain_suite(void);
+Suite *config_types_suite(void);
+Suite *shell_settings_suite(void);
 Suite *listening_suite(void);
 Suite *allow_list_suite(void);
 Suite *front_suite(void);
