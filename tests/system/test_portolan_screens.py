@@ -1,4 +1,4 @@
-"""What `portolan` prints, whole: the tables, and what a person at a terminal sees while a join takes long."""
+"""What `portolan` prints, whole: the tables, and what a terminal shows while a join takes long."""
 
 import contextlib
 import os
