@@ -71,6 +71,7 @@ def test_out_of_descriptors_streams_are_refused_and_all_else_goes_on(portoland):
             with call(daemon.port) as conn:
                 assert ended(conn) == b""
             assert wire.look_up(daemon.port, "rabbit").port == node.port
+        echo(*ends)  # a caller that ends before the node has said anything has given up
         ways = [Transfer(*ends, 8 << 20, 1), Transfer(*reversed(ends), 8 << 20, 2)]  # and none for pipes
         assert all(way.arrived() for way in ways)
         assert all(still_open(conn) for conn in (*fillers, node.registration)) and node.met_nobody()
