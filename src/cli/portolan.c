@@ -1,16 +1,9 @@
-/* The command line of Portolan: its commands, and main. */
+/* The command line of Portolan: main. */
 #include "base/standard_streams.h"
-#include "cli/commands.h"
+#include "cli/command.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* In the order of `portolan help`. */
-const struct command *const portolan_commands[] = {
-    &status_command, &names_command, &resolve_command, &port_command,    &lease_command,
-    &leases_command, &exec_command,  &streams_command, &cluster_command, &watch_command,
-    &reload_command, &stop_command,  &help_command,    &version_command, NULL,
-};
 
 static enum exit_code run(int argc, char **argv) {
     struct call call;

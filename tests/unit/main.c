@@ -78,6 +78,7 @@ static Suite *(*const suites[])(void) = {
     explain_suite,
     config_types_suite,
     shell_settings_suite,
+    exec_environment_suite,
     listening_suite,
     allow_list_suite,
     front_suite,

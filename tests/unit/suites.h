@@ -94,6 +94,7 @@ Suite *events_suite(void);
 Suite *explain_suite(void);
 Suite *config_types_suite(void);
 Suite *shell_settings_suite(void);
+Suite *exec_environment_suite(void);
 Suite *listening_suite(void);
 Suite *allow_list_suite(void);
 Suite *front_suite(void);

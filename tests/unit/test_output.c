@@ -202,6 +202,14 @@ START_TEST(json_is_one_line) {
 }
 END_TEST
 
+START_TEST(without_memory_the_program_ends) {
+    int here = 0;
+    ck_assert_ptr_eq(alloc_or_exit(&here), &here);
+    alloc_or_exit(NULL);
+    _exit(EXIT_SUCCESS);
+}
+END_TEST
+
 Suite *output_suite(void) {
     TCase *tests;
     Suite *suite = suite_begin("output", &tests);
@@ -217,5 +225,6 @@ Suite *output_suite(void) {
     tcase_add_test(tests, a_table_grows_with_its_rows);
     tcase_add_test(tests, there_is_no_colour_but_on_a_terminal);
     tcase_add_test(tests, json_is_one_line);
+    tcase_add_exit_test(tests, without_memory_the_program_ends, EXIT_FAILURE);
     return suite;
 }
