@@ -79,6 +79,21 @@ def test_an_emqx_conf_with_every_key_in_it_set_is_accepted(conf):
     assert re.search(r"keys of other programs ignored: listener 148, zone 57, ", done.stdout)
 
 
+def test_keys_of_later_releases_of_emqx_4_are_accepted(conf):
+    """Those that its 4.0 did not have, in families that are ours too."""
+    levels = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+    node, log, cluster = (
+        ["backtrace_depth", "etc_dir"],
+        ["size", "primary_log_level", "logger_sasl_compatible", "sasl", "error_logger", "single_line", "max_depth",
+         "formatter", "formatter.text.date.format", "time_offset", *(f"{level}.file" for level in levels)],
+        ["dns.type", "etcd.version", "etcd.ssl", "rlog.role", "db_backend"],
+    )
+    keys = [f"{family}.{key}" for family, names in (("node", node), ("log", log), ("cluster", cluster)) for key in names]
+    done = call("-c", conf(*(f"{key} = x" for key in keys)), "--check-config")
+    assert (done.returncode, warned_keys(done)) == (0, [])
+    assert f"{len(keys)} keys of other programs ignored: log 18, cluster 5, node 2" in done.stdout
+
+
 def test_an_emqx_conf_means_what_it_means_to_emqx(tmp_path):
     keys = printed("-c", EMQX_CONF, cwd=tmp_path)
     assert keys["node.name"]["value"] == "emqx@127.0.0.1"

@@ -98,3 +98,74 @@ def test_progress_is_for_a_terminal(control):  # noqa: F811
     fake = control({"cluster_join": lambda request: stalling(1.5)})
     call = ask(fake, "cluster", "join", "emqx@s1")
     assert (call.returncode, call.stderr) == (0, CAME)
+
+
+# --- what is said beside a status ---
+
+STATUS = {"cluster": "emqxcl", "self": "a@s1.x", "discovery": "manual", "resting": False, "forced_out": False,
+          "members": [{"name": "a@s1.x", "state": "alive", "self": True, "path_broken": False},
+                      {"name": "b@s2.x", "state": "alive", "self": False, "path_broken": False}]}
+LINE = "Cluster status: [{running_nodes,['a@s1.x','b@s2.x']}]\n"
+RESTS = ("portolan: discovery is paused since the last leave; 'portolan cluster join' or a restart resumes it\n")
+FORCED_OUT = ("portolan: this daemon was forced out of its cluster; 'portolan cluster join' with a member's name "
+              "brings it back\n")
+BROKEN = ("portolan: partial partition: this daemon cannot reach b@s2.x, but other members can; check the firewalls "
+          "between these two hosts\n")
+
+
+@pytest.mark.parametrize("changes, complaint", [
+    ({}, None),
+    ({"resting": True}, None),
+    ({"discovery": "static"}, None),
+    ({"resting": True, "discovery": "static"}, RESTS),
+    ({"forced_out": True, "resting": True, "discovery": "static"}, FORCED_OUT),
+    ({"members": [STATUS["members"][0], {**STATUS["members"][1], "path_broken": True}]}, BROKEN),
+])
+def test_what_the_line_of_a_status_does_not_show_is_said(control, changes, complaint):  # noqa: F811
+    call = ask(control({"cluster_status": ok(**{**STATUS, **changes})}), "cluster", "status")
+    assert (call.returncode, call.stdout, call.stderr) == (0, LINE, complaint or "")
+
+
+# --- a daemon that cannot be asked ---
+
+
+def refused_by(path, *arguments):
+    return subprocess.run(words("--socket", path, *arguments), env=clean_environment(), text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=scaled(10))
+
+
+def test_nobody_listens_there(tmp_path):
+    path = tmp_path / "none"
+    call = refused_by(path, "leases")
+    assert (call.returncode, call.stdout) == (3, "")
+    assert call.stderr == (
+        f"portolan: cannot list the leases: no daemon listens at {path}: No such file or directory; start one with "
+        "'portoland', or specify its socket with --socket\n"
+    )
+
+
+def test_something_else_is_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    call = refused_by(path, "leases")
+    assert (call.returncode, call.stdout) == (3, "")
+    assert f"no daemon listens at {path}: Connection refused; start one" in call.stderr
+
+
+def test_a_path_that_is_too_long_for_a_socket(tmp_path):
+    call = refused_by("/" + "x" * 107, "names", "127.0.0.1")
+    assert (call.returncode, call.stderr) == (2, "portolan: --socket takes a path of 1 to 107 bytes\n")
+
+
+def test_a_reply_that_is_none(control):  # noqa: F811
+    for reply in (b"nonsense\n", b"[]\n", b'{"v":1}\n'):
+        call = ask(control({"leases": reply}), "leases")
+        assert call.returncode == 1 and call.stderr.startswith("portolan: cannot list the leases: "), call
+
+
+def test_no_command_is_told_where_they_are_listed():
+    call = subprocess.run(words(), env=clean_environment(), text=True, capture_output=True, timeout=scaled(10))
+    assert (call.returncode, call.stdout) == (2, "")
+    assert call.stderr == (
+        "portolan: no command given\nusage: portolan COMMAND ...; 'portolan help' lists the commands\n"
+    )
