@@ -300,6 +300,12 @@ def example_keys():
     return dict(line[1:].split(" =", 1) for line in lines if re.match(r"#[a-z]+\.[a-z_.]+ =", line))
 
 
+def test_every_key_of_the_example_is_printed():
+    example = (REPOSITORY / "etc" / "portolan.conf").read_text()
+    keys = re.findall(r"^#? ?([a-z_]+(?:\.[a-z0-9_]+)+) =", example, re.MULTILINE)
+    assert sorted(printed()) == sorted(set(keys)) and "node.name" in keys
+
+
 def test_the_example_file_is_what_the_table_says():
     assert call("--print-example").stdout == (REPOSITORY / "etc" / "portolan.conf").read_text()
 

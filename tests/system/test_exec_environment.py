@@ -2,9 +2,11 @@
 a fake daemon."""
 
 import os
+import subprocess
 
 import pytest
 
+from deadlines import scaled
 from fake_control import ok
 from portolan_cli import ask, check, clean_environment, control, words  # noqa: F401
 
@@ -173,3 +175,27 @@ def test_emqx_chooses_by_itself(control, tmp_path):
     assert said.startswith("portolan: emqx chooses its own port") and "the lease of emqx@s1" in said
     for way in ({"WITH_EPMD": "1"}, {"EPMD_ARGS": "-start_epmd true -proto_dist inet_tcp"}):
         assert warnings_of(control, "emqx", tmp_path, env=way, node="emqx@s1") == ""
+
+
+def test_files_in_their_usual_places_are_read(control, tmp_path):
+    """In a mount namespace whose /etc is the test's own."""
+    if os.geteuid() != 0:
+        pytest.skip("takes root")
+    for place, line in (("rabbitmq/rabbitmq-env.conf", "RABBITMQ_DIST_PORT=1"), ("ejabberd/ejabberdctl.cfg", "ERL_DIST_PORT=2")):
+        file = tmp_path / "etc" / place
+        file.parent.mkdir(parents=True)
+        file.write_text(f"{line}\n")
+    fake = control({"lease": LEASE})
+    for program, place, variable, port in (("rabbitmq-server", "rabbitmq/rabbitmq-env.conf", "RABBITMQ_DIST_PORT", 1),
+                                           ("ejabberdctl", "ejabberd/ejabberdctl.cfg", "ERL_DIST_PORT", 2)):
+        path = tmp_path / program
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+        script = 'mount --bind "$0" /etc && exec "$@"'
+        call = subprocess.run(["unshare", "-m", "sh", "-c", script, tmp_path / "etc",
+                               *words("--socket", fake.path, "exec", "rabbit@s1", "--", path)],
+                              env=clean_environment(), text=True, capture_output=True, timeout=scaled(10))
+        assert (call.returncode, call.stderr) == (0, (
+            f"portolan: /etc/{place} sets {variable} to {port}, which overrides the leased port 6369: the server will "
+            "listen there, and the lease will not be used; remove the line\n"
+        ))

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -146,8 +148,10 @@ def test_an_epmd_in_the_place_of_the_front_port_is_named_with_the_way_to_end_it(
         server = Portoland(tmp_path, port=stock.port)
         server.launch()
         assert server.exit_code() == 1
-        assert "in use by an epmd without names" in server.log
-        assert f"end it with 'kill {stock.pid}', then start again" in server.log
+        assert server.log == (
+            f"portoland: cannot listen on 0.0.0.0:{stock.port}: in use by an epmd without names (process {stock.pid}), as "
+            f"nodes start when no daemon runs; end it with 'kill {stock.pid}', then start again\n"
+        )
 
 
 def test_an_epmd_with_names_is_told_apart(tmp_path):
@@ -157,7 +161,33 @@ def test_an_epmd_with_names_is_told_apart(tmp_path):
             server = Portoland(tmp_path, port=stock.port)
             server.launch()
             assert server.exit_code() == 1
-            assert f"an epmd with 1 name (process {stock.pid}); 'epmd -port {stock.port} -names' lists" in server.log
+            assert server.log == (
+                f"portoland: cannot listen on 0.0.0.0:{stock.port}: in use by an epmd with 1 name (process {stock.pid}); "
+                f"'epmd -port {stock.port} -names' lists them; nodes of OTP 23 and later register again by themselves: "
+                f"end it with 'kill {stock.pid}', then start again; or choose another port\n"
+            )
+
+
+def test_an_epmd_that_does_not_respond_is_named_as_well(tmp_path):
+    """A program of that name that closes what comes to it."""
+    program, port = tmp_path / "epmd", free_port()
+    program.write_text(f"#!{sys.executable}\nimport socket\nwith socket.create_server(('0.0.0.0', {port})) as listener:\n"
+                       "    print(flush=True)\n    while True:\n        listener.accept()[0].close()\n")
+    program.chmod(0o755)
+    other = subprocess.Popen([program], stdout=subprocess.PIPE)
+    try:
+        other.stdout.readline()
+        server = Portoland(tmp_path, port=port)
+        server.launch()
+        assert server.exit_code() == 1
+        assert server.log == (
+            f"portoland: cannot listen on 0.0.0.0:{port}: in use by an epmd that does not respond (process {other.pid}); "
+            f"end it with 'kill {other.pid}', or choose another port\n"
+        )
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
 
 
 # --- reload ---
