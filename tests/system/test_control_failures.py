@@ -1,4 +1,4 @@
-"""Each failure that the control socket reports, its message whole, and that it is counted as one."""
+"""Each failure that the control socket reports: its code, and its message whole."""
 
 import contextlib
 import socket
