@@ -39,7 +39,7 @@ static const char *say_too_many(uint32_t user, char text[REASON_SIZE]) {
     return text;
 }
 
-/* Counts a connection that is to be on_heap. NULL, or why it cannot be. */
+/* Counts a connection that is to wait, on the heap. NULL, or why it cannot. */
 static const char *count(struct epmd_conn *conn, char text[REASON_SIZE]) {
     struct epmd_server *server = conn->server;
     conn->user = USER_NOBODY;

@@ -261,8 +261,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct directory_name node = {.name = bytes_of_text("rabbit"), .port = 6369, .type = 77};
     cluster_name_registered(shell.cluster, &node, shell.now_ms);
     struct reader input = reader_of(bytes_of(data, size));
-    while (input.left >= 2)
+    while (input.left >= 2) {
         step(&shell, &input);
+        must(cluster_check(shell.cluster) == NULL);
+    }
     check(&shell);
     for (size_t i = 0; i < LINKS; i++)
         forget_rest(&shell.peers[i]);

@@ -11,6 +11,7 @@ import os
 
 import pytest
 
+import hosts
 from daemon import Daemon, our_epmd, stock_epmd
 
 COMPARISON = pytest.StashKey()
@@ -82,3 +83,13 @@ def epmd(tmp_path):
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two hosts on one wire, for the tests of a module."""
+    if reason := hosts.why_impossible():
+        pytest.skip(reason)
+    pair = hosts.Pair()
+    yield pair
+    pair.close()

@@ -21,7 +21,6 @@ from pathlib import Path
 import pytest
 
 import faults
-import hosts
 import wire
 from daemon import BUILD, free_port
 from deadlines import scaled, wait_for
@@ -315,15 +314,6 @@ ACTIONS = [
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     return faults.build(tmp_path_factory.mktemp("faults"), *(["-DWITHOUT_MEMORY"] if IS_SANITIZED else []))
-
-
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
 
 
 @pytest.fixture

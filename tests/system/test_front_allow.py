@@ -4,7 +4,6 @@ import contextlib
 
 import pytest
 
-import hosts
 import wire
 from deadlines import scaled, wait_for
 from members import Members, Network, agree, why_no_network
@@ -13,15 +12,6 @@ from proxied import Node, counted, echo, ended, send_name
 from test_check_config import check, secret, warned  # noqa: F401
 
 LINES = 60  # a second, and more than are logged
-
-
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-import hosts
 import wire
 from deadlines import scaled, wait_for
 from portolan_cli import portolan
@@ -23,15 +22,6 @@ FIVE = ("hare", "rabbit", "fox", "owl", "mole")
 SHORTEST_S = 0.1  # how long a connection that does not come is waited for
 WAITERS_MAX = 512
 LONG = os.environ.get("PORTOLAN_LONG")
-
-
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
 
 
 class Site(contextlib.ExitStack):

@@ -9,7 +9,6 @@ many as one may have, and is killed. Its names stay, as it is only down.
 
 import os
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from daemon import BUILD, SANITIZED, WRAPPER
 from deadlines import scaled, wait_for
 from members import COOKIE, Members, free_base
 from portolan_cli import clean_environment
+from prober import Prober
 
 CROWD = BUILD / "tests" / "crowd"
 NAMES_OF_ONE = 32768
@@ -27,33 +27,6 @@ LIMIT = 1024 * 1024
 MEMBERS = 31 if os.environ.get("PORTOLAN_LONG") else 3
 GROWTH = 2 * 1024 * 1024  # bytes
 LONGER = 0.1  # seconds, over the longest look-up while nothing else goes on
-
-
-class LookUps:
-    """Looks up a node of the daemon's host all the time; the longest that one took."""
-
-    def __init__(self, port):
-        self.port, self.longest, self.count, self.failure = port, 0.0, 0, None
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-
-    def run(self):
-        try:
-            while not self.done.is_set():
-                began = time.monotonic()
-                assert wire.look_up(self.port, "rabbit", seconds=30).result == 0
-                self.longest, self.count = max(self.longest, time.monotonic() - began), self.count + 1
-        except (OSError, AssertionError, IndexError) as failure:
-            self.failure = failure
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done.set()
-        self.thread.join()
-        assert self.failure is None and self.count > 0, repr(self.failure)
 
 
 def memory(member, name):
@@ -102,11 +75,11 @@ def test_a_list_of_all_names_costs_no_memory_and_delays_no_look_up(tmp_path):
             brought = time.monotonic() - began
             names = member.ask("cluster_status")["names"]
             assert MEMBERS * NAMES_OF_ONE < names <= LIMIT
-            with LookUps(member.port) as idle:
+            with Prober(member.port, "rabbit") as idle:
                 time.sleep(scaled(2))
             resident = memory(member, "VmRSS")
             forget_peak(member)
-            with LookUps(member.port) as busy, open(tmp_path / "list", "w") as out:
+            with Prober(member.port, "rabbit") as busy, open(tmp_path / "list", "w") as out:
                 began = time.monotonic()
                 subprocess.run(member.command("names", "--cluster"), env=clean_environment(), stdout=out,
                                check=True, timeout=scaled(120))

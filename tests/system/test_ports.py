@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import erl
-import hosts
 import wire
 from daemon import Daemon, our_epmd
 from deadlines import wait_for
@@ -289,15 +288,6 @@ def test_a_front_port_in_the_range_is_leased_to_nobody_and_said_to_be_one(tmp_pa
 
 
 # --- where is a node? ---
-
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
-
 
 @pytest.fixture
 def known(pair, tmp_path):

@@ -2,9 +2,6 @@
 
 import contextlib
 
-import pytest
-
-import hosts
 import wire
 from deadlines import scaled, wait_for
 from portoland import portoland  # noqa: F401
@@ -83,15 +80,6 @@ def test_out_of_descriptors_streams_are_refused_and_all_else_goes_on(portoland):
         assert refused(daemon) == 3
         echo(*map(held.enter_context, stream(node, daemon.port)))
         daemon.logged("limit", "descriptors")
-
-
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
 
 
 def test_one_other_host_has_its_share_of_streams(pair, portoland, tmp_path):

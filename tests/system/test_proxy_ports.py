@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import hosts
 import wire
 from daemon import listening_addresses
 from deadlines import scaled, wait_for
@@ -16,15 +15,6 @@ from portoland import a_range, portoland  # noqa: F401
 from proxied import Node, counted, echo, ended, front_of, front_ports, refused, send_name, streams
 
 BASE = 4370
-
-
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
 
 
 class Site(contextlib.ExitStack):

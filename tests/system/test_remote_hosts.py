@@ -12,15 +12,6 @@ from deadlines import scaled, wait_for
 PER_HOST = 20
 
 
-@pytest.fixture(scope="module")
-def pair():
-    if reason := hosts.why_impossible():
-        pytest.skip(reason)
-    pair = hosts.Pair()
-    yield pair
-    pair.close()
-
-
 @pytest.fixture(params=["IPv4", "IPv6"])
 def address(request, pair):
     """The address at which the other host knows this one."""

@@ -1,7 +1,6 @@
 """A disk that is slow, full or gone: only who was promised something waits for it."""
 
 import os
-import threading
 import time
 
 import pytest
@@ -10,35 +9,12 @@ import wire
 from deadlines import scaled, wait_for
 from members import Members, agree
 from portoland import portoland  # noqa: F401
+from prober import Prober
 from shim import shim  # noqa: F401
 
 SLOW_MS = 700
 LATE_MS = 2000  # STATE_FILE_LATE_MS
 UNDISTURBED_S = 0.15  # far below the disk's delay, far above a look-up's time on a busy machine
-
-
-class LookUps:
-    """Look-ups of one name, one after the other, while the body runs; the longest of them."""
-
-    def __init__(self, port, name):
-        self.port, self.name, self.longest, self.count, self.ends = port, name, 0, 0, False
-
-    def run(self):
-        while not self.ends:
-            begun = time.monotonic()
-            assert wire.look_up(self.port, self.name).result == 0
-            self.longest = max(self.longest, time.monotonic() - begun)
-            self.count += 1
-            time.sleep(0.002)
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ends = True
-        self.thread.join()
 
 
 @pytest.fixture
@@ -67,7 +43,7 @@ def test_look_ups_do_not_wait_for_the_disk(slow):
     server = slow()
     with wire.register(server.port, "stays")[0]:
         server.slow_file.touch()
-        with LookUps(server.port, "stays") as look_ups:
+        with Prober(server.port, "stays") as look_ups:
             for number in range(3):
                 wire.register(server.port, f"old{number}", highest=5, seconds=10)[0].close()
         assert look_ups.count > 10
@@ -122,7 +98,7 @@ def test_a_lease_waits_for_its_write_and_a_look_up_does_not(slow):
     server = slow()
     with wire.register(server.port, "stays")[0]:
         server.slow_file.touch()
-        with LookUps(server.port, "stays") as look_ups:
+        with Prober(server.port, "stays") as look_ups:
             assert took(lambda: server.lease("rabbit@h")) >= SLOW_MS / 1000
             server.says("lease", "rabbit@h", "--release")
         assert look_ups.longest < scaled(UNDISTURBED_S)
@@ -265,7 +241,7 @@ def test_a_join_waits_for_the_disk_and_nobody_else_does(tmp_path, shim):
         two.start()
         with wire.register(two.port, "stays")[0]:
             file.touch()
-            with LookUps(two.port, "stays") as look_ups:
+            with Prober(two.port, "stays") as look_ups:
                 assert two.ask("cluster_join", node=one.name)["ok"]
             two.crash()
         assert look_ups.count > 10

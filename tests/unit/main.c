@@ -63,7 +63,7 @@ static Suite *(*const suites[])(void) = {
     listener_owner_suite,
     port_probe_suite,
     port_search_suite,
-    relay_pump_suite,
+    pump_suite,
     proxy_suite,
     proxy_log_suite,
     proxy_streams_suite,

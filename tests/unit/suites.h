@@ -79,7 +79,7 @@ Suite *lookup_queue_suite(void);
 Suite *epmd_service_fronts_suite(void);
 Suite *port_probe_suite(void);
 Suite *port_search_suite(void);
-Suite *relay_pump_suite(void);
+Suite *pump_suite(void);
 Suite *proxy_suite(void);
 Suite *proxy_log_suite(void);
 Suite *proxy_streams_suite(void);

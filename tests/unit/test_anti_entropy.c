@@ -52,6 +52,7 @@ static void say(const struct writer *writer) {
     ck_assert(!writer->failed);
     struct bytes bytes = writer_bytes(writer);
     ck_assert_uint_eq(cluster_receive(cluster, link_to_peer, bytes, now_ms), bytes.len);
+    ck_assert_ptr_null(cluster_check(cluster));
 }
 
 /* The n-th frame of a type that the member said; its payload. */
@@ -157,6 +158,7 @@ static void await_summary(void) {
         wire_end(&writer, wire_begin(&writer, WIRE_PING));
         say(&writer);
         cluster_tick(cluster, now_ms);
+        ck_assert_ptr_null(cluster_check(cluster));
         ck_assert_int_lt(now_ms, 100000);
     }
 }
@@ -377,8 +379,8 @@ START_TEST(names_that_are_stated_are_asked_for_and_taken_over) {
 END_TEST
 
 Suite *anti_entropy_suite(void) {
-    Suite *suite = suite_create("sync");
-    TCase *tests = tcase_create("sync");
+    Suite *suite = suite_create("anti_entropy");
+    TCase *tests = tcase_create("anti_entropy");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, equal_summaries_are_the_end_of_it);
     tcase_add_test(tests, few_members_are_compared_in_one_range);

@@ -1,12 +1,13 @@
 /* What the epmd server does when a turn of the loop has no time for all connections: with a budget
  * of no time each turn serves one or two. */
-#include "base/turn_budget.h"
 #include "front_fixture.h"
 #include "suites.h"
+#include "turns_fixture.h"
 
 #define CALLERS 8
-static struct turn_budget budget;
+
 static int callers[CALLERS];
+
 static void configure(int64_t packet_timeout_ms) {
     const struct epmd_server_options budgeted = {.packet_timeout_ms = packet_timeout_ms,
                                                  .budget = &budget};
@@ -19,23 +20,9 @@ static void begin_turns(void) {
     configure(60000);
 }
 
-static void turn(void) {
-    turn_budget_renew(&budget);
-    event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-}
-
 static size_t waiting(void) {
     return epmd_server_status(server).waiting;
 }
-
-#define turns_until(condition)                                                                     \
-    do {                                                                                           \
-        int64_t until_ = clock_monotonic_ms() + SOCKETS_DEADLINE_MS;                               \
-        while (!(condition)) {                                                                     \
-            ck_assert_msg(clock_monotonic_ms() < until_, "never came: %s", #condition);            \
-            turn();                                                                                \
-        }                                                                                          \
-    } while (0)
 
 static void call(void) {
     for (size_t i = 0; i < CALLERS; i++) {

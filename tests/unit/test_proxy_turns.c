@@ -1,14 +1,13 @@
 /* What streams do when a turn of the loop has no time for all of them: with a budget of no time
  * each turn serves one or two. */
-#include "base/turn_budget.h"
 #include "proxy_fixture.h"
 #include "suites.h"
+#include "turns_fixture.h"
 
 #define CALLS 8
 #define ANSWER_MS 50
 #define COARSE_MS 10 /* how far the loop's clock may be behind */
 
-static struct turn_budget budget;
 static struct call calls[CALLS];
 
 static void begin_turns(void) {
@@ -18,20 +17,6 @@ static void begin_turns(void) {
     options.answer_ms = ANSWER_MS;
     proxy_configure(proxy, &options);
 }
-
-static void turn(void) {
-    turn_budget_renew(&budget);
-    event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-}
-
-#define turns_until(condition)                                                                     \
-    do {                                                                                           \
-        int64_t until_ = clock_monotonic_ms() + SOCKETS_DEADLINE_MS;                               \
-        while (!(condition)) {                                                                     \
-            ck_assert_msg(clock_monotonic_ms() < until_, "never came: %s", #condition);            \
-            turn();                                                                                \
-        }                                                                                          \
-    } while (0)
 
 static void open_calls(void) {
     for (int i = 0; i < CALLS; i++) {

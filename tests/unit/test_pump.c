@@ -62,7 +62,7 @@ static void begin(void) {
     signal(SIGPIPE, SIG_IGN); /* as the daemon does: splice has no MSG_NOSIGNAL */
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (uint8_t)(i % PERIOD);
-    chance = seeded_stream("relay_pump");
+    chance = seeded_stream("pump");
     descriptors_before = sockets_count_descriptors();
     join(sockets_pair);
 }
@@ -346,9 +346,9 @@ START_TEST(without_memory_for_what_is_not_taken_the_pump_breaks) {
 }
 END_TEST
 
-Suite *relay_pump_suite(void) {
+Suite *pump_suite(void) {
     TCase *tests;
-    Suite *suite = suite_begin("relay_pump", &tests);
+    Suite *suite = suite_begin("pump", &tests);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_loop_test(tests, bytes_come_whole_and_in_order, 0, 4);
     tcase_add_loop_test(tests, a_reader_that_does_not_read_stops_the_writer, 0, 2);
