@@ -143,7 +143,7 @@ static bool end_one(struct control_conn *conn) {
 
 /*
  * Makes sure that there is a place for a caller, see the header. Whoever may change things is never
- * kept out by those who may not: for want of another place it takes one of theirs.
+ * kept out by those who may not: if there is no other place, it takes one of theirs.
  */
 static bool find_slot(struct control_server *server, const struct control_caller *caller) {
     if (has_slot_share(server, caller))

@@ -23,7 +23,7 @@
 #define DIST_OLD_VERSION 5
 
 /*
- * Decodes what follows the length. False when it is no such packet, or names what no node can be
+ * Decodes what follows the length. False when it is malformed, or names what no node can be
  * called. *caller borrows the payload.
  */
 bool dist_send_name_decode(struct bytes payload, struct bytes *caller);

@@ -12,7 +12,7 @@
  *   0x16 0x03, no hello                                  FIRST_BYTES_NOBODY
  *   anything else                                        FIRST_BYTES_EPMD
  *
- * What is no request is refused there, as on epmd's port. An n with bytes behind it that are no
+ * Invalid requests are refused there, as on epmd's port. An n followed by bytes that are not a
  * handshake is a request for names, as epmd takes it.
  *
  * As a length of the epmd protocol 0x1603 is over EPMD_REQUEST_MAX, so TLS is taken for nothing

@@ -273,8 +273,8 @@ struct peer_link *peer_link_new(struct peer_links *links, int fd, const struct a
     event_assign(&link->timer, links->base, -1, 0, on_time, link);
     prepare_socket(fd);
     bufferevent_setcb(wire, on_readable, on_drained, on_event, link);
-    /* what is read is taken at once; libevent's watermark would do it too, but crash for want of
-     * memory */
+    /* what is read is taken at once; libevent's watermark would do it too, but crash when
+     * memory is out */
     if (bufferevent_set_max_single_read(wire, WIRE_READ_MAX) < 0 || !enable_io(link)) {
         peer_link_destroy(link);
         return NULL;
